@@ -1,0 +1,273 @@
+/**
+ * Kernel constants, named and grouped as in the kernel's uapi headers (the header is named beside each group).
+ *
+ * @module
+ */
+
+/** A number that remembers how the kernel's headers spell it, so that listings read like C. */
+export interface Named {
+  readonly kind: "named";
+  readonly value: number;
+  readonly text: string;
+}
+
+/**
+ * Or flags of one table together and keep their names.
+ *
+ * @param table One of the tables of this file.
+ * @param names Keys of that table; none gives `0`.
+ */
+export function or<T extends Readonly<Record<string, number>>>(table: T, ...names: (keyof T & string)[]): Named {
+  // Not `|`: it works on 32 signed bits, and AT_RECURSIVE or CLONE_* need more.
+  const value = names.reduce((sum, name) => Number(BigInt(sum) | BigInt(table[name] ?? 0)), 0);
+  return { kind: "named", value, text: names.join("|") || "0" };
+}
+
+/** `linux/fcntl.h` */
+export const AT = {
+  AT_FDCWD: -100,
+  AT_SYMLINK_NOFOLLOW: 0x100,
+  AT_REMOVEDIR: 0x200,
+  AT_EMPTY_PATH: 0x1000,
+  AT_RECURSIVE: 0x8000,
+} as const;
+
+/** `asm-generic/fcntl.h`; the last four differ between architectures: see {@link openFlags}. */
+export const O = {
+  O_RDONLY: 0,
+  O_WRONLY: 1,
+  O_RDWR: 2,
+  O_CREAT: 0o100,
+  O_EXCL: 0o200,
+  O_NOCTTY: 0o400,
+  O_TRUNC: 0o1000,
+  O_NONBLOCK: 0o4000,
+  O_CLOEXEC: 0o2000000,
+  O_PATH: 0o10000000,
+  O_DIRECTORY: 0o200000,
+  O_NOFOLLOW: 0o400000,
+} as const;
+
+/**
+ * Or `open` flags for an architecture: `O_DIRECTORY` and `O_NOFOLLOW` have other values on aarch64
+ * (`arch/arm64/include/uapi/asm/fcntl.h`).
+ */
+export function openFlags(architecture: "x86_64" | "aarch64", ...names: (keyof typeof O)[]): Named {
+  const table = architecture === "aarch64" ? { ...O, O_DIRECTORY: 0o40000, O_NOFOLLOW: 0o100000 } : O;
+  return or(table, ...names);
+}
+
+/** `linux/fcntl.h`: commands of `fcntl`. */
+export const F = {
+  F_GETFD: 1,
+  F_SETFD: 2,
+  F_GETFL: 3,
+  F_SETFL: 4,
+  F_DUPFD_CLOEXEC: 1030,
+  F_ADD_SEALS: 1033,
+  F_GET_SEALS: 1034,
+} as const;
+
+/** `linux/fcntl.h`: seals of a memfd. */
+export const F_SEAL = {
+  F_SEAL_SEAL: 1,
+  F_SEAL_SHRINK: 2,
+  F_SEAL_GROW: 4,
+  F_SEAL_WRITE: 8,
+} as const;
+
+/** `linux/memfd.h` */
+export const MFD = { MFD_CLOEXEC: 1, MFD_ALLOW_SEALING: 2, MFD_EXEC: 0x10 } as const;
+
+/** `asm-generic/mman-common.h` */
+export const MMAP = { PROT_READ: 1, PROT_WRITE: 2, PROT_EXEC: 4, MAP_PRIVATE: 2, MAP_ANONYMOUS: 0x20 } as const;
+
+/** `linux/sched.h` */
+export const CLONE = {
+  CLONE_VM: 0x100,
+  CLONE_PIDFD: 0x1000,
+  CLONE_NEWTIME: 0x80,
+  CLONE_NEWNS: 0x00020000,
+  CLONE_NEWCGROUP: 0x02000000,
+  CLONE_NEWUTS: 0x04000000,
+  CLONE_NEWIPC: 0x08000000,
+  CLONE_NEWUSER: 0x10000000,
+  CLONE_NEWPID: 0x20000000,
+  CLONE_NEWNET: 0x40000000,
+  CLONE_INTO_CGROUP: 0x200000000,
+} as const;
+
+/** `linux/mount.h`: flags of `mount` and `umount2` (`MNT_*` is in `linux/fs.h`). */
+export const MS = {
+  MS_RDONLY: 1,
+  MS_REMOUNT: 32,
+  MS_BIND: 4096,
+  MS_REC: 16384,
+  MS_UNBINDABLE: 1 << 17,
+  MS_PRIVATE: 1 << 18,
+  MS_SLAVE: 1 << 19,
+  MS_SHARED: 1 << 20,
+} as const;
+
+/** `linux/fs.h` */
+export const UMOUNT = { MNT_DETACH: 2, UMOUNT_NOFOLLOW: 8 } as const;
+
+/** `linux/mount.h`: the mount API of Linux 5.2 and later. */
+export const OPEN_TREE = {
+  OPEN_TREE_CLONE: 1,
+  OPEN_TREE_CLOEXEC: 0o2000000,
+  AT_EMPTY_PATH: 0x1000,
+  AT_RECURSIVE: 0x8000,
+  AT_SYMLINK_NOFOLLOW: 0x100,
+} as const;
+
+/** `linux/mount.h` */
+export const MOVE_MOUNT = { MOVE_MOUNT_F_EMPTY_PATH: 4, MOVE_MOUNT_T_EMPTY_PATH: 0x40 } as const;
+
+/** `linux/mount.h` */
+export const FSOPEN = { FSOPEN_CLOEXEC: 1 } as const;
+
+/** `linux/mount.h` */
+export const FSMOUNT = { FSMOUNT_CLOEXEC: 1 } as const;
+
+/** `linux/mount.h`: commands of `fsconfig`. */
+export const FSCONFIG = { FSCONFIG_SET_FLAG: 0, FSCONFIG_SET_STRING: 1, FSCONFIG_CMD_CREATE: 6 } as const;
+
+/** `linux/mount.h`: attributes of one mount. `MOUNT_ATTR__ATIME` is the mask of the three access-time modes. */
+export const MOUNT_ATTR = {
+  MOUNT_ATTR_RDONLY: 0x1,
+  MOUNT_ATTR_NOSUID: 0x2,
+  MOUNT_ATTR_NODEV: 0x4,
+  MOUNT_ATTR_NOEXEC: 0x8,
+  MOUNT_ATTR__ATIME: 0x70,
+  MOUNT_ATTR_NOATIME: 0x10,
+  MOUNT_ATTR_STRICTATIME: 0x20,
+  MOUNT_ATTR_NODIRATIME: 0x80,
+} as const;
+
+/** `linux/openat2.h` */
+export const RESOLVE = {
+  RESOLVE_NO_XDEV: 1,
+  RESOLVE_NO_MAGICLINKS: 2,
+  RESOLVE_NO_SYMLINKS: 4,
+  RESOLVE_BENEATH: 8,
+  RESOLVE_IN_ROOT: 0x10,
+} as const;
+
+/** `linux/stat.h` */
+export const S = {
+  S_IFMT: 0o170000,
+  S_IFCHR: 0o020000,
+  S_IFDIR: 0o040000,
+  S_IFREG: 0o100000,
+  S_IFLNK: 0o120000,
+} as const;
+
+/** `linux/stat.h`: masks of `statx`. */
+export const STATX = { STATX_TYPE: 1, STATX_BASIC_STATS: 0x7ff } as const;
+
+/** `linux/magic.h`: what `fstatfs` says of a filesystem. */
+export const MAGIC = {
+  PROC_SUPER_MAGIC: 0x9fa0,
+  SYSFS_MAGIC: 0x62656572,
+  CGROUP2_SUPER_MAGIC: 0x63677270,
+  TMPFS_MAGIC: 0x01021994,
+} as const;
+
+/** `linux/prctl.h` */
+export const PR = {
+  PR_SET_DUMPABLE: 4,
+  PR_SET_KEEPCAPS: 8,
+  PR_CAPBSET_DROP: 24,
+  PR_SET_NO_NEW_PRIVS: 38,
+  PR_CAP_AMBIENT: 47,
+  PR_CAP_AMBIENT_RAISE: 2,
+  PR_CAP_AMBIENT_CLEAR_ALL: 4,
+} as const;
+
+/** `linux/keyctl.h` */
+export const KEYCTL = { KEYCTL_JOIN_SESSION_KEYRING: 1 } as const;
+
+/** `asm-generic/ioctls.h`, `linux/sockios.h` */
+export const IOCTL = {
+  TCGETS: 0x5401,
+  TIOCSCTTY: 0x540e,
+  TIOCGWINSZ: 0x5413,
+  TIOCSWINSZ: 0x5414,
+  TIOCSPTLCK: 0x40045431,
+  TIOCGPTPEER: 0x5441,
+  SIOCGIFFLAGS: 0x8913,
+  SIOCSIFFLAGS: 0x8914,
+} as const;
+
+/** `asm-generic/poll.h` and `linux/eventpoll.h` */
+export const POLL = { POLLIN: 1, POLLOUT: 4, POLLERR: 8, POLLHUP: 16 } as const;
+
+/** `linux/eventpoll.h` */
+export const EPOLL = {
+  EPOLL_CLOEXEC: 0o2000000,
+  EPOLL_CTL_ADD: 1,
+  EPOLL_CTL_DEL: 2,
+  EPOLL_CTL_MOD: 3,
+  EPOLLONESHOT: 0x40000000,
+} as const;
+
+/** `linux/wait.h` */
+export const WAIT = { WNOHANG: 1, WEXITED: 4, P_PIDFD: 3, WALL: 0x40000000 } as const;
+
+/** `asm-generic/signal.h`: numbers are those of x86-64 and aarch64 alike. */
+export const SIG = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGILL: 4,
+  SIGTRAP: 5,
+  SIGABRT: 6,
+  SIGBUS: 7,
+  SIGFPE: 8,
+  SIGKILL: 9,
+  SIGUSR1: 10,
+  SIGSEGV: 11,
+  SIGUSR2: 12,
+  SIGPIPE: 13,
+  SIGALRM: 14,
+  SIGTERM: 15,
+  SIGSTKFLT: 16,
+  SIGCHLD: 17,
+  SIGCONT: 18,
+  SIGSTOP: 19,
+  SIGTSTP: 20,
+  SIGTTIN: 21,
+  SIGTTOU: 22,
+  SIGURG: 23,
+  SIGXCPU: 24,
+  SIGXFSZ: 25,
+  SIGVTALRM: 26,
+  SIGPROF: 27,
+  SIGWINCH: 28,
+  SIGIO: 29,
+  SIGPWR: 30,
+  SIGSYS: 31,
+} as const;
+
+/** `asm-generic/errno.h`: those that libflux tells apart. */
+export const E = {
+  EPERM: 1,
+  ENOENT: 2,
+  ESRCH: 3,
+  EINTR: 4,
+  ENOEXEC: 8,
+  EBADF: 9,
+  ECHILD: 10,
+  EAGAIN: 11,
+  EACCES: 13,
+  EBUSY: 16,
+  EEXIST: 17,
+  ENODEV: 19,
+  ENOTDIR: 20,
+  EISDIR: 21,
+  EINVAL: 22,
+  EPIPE: 32,
+  ENOSYS: 38,
+  ELOOP: 40,
+} as const;

@@ -1,0 +1,112 @@
+/**
+ * Waiting for descriptors without blocking the event loop: one `epoll` on one thread of Deno's pool serves all of them,
+ * so a server with a thousand containers doesn't need a thousand threads.
+ *
+ * @module
+ */
+import { E, EPOLL, POLL } from "./abi/constants.ts";
+import { checked, syscall, syscallInBackground } from "./libc.ts";
+
+/** `struct epoll_event`: packed on x86-64 only (`linux/eventpoll.h`). */
+const EVENT = Deno.build.arch === "x86_64" ? { size: 12, data: 4 } : { size: 16, data: 8 };
+const MAX_EVENTS = 64;
+const EFD_CLOEXEC_NONBLOCK = 0o2004000;
+
+interface Epoll {
+  readonly epoll: number;
+  readonly wake: number;
+}
+
+const waiting = new Map<number, (events: number) => void>();
+let reactor: Epoll | undefined;
+let running = false;
+
+function event(events: number, descriptor: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(EVENT.size);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, events, true);
+  view.setInt32(EVENT.data, descriptor, true);
+  return bytes;
+}
+
+function open(): Epoll {
+  if (reactor !== undefined) return reactor;
+  const epoll = checked("epoll_create1", EPOLL.EPOLL_CLOEXEC);
+  const wake = checked("eventfd2", 0, EFD_CLOEXEC_NONBLOCK);
+  checked("epoll_ctl", epoll, EPOLL.EPOLL_CTL_ADD, wake, event(POLL.POLLIN, wake));
+  return reactor = { epoll, wake };
+}
+
+async function run({ epoll, wake }: Epoll): Promise<void> {
+  running = true;
+  const events = new Uint8Array(MAX_EVENTS * EVENT.size);
+  const view = new DataView(events.buffer);
+  while (waiting.size > 0) {
+    const count = await syscallInBackground("epoll_pwait", epoll, events, MAX_EVENTS, -1, 0, 8);
+    if (count < 0 && count !== -E.EINTR) throw new Error(`epoll_pwait: errno ${-count}`);
+    for (let i = 0; i < count; i++) {
+      const descriptor = view.getInt32(i * EVENT.size + EVENT.data, true);
+      if (descriptor === wake) {
+        syscall("read", wake, new Uint8Array(8), 8);
+        continue;
+      }
+      const resolve = waiting.get(descriptor);
+      forget(descriptor);
+      resolve?.(view.getUint32(i * EVENT.size, true));
+    }
+  }
+  running = false;
+}
+
+/**
+ * Waits until a descriptor is ready; returns the events (`POLLIN`, `POLLOUT`, `POLLHUP`, `POLLERR`).
+ *
+ * One waiter for each descriptor: duplicate it to wait for both directions.
+ */
+export function ready(descriptor: number, events: number = POLL.POLLIN): Promise<number> {
+  const { epoll, wake } = open();
+  if (waiting.has(descriptor)) throw new Error(`descriptor ${descriptor} is waited for already`);
+  const added = syscall(
+    "epoll_ctl",
+    epoll,
+    EPOLL.EPOLL_CTL_ADD,
+    descriptor,
+    event(events | EPOLL.EPOLLONESHOT, descriptor),
+  );
+  // Regular files can't be polled: they are always ready.
+  if (added === -E.EPERM) return Promise.resolve(events);
+  if (added < 0) throw new Error(`epoll_ctl: errno ${-added}`);
+  return new Promise((resolve) => {
+    waiting.set(descriptor, resolve);
+    if (!running) run({ epoll, wake });
+  });
+}
+
+/** Stops waiting for a descriptor; its promise never settles. To be called before it is closed. */
+export function forget(descriptor: number): void {
+  if (reactor === undefined || !waiting.delete(descriptor)) return;
+  syscall("epoll_ctl", reactor.epoll, EPOLL.EPOLL_CTL_DEL, descriptor, 0);
+  // Lets the thread go home, so that a process with nothing to wait for can end.
+  if (waiting.size === 0) syscall("write", reactor.wake, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]), 8);
+}
+
+/**
+ * Reads what is there, waiting for it if need be.
+ *
+ * @returns The number of bytes, 0 at the end of the file, `-errno` on failure. A pty's end is `-EIO`.
+ */
+export async function read(descriptor: number, buffer: Uint8Array<ArrayBuffer>): Promise<number> {
+  await ready(descriptor);
+  return syscall("read", descriptor, buffer, buffer.length);
+}
+
+/** Writes all of a buffer to a non-blocking descriptor. Returns 0, or `-errno`. */
+export async function writeAll(descriptor: number, bytes: Uint8Array<ArrayBuffer>): Promise<number> {
+  for (let rest = bytes; rest.length > 0;) {
+    const written = syscall("write", descriptor, rest, rest.length);
+    if (written === -E.EAGAIN) await ready(descriptor, POLL.POLLOUT);
+    else if (written < 0) return written;
+    else rest = rest.subarray(written);
+  }
+  return 0;
+}

@@ -1,0 +1,49 @@
+/**
+ * The native code: all that runs between `clone3` and the command's `execve`.
+ *
+ * `syscall(nr, a0 … a5)` returns the kernel's result, `-errno` on failure.
+ *
+ * `spawn(block)` clones a child, which waits for one byte, arranges its descriptors and executes an image. Its block is
+ * 16 words of 64 bits:
+ *
+ * | word | content |
+ * | --- | --- |
+ * | 0, 1 | address and size of `struct clone_args` |
+ * | 2 | descriptor that the child reads one byte from before it goes on; end-of-file ends it |
+ * | 3, 4, 5 | descriptor of the image; `argv`; `envp` |
+ * | 6 | descriptor to report failure on |
+ * | 7, 8 | address and number of the pairs `{u32 source, u32 destination}` for `dup3` |
+ * | 9, 10 | room for the caller's signal mask; the mask of all signals |
+ * | 11 | room for the byte |
+ * | 12, 13 | room for the report: `{stage (1: dup3, 2: execveat), -errno}` |
+ * | 14 | address of an empty string |
+ * | 15 | descriptor that the child closes first: the other end of word 2's |
+ *
+ * The interpreter runs a launch program. At `DATA_ADDRESS`: the address of the first instruction, the report's
+ * descriptor, room for the report `{address of the instruction, -errno}`, then the instructions. Each is nine words:
+ * operation, flags and masks; syscall number, width or condition; six operands; address of the result, or of the
+ * branch's target.
+ *
+ * @module
+ */
+export { INSTRUCTION_SIZE } from "./format.ts";
+import type { Architecture } from "../abi/syscalls.ts";
+import * as aarch64 from "./aarch64.ts";
+import * as x86_64 from "./x86_64.ts";
+
+/** The routines of one architecture, as position-independent code. */
+export interface Routines {
+  readonly syscall: Uint8Array<ArrayBuffer>;
+  readonly spawn: Uint8Array<ArrayBuffer>;
+  readonly interpreter: Uint8Array<ArrayBuffer>;
+}
+
+/** Assembles the routines for an architecture. */
+export function routines(architecture: Architecture): Routines {
+  const source = architecture === "x86_64" ? x86_64 : aarch64;
+  return {
+    syscall: source.syscall().assemble(),
+    spawn: source.spawn().assemble(),
+    interpreter: source.interpreter().assemble(),
+  };
+}

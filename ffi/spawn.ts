@@ -1,0 +1,232 @@
+/**
+ * Starting and waiting for the interpreter: `clone3` with new namespaces, pidfds, exit statuses.
+ *
+ * @module
+ */
+import { AT, CLONE, E, F, F_SEAL, MFD, POLL, S, SIG, WAIT } from "./abi/constants.ts";
+import { callSpawnStub, checked, cString, Descriptor, NativeMemory, pipe, syscall, SyscallError } from "./libc.ts";
+import { ready } from "./reactor.ts";
+
+/** Descriptors below this are the child's to fill; those it inherits are moved above it first. */
+const CHILD_DESCRIPTORS = 64;
+
+/**
+ * Writes an ELF image to where it can be executed: a sealed memfd.
+ *
+ * @param fallback A directory that allows exec, for kernels set to `vm.memfd_noexec=2`: the file is opened read-only and
+ * unlinked before it is used.
+ */
+export function executable(elf: Uint8Array<ArrayBuffer>, fallback: string): Descriptor {
+  let descriptor = syscall("memfd_create", "libflux", MFD.MFD_CLOEXEC | MFD.MFD_ALLOW_SEALING | MFD.MFD_EXEC);
+  // Before Linux 6.3 there was no MFD_EXEC, and every memfd could be executed.
+  if (descriptor === -E.EINVAL) {
+    descriptor = syscall("memfd_create", "libflux", MFD.MFD_CLOEXEC | MFD.MFD_ALLOW_SEALING);
+  }
+  if (descriptor === -E.EACCES) return executableFile(elf, fallback);
+  if (descriptor < 0) throw new SyscallError("memfd_create", -descriptor);
+  const result = new Descriptor(descriptor);
+  writeExactly(descriptor, elf);
+  checked(
+    "fcntl",
+    descriptor,
+    F.F_ADD_SEALS,
+    F_SEAL.F_SEAL_SEAL | F_SEAL.F_SEAL_SHRINK | F_SEAL.F_SEAL_GROW | F_SEAL.F_SEAL_WRITE,
+  );
+  return result;
+}
+
+function executableFile(elf: Uint8Array<ArrayBuffer>, directory: string): Descriptor {
+  const path = `${directory}/image-${Deno.pid}-${crypto.randomUUID()}`;
+  const writer = checked("openat", AT.AT_FDCWD, path, 0o2000000 | 0o301, 0o500);
+  try {
+    writeExactly(writer, elf);
+  } finally {
+    syscall("close", writer);
+  }
+  try {
+    return new Descriptor(checked("openat", AT.AT_FDCWD, path, 0o2000000, 0));
+  } finally {
+    syscall("unlinkat", AT.AT_FDCWD, path, 0);
+  }
+}
+
+function writeExactly(descriptor: number, bytes: Uint8Array<ArrayBuffer>): void {
+  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(checked("write", descriptor, rest, rest.length));
+}
+
+/** What {@link spawn} needs. */
+export interface SpawnOptions {
+  /** From {@link executable}. */
+  readonly executable: Descriptor;
+  /** `CLONE_NEW*`, and `CLONE_INTO_CGROUP` with `cgroup`. */
+  readonly flags: number;
+  /** Where the stub and the interpreter report a failure; also given to the child by `descriptors`. */
+  readonly report: number;
+  /** `[here, in the child]`; the child's numbers are below 64, and nothing else is inherited. */
+  readonly descriptors: readonly (readonly [number, number])[];
+  /** The cgroup v2 directory to be born in. */
+  readonly cgroup?: number;
+}
+
+/** How a process ended. */
+export interface ExitStatus {
+  /** The exit code, or 128 + the signal's number. */
+  readonly code: number;
+  /** The signal that killed it: "SIGKILL". */
+  readonly signal?: keyof typeof SIG;
+}
+
+/** Reads the raw status that `wait4` gives. */
+export function exitStatus(status: number): ExitStatus {
+  const number = status & 0x7f;
+  return number === 0 ? { code: status >> 8 & 0xff } : { code: 128 + number, ...signalName(number) };
+}
+
+function signalName(number: number): { signal?: keyof typeof SIG } {
+  for (const [name, value] of Object.entries(SIG)) if (value === number) return { signal: name as keyof typeof SIG };
+  return {};
+}
+
+/** A child that waits, in its new namespaces, until it is released. */
+export class Child implements Disposable {
+  #block: NativeMemory | undefined;
+  #reaped: Promise<ExitStatus> | undefined;
+  readonly #gate: Descriptor;
+
+  /** Only {@link spawn} makes one. */
+  constructor(readonly pid: number, readonly pidfd: Descriptor, gate: Descriptor, block: NativeMemory) {
+    this.#gate = gate;
+    this.#block = block;
+  }
+
+  /** Lets it execute the image. */
+  release(): void {
+    checked("write", this.#gate.number, new Uint8Array([1]), 1);
+    this.#gate.close();
+  }
+
+  /** Ends it, if it was never released; does nothing to a released one. */
+  abandon(): void {
+    this.#gate.close();
+  }
+
+  /** Sends a signal, by pidfd; false when it has ended already. */
+  signal(signal: number): boolean {
+    return syscall("pidfd_send_signal", this.pidfd.number, signal, 0, 0) === 0;
+  }
+
+  /** Waits for its end and reaps it; every call gives the same promise. */
+  wait(): Promise<ExitStatus> {
+    return this.#reaped ??= this.#wait();
+  }
+
+  async #wait(): Promise<ExitStatus> {
+    await ready(this.pidfd.number, POLL.POLLIN);
+    const info = new Uint8Array(128);
+    checked("waitid", WAIT.P_PIDFD, this.pidfd.number, info, WAIT.WEXITED | WAIT.WALL, 0);
+    this.#recycle();
+    const view = new DataView(info.buffer);
+    const CLD_EXITED = 1;
+    const status = view.getInt32(24, true);
+    return view.getInt32(8, true) === CLD_EXITED ? { code: status } : { code: 128 + status, ...signalName(status) };
+  }
+
+  /** Closes its descriptors; an unreleased child ends by itself. Wait first. */
+  [Symbol.dispose](): void {
+    this.abandon();
+    this.pidfd.close();
+  }
+
+  #recycle(): void {
+    // The stub read this memory until it exec'ed; a reaped child can't any more.
+    if (this.#block !== undefined) blocks.push(this.#block);
+    this.#block = undefined;
+  }
+}
+
+const BLOCK_SIZE = 4096;
+const blocks: NativeMemory[] = [];
+/** Offsets within a block. */
+const AREA = { words: 0, cloneArgs: 128, pidfd: 224, empty: 232, argv: 240, argv0: 264, pairs: 320 } as const;
+const ARGV0 = cString("libflux-init");
+
+/** Clones a child into new namespaces; it waits for {@link Child.release} before it executes. */
+export function spawn(options: SpawnOptions): Child {
+  defaultChildSignal();
+  const block = blocks.pop() ?? new NativeMemory(BLOCK_SIZE);
+  const gate = pipe();
+  const moved: Descriptor[] = [];
+  const above = (descriptor: number): number => {
+    const high = new Descriptor(checked("fcntl", descriptor, F.F_DUPFD_CLOEXEC, CHILD_DESCRIPTORS));
+    moved.push(high);
+    return high.number;
+  };
+  try {
+    const view = new DataView(block.bytes.buffer);
+    const word = (offset: number, value: number): void =>
+      view.setBigUint64(offset, BigInt.asUintN(64, BigInt(value)), true);
+    block.bytes.fill(0, 0, AREA.pairs);
+    block.bytes.set(ARGV0, AREA.argv0);
+    word(AREA.argv, block.address + AREA.argv0);
+    // struct clone_args, linux/sched.h; no stack: the child touches none.
+    word(AREA.cloneArgs, Number(BigInt(options.flags) | BigInt(CLONE.CLONE_VM | CLONE.CLONE_PIDFD)));
+    word(AREA.cloneArgs + 8, block.address + AREA.pidfd);
+    word(AREA.cloneArgs + 32, SIG.SIGCHLD);
+    word(AREA.cloneArgs + 80, options.cgroup ?? 0);
+    options.descriptors.forEach(([here, there], index) => {
+      view.setUint32(AREA.pairs + index * 8, above(here), true);
+      view.setUint32(AREA.pairs + index * 8 + 4, there, true);
+    });
+    const words = [
+      block.address + AREA.cloneArgs,
+      88,
+      above(gate.read.number),
+      above(options.executable.number),
+      block.address + AREA.argv,
+      // An empty environment: nothing of the host's reaches even the interpreter.
+      block.address + AREA.argv + 8,
+      above(options.report),
+      block.address + AREA.pairs,
+      options.descriptors.length,
+      0,
+      -1,
+      0,
+      0,
+      0,
+      block.address + AREA.empty,
+      // The child's own copy of the gate's other end: with it open, a killed libflux would leave it waiting for ever.
+      gate.write.number,
+    ];
+    words.forEach((value, index) => word(AREA.words + index * 8, value));
+    const pid = callSpawnStub(block.address);
+    if (pid < 0) throw new SyscallError("clone3", -pid);
+    return new Child(pid, new Descriptor(view.getInt32(AREA.pidfd, true)), gate.write, block);
+  } catch (error) {
+    blocks.push(block);
+    gate.write.close();
+    throw error;
+  } finally {
+    gate.read.close();
+    for (const descriptor of moved) descriptor.close();
+  }
+}
+
+let childSignalIsDefault = false;
+
+/** A caller that ignores SIGCHLD would have the kernel reap our children, and their statuses would be lost. */
+function defaultChildSignal(): void {
+  if (childSignalIsDefault) return;
+  checked("rt_sigaction", SIG.SIGCHLD, new Uint8Array(32), 0, 8);
+  childSignalIsDefault = true;
+}
+
+/** What a descriptor is, as far as a container's streams are concerned. */
+export function streamKind(descriptor: number): "closed" | "terminal" | "null" | "other" {
+  const stat = new Uint8Array(256);
+  if (syscall("statx", descriptor, "", AT.AT_EMPTY_PATH, 0x7ff, stat) < 0) return "closed";
+  const view = new DataView(stat.buffer);
+  // struct statx, linux/stat.h: mode at 28, rdev at 128.
+  if ((view.getUint16(28, true) & S.S_IFMT) !== S.S_IFCHR) return "other";
+  if (view.getUint32(128, true) === 1 && view.getUint32(132, true) === 3) return "null";
+  return syscall("ioctl", descriptor, 0x5401, new Uint8Array(64)) === 0 ? "terminal" : "other";
+}
