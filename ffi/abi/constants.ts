@@ -256,6 +256,7 @@ export const E = {
   ENOENT: 2,
   ESRCH: 3,
   EINTR: 4,
+  EIO: 5,
   ENOEXEC: 8,
   EBADF: 9,
   ECHILD: 10,

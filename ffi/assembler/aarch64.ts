@@ -96,6 +96,19 @@ export class AArch64 {
     this.#emit(`sub ${destination}, ${a}, ${b}`, 0xcb000000 + n(b) * 65536 + n(a) * 32 + n(destination));
   }
 
+  /** `destination = a / b`, without signs and rounded down. */
+  divide(destination: Register, a: Register, b: Register): void {
+    this.#emit(`udiv ${destination}, ${a}, ${b}`, 0x9ac00800 + n(b) * 65536 + n(a) * 32 + n(destination));
+  }
+
+  /** `destination = c - a * b` */
+  multiplySubtract(destination: Register, a: Register, b: Register, c: Register): void {
+    this.#emit(
+      `msub ${destination}, ${a}, ${b}, ${c}`,
+      0x9b008000 + n(b) * 65536 + n(c) * 1024 + n(a) * 32 + n(destination),
+    );
+  }
+
   /** Compares two registers. */
   compare(a: Register, b: Register): void {
     this.#emit(`cmp ${a}, ${b}`, 0xeb00001f + n(b) * 65536 + n(a) * 32);

@@ -111,6 +111,18 @@ export class X86_64 {
     ]);
   }
 
+  /** `*(u8 *)(base + offset) = source`, its low byte */
+  storeByte(base: Register, offset: number, source: Register): void {
+    // without a prefix, the numbers of rsp to rdi would mean ah to bh
+    const prefix = rex(false, source, base);
+    const needed = register(source) > 3 && prefix.length === 0 ? [0x40] : prefix;
+    this.#emit(`mov byte ptr ${place(base, offset)}, ${lowByte(source)}`, [
+      ...needed,
+      0x88,
+      ...memory(register(source), base, offset),
+    ]);
+  }
+
   /** `destination = base + offset` */
   address(destination: Register, base: Register, offset: number): void {
     this.#emit(`lea ${destination}, ${place(base, offset)}`, [
@@ -188,6 +200,11 @@ export class X86_64 {
     this.#emit(`shr ${a}, ${bits}`, [0x48 | (register(a) > 7 ? 1 : 0), 0xc1, 0xc0 | 5 << 3 | register(a) & 7, bits]);
   }
 
+  /** Divides rdx:rax by a register, without signs: the quotient goes to rax, the remainder to rdx. */
+  divide(a: Register): void {
+    this.#emit(`div ${a}`, [0x48 | (register(a) > 7 ? 1 : 0), 0xf7, 0xc0 | 6 << 3 | register(a) & 7]);
+  }
+
   /** Copies rcx bytes from rsi to rdi. */
   copyBytes(): void {
     this.#emit("rep movsb", [0xf3, 0xa4]);
@@ -258,6 +275,12 @@ const register = (name: Register): number => REGISTERS.indexOf(name);
 
 /** The lower half of a register. */
 const low = (name: Register): string => register(name) > 7 ? `${name}d` : `e${name.slice(1)}`;
+
+/** The lowest byte of a register. */
+function lowByte(name: Register): string {
+  if (register(name) > 7) return `${name}b`;
+  return name.endsWith("x") ? `${name[1]}l` : `${name.slice(1)}l`;
+}
 
 const place = (base: Register, offset: number): string =>
   `[${base}${offset < 0 ? offset : offset > 0 ? `+${offset}` : ""}]`;

@@ -1,0 +1,162 @@
+/**
+ * What every step of the compiler works on.
+ *
+ * @module
+ */
+import { AT, type Named, O, openFlags, or } from "../../ffi/abi/constants.ts";
+import type { Architecture } from "../../ffi/abi/syscalls.ts";
+import { type Meaning, type Operand, ProgramBuilder, type Reference, type Slot } from "../../ffi/program.ts";
+import type { Mount, Spec } from "../spec/types.ts";
+
+/** The descriptors that a launch program finds open, besides its three streams. */
+export const CHILD = {
+  /** Where the interpreter reports a failed instruction; its end-of-file means "started". */
+  report: 3,
+  /** Where a reaping init writes the command's raw wait status. */
+  status: 4,
+  /** Its end-of-file means that the monitor is gone: a reaping init ends too. */
+  lifeline: 5,
+  /** A Unix socket that takes the master of the container's terminal. */
+  console: 6,
+} as const;
+
+/** What the host knows and a pure compiler must be told. */
+export interface Launch {
+  readonly architecture: Architecture;
+  /** Write into the image instead of into an overlay. */
+  readonly writable: boolean;
+  /** Run the command below a reaping PID 1. */
+  readonly init: boolean;
+  /** Files to put over the image's own: `/etc/hosts` and its like. */
+  readonly files: readonly { readonly path: string; readonly content: string }[];
+  /** The size of the terminal, where the command gets one. */
+  readonly terminal?: { readonly columns: number; readonly rows: number };
+  /** Streams (0, 1, 2) to point at the container's own `/dev/null`. */
+  readonly nullStreams: readonly number[];
+  /** What bind sources and masked paths are; one that isn't named doesn't exist. */
+  readonly kinds: ReadonlyMap<string, "directory" | "file">;
+}
+
+/** A mount that was prepared before the pivot and waits to be attached. */
+export interface PreparedMount {
+  readonly descriptor: Slot;
+  readonly destination: string;
+  readonly kind: "directory" | "file";
+  readonly field: string;
+  readonly what: string;
+  /** The filesystem's type, or "bind". */
+  readonly type: string;
+}
+
+/** A name for an argument's value. */
+export const named = (value: number, text: string): Named => ({ kind: "named", value, text });
+
+/** `AT_FDCWD` */
+export const CWD = named(AT.AT_FDCWD, "AT_FDCWD");
+
+/** The state of one compilation. */
+export class Context {
+  readonly builder: ProgramBuilder;
+  /** Prepared mounts, in the order of the spec's; then libflux's own. */
+  readonly prepared: (PreparedMount | undefined)[] = [];
+  /** The private procfs, for writes that nobody may redirect (CVE-2025-52881). */
+  procfs: Slot | undefined;
+  /** The container's devpts, to open its terminal on. */
+  devpts: Slot | undefined;
+  /** The directory of the scratch filesystem that {@link Launch.files} are written to. */
+  scratch: Slot | undefined;
+  /** The root that `pivot_root` takes. */
+  rootfs: Slot | undefined;
+  /** Empty things to cover masked paths with. */
+  readonly covers: { readonly descriptor: Slot; readonly path: string }[] = [];
+
+  constructor(readonly spec: Spec, readonly launch: Launch) {
+    this.builder = new ProgramBuilder(launch.architecture);
+  }
+
+  /** `open` flags of the target architecture. */
+  open(...names: (keyof typeof O)[]): Named {
+    return openFlags(this.launch.architecture, ...names);
+  }
+
+  /** A C string of the program. */
+  text(text: string): Reference {
+    return this.builder.string(text);
+  }
+
+  /** `mkdir -p`; the path is absolute and looked up in the current root. */
+  makeDirectories(path: string, field: string): void {
+    const parts = path.split("/").filter((part) => part !== "");
+    parts.forEach((_, index) => {
+      const directory = "/" + parts.slice(0, index + 1).join("/");
+      if (this.#made.has(directory)) return;
+      this.#made.add(directory);
+      this.builder.syscall("mkdirat", [CWD, this.text(directory), named(0o755, "0755")], {
+        label: `make the directory ${directory}`,
+        path: directory,
+        field,
+        tolerate: 17,
+        hint:
+          "the image must let libflux make mount points: is a file in the way, or the image read-only with --writable?",
+      });
+    });
+  }
+  readonly #made = new Set<string>();
+
+  /** Opens a place in the container to mount on, following no final symlink (CVE-2021-30465). */
+  openTarget(path: string, kind: "directory" | "file", meaning: Meaning, tolerate?: number): Slot {
+    const flags = kind === "directory"
+      ? this.open("O_PATH", "O_NOFOLLOW", "O_DIRECTORY", "O_CLOEXEC")
+      : this.open("O_PATH", "O_NOFOLLOW", "O_CLOEXEC");
+    return this.builder.call("openat", [CWD, this.text(path), flags, 0], "target", {
+      ...meaning,
+      ...(tolerate === undefined ? {} : { tolerate }),
+    });
+  }
+
+  /** A detached filesystem: `fsopen`, `fsconfig` for each parameter, `fsmount`. */
+  filesystem(
+    type: string,
+    parameters: readonly (readonly [string, string | Reference | undefined])[],
+    attributes: Named,
+    meaning: Meaning,
+  ): Slot {
+    const b = this.builder;
+    const configuration = b.call(
+      "fsopen",
+      [this.text(type), or({ FSOPEN_CLOEXEC: 1 }, "FSOPEN_CLOEXEC")],
+      `${type}_config`,
+      {
+        ...meaning,
+        label: `open a new ${type} filesystem`,
+        hint: `does this kernel have ${type}? 'libflux info' tells`,
+      },
+    );
+    for (const [key, value] of parameters) {
+      const command = value === undefined ? named(0, "FSCONFIG_SET_FLAG") : named(1, "FSCONFIG_SET_STRING");
+      const operand: Operand = value === undefined ? 0 : typeof value === "string" ? this.text(value) : value;
+      b.syscall("fsconfig", [configuration, command, this.text(key), operand, 0], {
+        ...meaning,
+        label: `set ${key}${typeof value === "string" ? `=${value}` : ""} of the ${type} filesystem`,
+      });
+    }
+    b.syscall("fsconfig", [configuration, named(6, "FSCONFIG_CMD_CREATE"), 0, 0, 0], {
+      ...meaning,
+      label: `create the ${type} filesystem`,
+    });
+    return b.call("fsmount", [configuration, or({ FSMOUNT_CLOEXEC: 1 }, "FSMOUNT_CLOEXEC"), attributes], type, meaning);
+  }
+
+  /** True where the spec asks for a new namespace of this kind. */
+  has(type: string): boolean {
+    return this.spec.linux?.namespaces?.some((namespace) => namespace.type === type && namespace.path === undefined) ??
+      false;
+  }
+
+  /** True where a mount of the spec covers or lies at this path. */
+  isCovered(path: string): boolean {
+    return (this.spec.mounts ?? []).some(({ destination }: Mount) =>
+      path === destination || path.startsWith(destination + "/")
+    );
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * Step 9, second part: limits, then privileges, given up in the one order that leaves no gap: no_new_privs, bounding
+ * set, KEEPCAPS, groups, gid, uid, capset.
+ *
+ * @module
+ */
+import { or, PR } from "../../ffi/abi/constants.ts";
+import { type Context, named } from "./context.ts";
+import { writeProc } from "./isolate.ts";
+
+/** `linux/capability.h`, in order of their numbers. */
+export const CAPABILITIES = [
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_DAC_READ_SEARCH",
+  "CAP_FOWNER",
+  "CAP_FSETID",
+  "CAP_KILL",
+  "CAP_SETGID",
+  "CAP_SETUID",
+  "CAP_SETPCAP",
+  "CAP_LINUX_IMMUTABLE",
+  "CAP_NET_BIND_SERVICE",
+  "CAP_NET_BROADCAST",
+  "CAP_NET_ADMIN",
+  "CAP_NET_RAW",
+  "CAP_IPC_LOCK",
+  "CAP_IPC_OWNER",
+  "CAP_SYS_MODULE",
+  "CAP_SYS_RAWIO",
+  "CAP_SYS_CHROOT",
+  "CAP_SYS_PTRACE",
+  "CAP_SYS_PACCT",
+  "CAP_SYS_ADMIN",
+  "CAP_SYS_BOOT",
+  "CAP_SYS_NICE",
+  "CAP_SYS_RESOURCE",
+  "CAP_SYS_TIME",
+  "CAP_SYS_TTY_CONFIG",
+  "CAP_MKNOD",
+  "CAP_LEASE",
+  "CAP_AUDIT_WRITE",
+  "CAP_AUDIT_CONTROL",
+  "CAP_SETFCAP",
+  "CAP_MAC_OVERRIDE",
+  "CAP_MAC_ADMIN",
+  "CAP_SYSLOG",
+  "CAP_WAKE_ALARM",
+  "CAP_BLOCK_SUSPEND",
+  "CAP_AUDIT_READ",
+  "CAP_PERFMON",
+  "CAP_BPF",
+  "CAP_CHECKPOINT_RESTORE",
+] as const;
+
+/** `RLIMIT_*`, `asm-generic/resource.h`. */
+const RLIMITS = [
+  "RLIMIT_CPU",
+  "RLIMIT_FSIZE",
+  "RLIMIT_DATA",
+  "RLIMIT_STACK",
+  "RLIMIT_CORE",
+  "RLIMIT_RSS",
+  "RLIMIT_NPROC",
+  "RLIMIT_NOFILE",
+  "RLIMIT_MEMLOCK",
+  "RLIMIT_AS",
+  "RLIMIT_LOCKS",
+  "RLIMIT_SIGPENDING",
+  "RLIMIT_MSGQUEUE",
+  "RLIMIT_NICE",
+  "RLIMIT_RTPRIO",
+  "RLIMIT_RTTIME",
+] as const;
+
+/** Sets resource limits and the OOM score, while there is still the privilege to raise them. */
+export function limits(context: Context): void {
+  const { builder: b, spec } = context;
+  (spec.process.rlimits ?? []).forEach((limit, index) => {
+    const field = `process.rlimits[${index}]`;
+    const number = (RLIMITS as readonly string[]).indexOf(limit.type);
+    if (number < 0) throw new TypeError(`${field}: there is no resource limit ${limit.type}`);
+    const values = b.words([limit.soft, limit.hard]);
+    b.syscall("prlimit64", [0, named(number, limit.type), values, 0], {
+      label: `limit ${limit.type} to ${limit.soft}:${limit.hard}`,
+      field,
+      hint: "a hard limit can't be raised without CAP_SYS_RESOURCE",
+    });
+  });
+  const score = spec.process.oomScoreAdj;
+  if (score !== undefined) {
+    writeProc(context, "self/oom_score_adj", String(score), {
+      label: `set the OOM score adjustment to ${score}`,
+      field: "process.oomScoreAdj",
+    });
+  }
+}
+
+/** The bits of a list of capabilities, as two 32-bit words. */
+function bits(names: readonly string[] | undefined): readonly [number, number] {
+  let mask = 0n;
+  for (const name of names ?? []) {
+    const number = (CAPABILITIES as readonly string[]).indexOf(name);
+    if (number < 0) throw new TypeError(`process.capabilities: there is no capability ${name}`);
+    mask |= 1n << BigInt(number);
+  }
+  return [Number(mask & 0xffffffffn), Number(mask >> 32n)];
+}
+
+/** Gives up what the spec doesn't grant. */
+export function credentials(context: Context): void {
+  const { builder: b, spec } = context;
+  const { user, capabilities, noNewPrivileges } = spec.process;
+  if (noNewPrivileges === true) {
+    b.syscall("prctl", [or(PR, "PR_SET_NO_NEW_PRIVS"), 1, 0, 0, 0], {
+      label: "allow no new privileges",
+      field: "process.noNewPrivileges",
+    });
+  }
+  const field = "process.capabilities";
+  const bounding = new Set(capabilities?.bounding ?? []);
+  CAPABILITIES.forEach((name, number) => {
+    if (bounding.has(name)) return;
+    b.syscall("prctl", [or(PR, "PR_CAPBSET_DROP"), named(number, name), 0, 0, 0], {
+      label: "drop capabilities from the bounding set",
+      field,
+      // EINVAL: a kernel that is older than this capability.
+      tolerate: 22,
+    });
+  });
+  b.syscall("prctl", [or(PR, "PR_SET_KEEPCAPS"), 1, 0, 0, 0], {
+    label: "keep capabilities across the change of user",
+    field,
+  });
+  const groups = user.additionalGids ?? [];
+  const list = new Uint8Array(groups.length * 4);
+  groups.forEach((gid, index) => new DataView(list.buffer).setUint32(index * 4, gid, true));
+  b.syscall("setgroups", [groups.length, groups.length === 0 ? 0 : b.bytes(list)], {
+    label: `set the groups (${groups.join(", ") || "none"})`,
+    field: "process.user.additionalGids",
+  });
+  b.syscall("setresgid", [user.gid, user.gid, user.gid], {
+    label: `become group ${user.gid}`,
+    field: "process.user.gid",
+  });
+  b.syscall("setresuid", [user.uid, user.uid, user.uid], {
+    label: `become user ${user.uid}`,
+    field: "process.user.uid",
+  });
+  // struct __user_cap_header_struct: _LINUX_CAPABILITY_VERSION_3, this process; then effective, permitted, inheritable twice.
+  const header = new Uint8Array(8);
+  new DataView(header.buffer).setUint32(0, 0x20080522, true);
+  const sets = [bits(capabilities?.effective), bits(capabilities?.permitted), bits(capabilities?.inheritable)] as const;
+  const data = new Uint8Array(24);
+  const view = new DataView(data.buffer);
+  sets.forEach(([low, high], index) => {
+    view.setUint32(index * 4, low, true);
+    view.setUint32(12 + index * 4, high, true);
+  });
+  b.syscall("capset", [b.bytes(header), b.bytes(data)], { label: "set the capabilities", field });
+  b.syscall("prctl", [or(PR, "PR_CAP_AMBIENT"), or(PR, "PR_CAP_AMBIENT_CLEAR_ALL"), 0, 0, 0], {
+    label: "clear the ambient capabilities",
+    field,
+  });
+  for (const name of capabilities?.ambient ?? []) {
+    b.syscall("prctl", [
+      or(PR, "PR_CAP_AMBIENT"),
+      or(PR, "PR_CAP_AMBIENT_RAISE"),
+      named((CAPABILITIES as readonly string[]).indexOf(name), name),
+      0,
+      0,
+    ], {
+      label: `raise the ambient capability ${name}`,
+      field,
+    });
+  }
+}
+
+/** Makes the working directory, as docker does, while there is the privilege to. */
+export function makeWorkingDirectory(context: Context): void {
+  context.makeDirectories(context.spec.process.cwd, "process.cwd");
+}
+
+/** Goes to the working directory, as the user that will be there, and sees that it is inside (CVE-2024-21626). */
+export function enterWorkingDirectory({ builder: b, spec }: Context): void {
+  const { cwd } = spec.process;
+  const meaning = { path: cwd, field: "process.cwd" };
+  b.syscall("chdir", [b.string(cwd)], {
+    ...meaning,
+    label: `go to the working directory ${cwd}`,
+    hint: "may the container's user enter it?",
+  });
+  const buffer = b.buffer(4096);
+  b.syscall("getcwd", [buffer, 4096], { ...meaning, label: "ask where that is" });
+  const first = b.slot("first_character");
+  b.copy(b.addressOf(first), buffer, 1, "read the first character of the answer");
+  // The kernel says "(unreachable)/…" of a directory outside the root.
+  b.require(first, "==", named(47, "'/'"), { ...meaning, label: `see that ${cwd} is inside the container` });
+}

@@ -1,0 +1,103 @@
+/**
+ * `/dev`: nodes that every program expects, made on a filesystem that nothing else can see yet.
+ *
+ * @module
+ */
+import type { Operand } from "../../ffi/program.ts";
+import { type Context, CWD, named } from "./context.ts";
+
+/** `[name, major, minor]`, from the OCI runtime-spec's default devices; numbers from `Documentation/admin-guide/devices.txt`. */
+const NODES = [
+  ["null", 1, 3],
+  ["zero", 1, 5],
+  ["full", 1, 7],
+  ["random", 1, 8],
+  ["urandom", 1, 9],
+  ["tty", 5, 0],
+] as const;
+
+const LINKS = [
+  ["fd", "/proc/self/fd"],
+  ["stdin", "/proc/self/fd/0"],
+  ["stdout", "/proc/self/fd/1"],
+  ["stderr", "/proc/self/fd/2"],
+  ["ptmx", "pts/ptmx"],
+] as const;
+
+/** `makedev` for majors below 4096 and minors below 256. */
+const makedev = (major: number, minor: number): number => major << 8 | minor;
+
+/** Fills a detached tmpfs that will be `/dev`. */
+export function populateDevices(context: Context, dev: Operand, field: string): void {
+  const { builder: b } = context;
+  for (const [name, major, minor] of NODES) {
+    const path = `/dev/${name}`;
+    b.syscall("mknodat", [
+      dev,
+      b.string(name),
+      named(0o020666, "S_IFCHR|0666"),
+      named(makedev(major, minor), `makedev(${major}, ${minor})`),
+    ], {
+      label: `make the device ${path}`,
+      path,
+      field,
+      hint: "making device nodes takes CAP_MKNOD in the first user namespace",
+    });
+    requireDevice(context, dev, name, major, minor, field);
+  }
+  for (const [name, target] of LINKS) {
+    b.syscall("symlinkat", [b.string(target), dev, b.string(name)], {
+      label: `link /dev/${name} to ${target}`,
+      path: `/dev/${name}`,
+      field,
+    });
+  }
+}
+
+/** Fails unless a name is a character device of these numbers (CVE-2025-31133, CVE-2025-52565). */
+export function requireDevice(
+  context: Context,
+  directory: Operand,
+  name: string,
+  major: number,
+  minor: number,
+  field: string,
+): void {
+  const { builder: b } = context;
+  // struct statx, linux/stat.h: stx_mode (u16) at 28, stx_rdev_major and _minor (u32) at 128 and 132.
+  const statx = b.buffer(256);
+  const meaning = { label: `see that /dev/${name} is the device ${major}:${minor}`, path: `/dev/${name}`, field };
+  b.syscall("statx", [
+    directory,
+    b.string(name),
+    named(0x1100, "AT_EMPTY_PATH|AT_SYMLINK_NOFOLLOW"),
+    named(0x7ff, "STATX_BASIC_STATS"),
+    statx,
+  ], meaning);
+  const mode = b.slot("mode");
+  const device = b.slot("rdev");
+  b.copy(b.addressOf(mode), b.at(statx, 28), 2, `read the mode of /dev/${name}`);
+  b.copy(b.addressOf(device), b.at(statx, 128), 8, `read the numbers of /dev/${name}`);
+  // All of S_IFCHR|0666 on a fresh filesystem without a umask: the exact mode can be asked for.
+  b.require(mode, "==", named(0o020666, "S_IFCHR|0666"), meaning);
+  b.require(device, "==", named(major + minor * 2 ** 32, `${major}:${minor}`), meaning);
+}
+
+/** Points streams at the container's `/dev/null` instead of the host's, which could be reopened by its path. */
+export function nullStreams(context: Context): void {
+  const { builder: b, launch } = context;
+  if (launch.nullStreams.length === 0) return;
+  const device = b.call(
+    "openat",
+    [CWD, b.string("/dev/null"), context.open("O_RDWR", "O_NOFOLLOW", "O_CLOEXEC"), 0],
+    "null",
+    {
+      label: "open the container's /dev/null",
+      path: "/dev/null",
+      field: "process",
+    },
+  );
+  for (const stream of launch.nullStreams) {
+    b.syscall("dup3", [device, stream, 0], { label: `point descriptor ${stream} at it`, field: "process" });
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * Step 2: a keyring and a mount tree of the container's own, and its clocks.
+ *
+ * @module
+ */
+import { CLONE, KEYCTL, MS, or } from "../../ffi/abi/constants.ts";
+import { CHILD, type Context, named } from "./context.ts";
+
+/**
+ * Closes what libflux itself inherited and passed on (CVE-2024-21626): a shell's redirection such as `3</etc/shadow`
+ * isn't close-on-exec, unlike all that libflux opens.
+ */
+export function closeInherited({ builder: b, launch }: Context): void {
+  const used: number[] = [CHILD.report];
+  if (launch.init) used.push(CHILD.status, CHILD.lifeline);
+  if (launch.terminal !== undefined) used.push(CHILD.console);
+  used.push(Infinity);
+  used.slice(1).forEach((next, index) => {
+    const first = (used[index] ?? 0) + 1;
+    if (first >= next) return;
+    b.syscall("close_range", [first, next === Infinity ? named(0xffffffff, "~0") : next - 1, 0], {
+      label: "close the descriptors that libflux was started with",
+      field: "process",
+    });
+  });
+}
+
+/** Makes file modes exact: libflux's caller may have any umask. Restored for the command by the last step. */
+export function clearUmask({ builder }: Context): void {
+  builder.syscall("umask", [0], { label: "clear the file mode mask" });
+}
+
+/** Leaves the caller's keyring behind, so that no key of the host's session is reachable. */
+export function newKeyring({ builder }: Context): void {
+  builder.syscall("keyctl", [or(KEYCTL, "KEYCTL_JOIN_SESSION_KEYRING"), 0], {
+    label: "join a new session keyring",
+    field: "process",
+    hint: "raise kernel.keys.maxkeys, or end some containers",
+    // ENOSYS: a kernel without keyrings has none to leak.
+    tolerate: 38,
+  });
+}
+
+const PROPAGATION: Readonly<Record<string, keyof typeof MS>> = {
+  private: "MS_PRIVATE",
+  rprivate: "MS_PRIVATE",
+  slave: "MS_SLAVE",
+  rslave: "MS_SLAVE",
+  shared: "MS_SHARED",
+  rshared: "MS_SHARED",
+};
+
+/** Cuts the new mount namespace off from the host's: nothing mounted below may appear there. */
+export function privateMounts({ builder }: Context): void {
+  builder.syscall("mount", [0, builder.string("/"), 0, or(MS, "MS_REC", "MS_PRIVATE"), 0], {
+    label: "make every mount private to the container",
+    path: "/",
+    field: "linux.namespaces",
+  });
+}
+
+/** Gives the container's root the propagation that the spec names, after the pivot. */
+export function rootPropagation({ builder, spec }: Context): void {
+  const name = spec.linux?.rootfsPropagation;
+  if (name === undefined) return;
+  const flag = PROPAGATION[name];
+  // Private is what it is already.
+  if (flag === undefined || flag === "MS_PRIVATE") return;
+  builder.syscall("mount", [0, builder.string("/"), 0, or(MS, "MS_REC", flag), 0], {
+    label: `make the root ${name}`,
+    path: "/",
+    field: "linux.rootfsPropagation",
+  });
+}
+
+/** Sets the clocks of a new time namespace and enters it; its offsets can only be written before anyone is in it. */
+export function timeNamespace(context: Context): void {
+  const { builder: b, spec, procfs } = context;
+  if (!context.has("time") || procfs === undefined) return;
+  const offsets = spec.linux?.timeOffsets ?? {};
+  const lines = Object.entries(offsets).map(([clock, offset]) =>
+    `${clock} ${offset?.secs ?? 0} ${offset?.nanosecs ?? 0}\n`
+  ).join("");
+  const field = "linux.timeOffsets";
+  b.syscall("unshare", [or(CLONE, "CLONE_NEWTIME")], {
+    label: "make a time namespace",
+    field,
+    hint: "time namespaces need Linux 5.6",
+  });
+  writeProc(context, "self/timens_offsets", lines, { label: "set the clocks of the time namespace", field });
+  const entry = b.call(
+    "openat",
+    [procfs, b.string("self/ns/time_for_children"), context.open("O_RDONLY", "O_CLOEXEC"), 0],
+    "time_ns",
+    {
+      label: "open the time namespace",
+      field,
+    },
+  );
+  // Entered at once, so that it doesn't matter whether the kernel would do so at exec (Linux 6.1 does, 5.6 doesn't).
+  b.syscall("setns", [entry, or(CLONE, "CLONE_NEWTIME")], { label: "enter the time namespace", field });
+}
+
+/**
+ * Writes to a file of the private procfs, after seeing that it is one (CVE-2025-52881): a container sharing mounts
+ * could otherwise redirect the write.
+ */
+export function writeProc(
+  context: Context,
+  path: string,
+  content: string,
+  meaning: { readonly label: string; readonly field: string; readonly hint?: string },
+): void {
+  const { builder: b, procfs } = context;
+  if (procfs === undefined) throw new Error("no procfs was prepared");
+  const file = b.call(
+    "openat",
+    [procfs, b.string(path), context.open("O_WRONLY", "O_NOFOLLOW", "O_CLOEXEC"), 0],
+    "proc_file",
+    {
+      ...meaning,
+      path: `/proc/${path}`,
+    },
+  );
+  requireFilesystem(context, file, named(0x9fa0, "PROC_SUPER_MAGIC"), "==", {
+    ...meaning,
+    label: `see that /proc/${path} is on procfs`,
+  });
+  const bytes = new TextEncoder().encode(content);
+  b.syscall("write", [file, b.bytes(bytes), bytes.length], { ...meaning, path: `/proc/${path}` });
+  b.syscall("close", [file], { label: `close /proc/${path}` });
+}
+
+/** Fails unless the filesystem behind a descriptor is (or isn't) of a type. */
+export function requireFilesystem(
+  { builder: b }: Context,
+  descriptor: Parameters<typeof b.syscall>[1][number],
+  magic: ReturnType<typeof named>,
+  condition: "==" | "!=",
+  meaning: Parameters<typeof b.require>[3],
+): void {
+  // struct statfs, asm-generic/statfs.h: 120 bytes, f_type first.
+  const statfs = b.buffer(120);
+  const type = b.slot("f_type");
+  b.syscall("fstatfs", [descriptor, statfs], { ...meaning, label: "ask for the filesystem's type" });
+  b.copy(b.addressOf(type), statfs, 8, "read the filesystem's type");
+  b.require(type, condition, magic, meaning);
+}

@@ -1,0 +1,79 @@
+/**
+ * Spec → launch program. Pure: the same spec and facts give the same program, on any machine, without root.
+ *
+ * @module
+ */
+import { CLONE } from "../../ffi/abi/constants.ts";
+import type { LaunchProgram } from "../../ffi/program.ts";
+import type { Spec } from "../spec/types.ts";
+import { Context, type Launch } from "./context.ts";
+import { credentials, enterWorkingDirectory, limits, makeWorkingDirectory } from "./credentials.ts";
+import { nullStreams } from "./devices.ts";
+import { execute, executeBelowInit } from "./execute.ts";
+import { clearUmask, closeInherited, newKeyring, privateMounts, rootPropagation, timeNamespace } from "./isolate.ts";
+import { attachMounts, prepareBinds, prepareFiles, prepareFilesystems } from "./mounts.ts";
+import { hostname, loopback, maskPaths, prepareCovers, readonlyPaths, readonlyRoot, sysctls } from "./protect.ts";
+import { pivot, prepareRoot, scratchFilesystem } from "./rootfs.ts";
+import { newSession, openTerminal } from "./terminal.ts";
+
+/** The order of a launch program: see ARCHITECTURE.md, "The order of a launch program". */
+const STEPS: readonly ((context: Context) => void)[] = [
+  closeInherited,
+  clearUmask,
+  newKeyring,
+  prepareBinds,
+  privateMounts,
+  scratchFilesystem,
+  prepareRoot,
+  prepareFilesystems,
+  prepareFiles,
+  prepareCovers,
+  timeNamespace,
+  pivot,
+  attachMounts,
+  sysctls,
+  openTerminal,
+  maskPaths,
+  readonlyPaths,
+  nullStreams,
+  makeWorkingDirectory,
+  rootPropagation,
+  readonlyRoot,
+  hostname,
+  loopback,
+  limits,
+  credentials,
+  enterWorkingDirectory,
+];
+
+/** Compiles a spec. Throws a `TypeError` that names the field where the spec can't be compiled. */
+export function compile(spec: Spec, launch: Launch): LaunchProgram {
+  const context = new Context(spec, launch);
+  for (const step of STEPS) step(context);
+  if (launch.init) executeBelowInit(context);
+  else {
+    newSession(context);
+    execute(context);
+  }
+  return context.builder.build();
+}
+
+const NAMESPACE_FLAGS: Readonly<Record<string, number>> = {
+  mount: CLONE.CLONE_NEWNS,
+  pid: CLONE.CLONE_NEWPID,
+  ipc: CLONE.CLONE_NEWIPC,
+  uts: CLONE.CLONE_NEWUTS,
+  cgroup: CLONE.CLONE_NEWCGROUP,
+  network: CLONE.CLONE_NEWNET,
+  user: CLONE.CLONE_NEWUSER,
+};
+
+/** The flags `clone3` takes for a spec's new namespaces. Time isn't among them: the interpreter unshares it. */
+export function cloneFlags(spec: Spec): number {
+  return (spec.linux?.namespaces ?? []).reduce(
+    (flags, { type, path }) => path === undefined ? flags | (NAMESPACE_FLAGS[type] ?? 0) : flags,
+    0,
+  ) >>> 0;
+}
+
+export type { Launch };

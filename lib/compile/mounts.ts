@@ -1,0 +1,236 @@
+/**
+ * Steps 4 and 6: filesystems and binds are prepared, detached, before the pivot and attached by descriptor after it.
+ *
+ * @module
+ */
+import { MOUNT_ATTR, MOVE_MOUNT, type Named, or } from "../../ffi/abi/constants.ts";
+import type { Mount } from "../spec/types.ts";
+import { type Context, CWD, named, type PreparedMount } from "./context.ts";
+import { populateDevices } from "./devices.ts";
+import { requireFilesystem } from "./isolate.ts";
+
+/** Options that are attributes of a mount: `[set, clear]` in terms of `MOUNT_ATTR_*`. */
+const ATTRIBUTES: Readonly<Record<string, readonly [keyof typeof MOUNT_ATTR | null, keyof typeof MOUNT_ATTR | null]>> =
+  {
+    ro: ["MOUNT_ATTR_RDONLY", null],
+    rw: [null, "MOUNT_ATTR_RDONLY"],
+    nosuid: ["MOUNT_ATTR_NOSUID", null],
+    suid: [null, "MOUNT_ATTR_NOSUID"],
+    nodev: ["MOUNT_ATTR_NODEV", null],
+    dev: [null, "MOUNT_ATTR_NODEV"],
+    noexec: ["MOUNT_ATTR_NOEXEC", null],
+    exec: [null, "MOUNT_ATTR_NOEXEC"],
+    noatime: ["MOUNT_ATTR_NOATIME", "MOUNT_ATTR__ATIME"],
+    strictatime: ["MOUNT_ATTR_STRICTATIME", "MOUNT_ATTR__ATIME"],
+    relatime: [null, "MOUNT_ATTR__ATIME"],
+    nodiratime: ["MOUNT_ATTR_NODIRATIME", null],
+    diratime: [null, "MOUNT_ATTR_NODIRATIME"],
+  };
+
+/** `MS_*` of `mount_setattr`'s propagation field. */
+const PROPAGATION: Readonly<Record<string, number>> = {
+  private: 1 << 18,
+  rprivate: 1 << 18,
+  slave: 1 << 19,
+  rslave: 1 << 19,
+  shared: 1 << 20,
+  rshared: 1 << 20,
+  unbindable: 1 << 17,
+  runbindable: 1 << 17,
+};
+
+const IGNORED = new Set(["bind", "rbind", "nonrecursive", "recursive", "defaults", "async", "sync", "rro", "rrw"]);
+
+/** A mount's options by where they go. */
+interface Options {
+  readonly set: Named;
+  readonly clear: Named;
+  readonly propagation: number;
+  readonly recursive: boolean;
+  readonly parameters: readonly (readonly [string, string | undefined])[];
+}
+
+function sortOptions(mount: Mount): Options {
+  const set = new Set<keyof typeof MOUNT_ATTR>();
+  const clear = new Set<keyof typeof MOUNT_ATTR>();
+  const parameters: (readonly [string, string | undefined])[] = [];
+  let propagation = 1 << 18;
+  const options = mount.options ?? [];
+  for (const option of options) {
+    const attribute = ATTRIBUTES[option];
+    if (attribute !== undefined) {
+      if (attribute[1] !== null) {
+        clear.add(attribute[1]);
+        if (attribute[1] !== "MOUNT_ATTR__ATIME") set.delete(attribute[1]);
+      }
+      if (attribute[0] !== null) {
+        set.add(attribute[0]);
+        clear.delete(attribute[0]);
+      }
+    } else if (PROPAGATION[option] !== undefined) propagation = PROPAGATION[option];
+    else if (!IGNORED.has(option)) {
+      const [key = "", ...value] = option.split("=");
+      parameters.push([key, value.length === 0 ? undefined : value.join("=")]);
+    }
+  }
+  return {
+    set: or(MOUNT_ATTR, ...set),
+    clear: or(MOUNT_ATTR, ...clear),
+    propagation,
+    recursive: !options.includes("bind") && !options.includes("nonrecursive"),
+    parameters,
+  };
+}
+
+const isBind = (mount: Mount): boolean =>
+  mount.type === "bind" || (mount.options ?? []).some((option) => option === "bind" || option === "rbind");
+
+const treeFlags = (recursive: boolean): Named =>
+  named(0x80001 | (recursive ? 0x8000 : 0), `OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC${recursive ? "|AT_RECURSIVE" : ""}`);
+
+/**
+ * Opens the bind sources. Before the tree is made private: only a clone of a mount that still has its peers can go on
+ * sharing with them (`rshared`, `rslave`).
+ */
+export function prepareBinds(context: Context): void {
+  const { builder: b, spec, launch } = context;
+  (spec.mounts ?? []).forEach((mount, index) => {
+    if (!isBind(mount)) return;
+    const field = `mounts[${index}]`;
+    const source = mount.source ?? "";
+    const options = sortOptions(mount);
+    const kind = launch.kinds.get(source) ?? "directory";
+    const descriptor = b.call("open_tree", [CWD, b.string(source), treeFlags(options.recursive)], "bind", {
+      label: `open ${source}, to be bound on ${mount.destination}`,
+      path: source,
+      field,
+      hint: "does it exist?",
+    });
+    // struct mount_attr, linux/mount.h.
+    const attributes = b.words([options.set.value, options.clear.value, options.propagation, 0]);
+    b.syscall(
+      "mount_setattr",
+      [descriptor, b.string(""), named(0x9000, "AT_EMPTY_PATH|AT_RECURSIVE"), attributes, 32],
+      {
+        label: `set the options of ${source} (${(mount.options ?? []).join(",") || "rw"})`,
+        path: source,
+        field,
+      },
+    );
+    context.prepared[index] = { descriptor, destination: mount.destination, kind, field, what: source, type: "bind" };
+  });
+}
+
+/** Makes the filesystems (proc, sysfs, tmpfs, …). */
+export function prepareFilesystems(context: Context): void {
+  const { spec } = context;
+  (spec.mounts ?? []).forEach((mount, index) => {
+    if (isBind(mount)) return;
+    const type = mount.type ?? "none";
+    const field = `mounts[${index}]`;
+    const options = sortOptions(mount);
+    // Flags that only the old mount(2) knew.
+    const parameters = options.parameters.filter(([key]) => !(type === "devpts" && key === "newinstance"));
+    const descriptor = context.filesystem(type, [["source", mount.source ?? type], ...parameters], options.set, {
+      label: `prepare ${type} for ${mount.destination}`,
+      path: mount.destination,
+      field,
+    });
+    if (type === "proc" && context.procfs === undefined) {
+      context.procfs = descriptor;
+      requireFilesystem(context, descriptor, named(0x9fa0, "PROC_SUPER_MAGIC"), "==", {
+        label: "see that it is procfs",
+        field,
+      });
+    }
+    if (type === "devpts") context.devpts = descriptor;
+    if (type === "tmpfs" && mount.destination === "/dev") populateDevices(context, descriptor, field);
+    context.prepared[index] = {
+      descriptor,
+      destination: mount.destination,
+      kind: "directory",
+      field,
+      what: type,
+      type,
+    };
+  });
+}
+
+/** Step 6: attaches what was prepared, in the spec's order. */
+export function attachMounts(context: Context): void {
+  for (const mount of context.prepared) if (mount !== undefined) attach(context, mount);
+}
+
+/** Puts a prepared mount on its place, made if need be. */
+export function attach(context: Context, mount: PreparedMount): void {
+  const { builder: b } = context;
+  const { destination, kind, field } = mount;
+  if (kind === "directory") context.makeDirectories(destination, field);
+  else {
+    context.makeDirectories(destination.slice(0, destination.lastIndexOf("/")), field);
+    // mknod and not open: it follows no symlink and hangs on no FIFO.
+    b.syscall("mknodat", [CWD, b.string(destination), named(0o100644, "S_IFREG|0644"), 0], {
+      label: `make the file ${destination} to mount on`,
+      path: destination,
+      field,
+      tolerate: 17,
+    });
+  }
+  const target = context.openTarget(destination, kind, {
+    label: `open ${destination} to mount on`,
+    path: destination,
+    field,
+    hint: kind === "directory" ? "it must be a real directory in the image, not a symbolic link" : "does it exist?",
+  });
+  // An image may have a symlink in the middle of the path that leads into /proc (CVE-2019-19921, CVE-2023-28642).
+  if (destination !== "/proc" && !destination.startsWith("/proc/")) {
+    requireFilesystem(context, target, named(0x9fa0, "PROC_SUPER_MAGIC"), "!=", {
+      label: `see that ${destination} does not lead into /proc`,
+      path: destination,
+      field,
+      hint: "a symbolic link in the image leads there; nothing may be mounted over /proc",
+    });
+  }
+  b.syscall("move_mount", [
+    mount.descriptor,
+    b.string(""),
+    target,
+    b.string(""),
+    or(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH", "MOVE_MOUNT_T_EMPTY_PATH"),
+  ], {
+    label: mount.type === "bind" ? `bind ${mount.what} on ${destination}` : `mount ${mount.what} on ${destination}`,
+    path: destination,
+    field,
+    hint: "a directory goes on a directory, a file on a file",
+  });
+  b.syscall("close", [target], { label: `close ${destination}` });
+}
+
+/** Writes {@link Launch.files} to the scratch filesystem and prepares them to be bound over the image's own. */
+export function prepareFiles(context: Context): void {
+  const { builder: b, scratch, launch } = context;
+  if (scratch === undefined) throw new Error("no scratch filesystem was prepared");
+  for (const { path, content } of launch.files) {
+    // What the user mounts there wins.
+    if (context.isCovered(path)) continue;
+    const name = `files/${path.slice(path.lastIndexOf("/") + 1)}`;
+    const field = "hostname";
+    const flags = context.open("O_WRONLY", "O_CREAT", "O_EXCL", "O_CLOEXEC");
+    const file = b.call("openat", [scratch, b.string(name), flags, named(0o644, "0644")], "file", {
+      label: `make ${path}`,
+      path,
+      field,
+    });
+    const bytes = new TextEncoder().encode(content);
+    if (bytes.length > 0) {
+      b.syscall("write", [file, b.bytes(bytes), bytes.length], { label: `write ${path}`, path, field });
+    }
+    b.syscall("close", [file], { label: `close ${path}` });
+    const descriptor = b.call("open_tree", [scratch, b.string(name), treeFlags(false)], "file_mount", {
+      label: `take ${path}`,
+      path,
+      field,
+    });
+    context.prepared.push({ descriptor, destination: path, kind: "file", field, what: path, type: "bind" });
+  }
+}

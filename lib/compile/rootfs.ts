@@ -1,0 +1,143 @@
+/**
+ * Step 3: the container's root, an overlay that throws changes away or the image itself.
+ *
+ * @module
+ */
+import { MOVE_MOUNT, or } from "../../ffi/abi/constants.ts";
+import { type Context, CWD, named } from "./context.ts";
+
+/** Descriptors with a number of their own: overlayfs takes paths, so these appear in strings. */
+const PINNED = { image: 62, scratch: 63 } as const;
+
+const EMPTY_TO_PATH = or(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH");
+
+/**
+ * A tmpfs of the container's own, for the overlay's changes and for files that libflux writes. It is mounted in the new
+ * mount namespace only: nothing of it is ever on the host, so nothing of it can be left there.
+ */
+export function scratchFilesystem(context: Context): void {
+  const { builder: b } = context;
+  const field = "root";
+  const scratch = context.filesystem("tmpfs", [["source", "libflux"], ["mode", "0755"]], named(0, "0"), {
+    label: "mount a tmpfs for the container's changes",
+    field,
+  });
+  context.scratch = scratch;
+  for (const name of ["upper", "work", "files", "empty"]) {
+    b.syscall("mkdirat", [scratch, b.string(name), named(0o755, "0755")], {
+      label: `make the directory ${name} on it`,
+      path: name,
+      field,
+    });
+  }
+  // On "/", because it always exists and covers nothing: path look-ups start below it. Kernels before 6.15 clone mounts
+  // (overlayfs does, and open_tree) only from attached ones.
+  b.syscall("move_mount", [scratch, b.string(""), CWD, b.string("/"), EMPTY_TO_PATH], {
+    label: "attach the tmpfs",
+    path: "/",
+    field,
+  });
+  b.syscall("dup3", [scratch, PINNED.scratch, context.open("O_CLOEXEC")], {
+    label: "give the tmpfs its number",
+    field,
+  });
+}
+
+/** Prepares the root filesystem as a detached mount. */
+export function prepareRoot(context: Context): void {
+  const { builder: b, spec, launch } = context;
+  const path = spec.root.path;
+  const field = "root.path";
+  const image = b.call(
+    "openat",
+    [CWD, b.string(path), context.open("O_PATH", "O_DIRECTORY", "O_CLOEXEC"), 0],
+    "image",
+    {
+      label: `open the image ${path}`,
+      path,
+      field,
+      hint: "does it exist, and is it a directory?",
+    },
+  );
+  if (launch.writable) {
+    context.rootfs = b.call(
+      "open_tree",
+      [
+        image,
+        b.string(""),
+        or(
+          { OPEN_TREE_CLONE: 1, OPEN_TREE_CLOEXEC: 0o2000000, AT_EMPTY_PATH: 0x1000, AT_RECURSIVE: 0x8000 },
+          "OPEN_TREE_CLONE",
+          "OPEN_TREE_CLOEXEC",
+          "AT_EMPTY_PATH",
+          "AT_RECURSIVE",
+        ),
+      ],
+      "rootfs",
+      { label: `take the image ${path} as the root`, path, field },
+    );
+    privateTree(context, context.rootfs, path, field);
+    return;
+  }
+  b.syscall("dup3", [image, PINNED.image, context.open("O_CLOEXEC")], { label: "give the image its number", field });
+  // By descriptor: no character of the image's path can then be taken for a separator, and none shows inside.
+  context.rootfs = context.filesystem(
+    "overlay",
+    [
+      ["source", "overlay"],
+      ["lowerdir", `/proc/self/fd/${PINNED.image}`],
+      ["upperdir", `/proc/self/fd/${PINNED.scratch}/upper`],
+      ["workdir", `/proc/self/fd/${PINNED.scratch}/work`],
+    ],
+    named(0, "0"),
+    {
+      label: `mount an overlay over the image ${path}`,
+      path,
+      field,
+      hint:
+        "the kernel must have overlayfs, and the image must not lie on one that can't be stacked; with --writable no overlay is needed",
+    },
+  );
+}
+
+/** Takes a cloned tree out of every peer group. */
+export function privateTree(
+  { builder: b }: Context,
+  tree: Parameters<typeof b.syscall>[1][number],
+  path: string,
+  field: string,
+): void {
+  const attributes = b.words([0, 0, 1 << 18, 0]);
+  b.syscall("mount_setattr", [
+    tree,
+    b.string(""),
+    or({ AT_EMPTY_PATH: 0x1000, AT_RECURSIVE: 0x8000 }, "AT_EMPTY_PATH", "AT_RECURSIVE"),
+    attributes,
+    32,
+  ], {
+    label: `make the mounts of ${path} private`,
+    path,
+    field,
+  });
+}
+
+/** Step 5: makes the prepared root `/` and forgets the old one. From here on no path can name anything of the host's. */
+export function pivot(context: Context): void {
+  const { builder: b, rootfs } = context;
+  if (rootfs === undefined) throw new Error("no root was prepared");
+  const field = "root";
+  b.syscall("move_mount", [rootfs, b.string(""), CWD, b.string("/"), EMPTY_TO_PATH], {
+    label: "attach the container's root",
+    path: "/",
+    field,
+  });
+  b.syscall("fchdir", [rootfs], { label: "go to the container's root", field });
+  b.syscall("pivot_root", [b.string("."), b.string(".")], {
+    label: "make it the root",
+    path: "/",
+    field,
+    hint: "pivot_root can't leave an initramfs: boot from a real root filesystem",
+  });
+  b.syscall("umount2", [b.string("."), named(2, "MNT_DETACH")], { label: "detach the host's root", field });
+  b.syscall("chdir", [b.string("/")], { label: "enter the new root", path: "/", field });
+}

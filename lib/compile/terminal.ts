@@ -1,0 +1,99 @@
+/**
+ * Step 9, first part: the container's terminal, made on its own devpts and handed out by descriptor. The caller's
+ * terminal never gets in (CVE-2017-5226: TIOCSTI).
+ *
+ * @module
+ */
+import { CHILD, type Context, CWD, named } from "./context.ts";
+
+const SCM_RIGHTS = 1;
+const SOL_SOCKET = 1;
+
+/** Opens a pty pair, sends its master to the host and makes its slave `/dev/console` and the three streams. */
+export function openTerminal(context: Context): void {
+  const { builder: b, launch, devpts, spec } = context;
+  if (launch.terminal === undefined) return;
+  const field = "process.terminal";
+  if (devpts === undefined) throw new TypeError("a terminal needs a devpts mount in the spec");
+  const openMode = context.open("O_RDWR", "O_NOCTTY", "O_CLOEXEC");
+  const master = b.call("openat", [devpts, b.string("ptmx"), openMode, 0], "master", {
+    label: "open a terminal",
+    path: "/dev/ptmx",
+    field,
+  });
+  b.syscall("ioctl", [master, named(0x40045431, "TIOCSPTLCK"), b.buffer(4)], { label: "unlock it", field });
+  // struct winsize: rows first. Set before anything runs: no program ever sees 0x0.
+  const size = new Uint8Array(8);
+  const view = new DataView(size.buffer);
+  view.setUint16(0, launch.terminal.rows, true);
+  view.setUint16(2, launch.terminal.columns, true);
+  b.syscall("ioctl", [master, named(0x5414, "TIOCSWINSZ"), b.bytes(size)], {
+    label: `size it ${launch.terminal.columns}x${launch.terminal.rows}`,
+    field,
+  });
+  // By the master's descriptor and not by a path under /dev/pts (CVE-2025-52565).
+  const slave = b.call("ioctl", [master, named(0x5441, "TIOCGPTPEER"), openMode], "slave", {
+    label: "open its other end",
+    field,
+  });
+  const { uid } = spec.process.user;
+  b.syscall("fchown", [slave, uid, -1], { label: `give it to user ${uid}`, field });
+
+  b.syscall("mknodat", [CWD, b.string("/dev/console"), named(0o100600, "S_IFREG|0600"), 0], {
+    label: "make /dev/console",
+    path: "/dev/console",
+    field,
+    tolerate: 17,
+  });
+  const target = context.openTarget("/dev/console", "file", {
+    label: "open /dev/console to mount on",
+    path: "/dev/console",
+    field,
+  });
+  const tree = b.call(
+    "open_tree",
+    [slave, b.string(""), named(0x81001, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_EMPTY_PATH")],
+    "console",
+    { label: "take the terminal for /dev/console", field },
+  );
+  b.syscall("move_mount", [
+    tree,
+    b.string(""),
+    target,
+    b.string(""),
+    named(0x44, "MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH"),
+  ], {
+    label: "bind the terminal on /dev/console",
+    path: "/dev/console",
+    field,
+  });
+
+  // struct cmsghdr with one descriptor (linux/socket.h): length, level, type, the descriptor.
+  const control = new Uint8Array(24);
+  const header = new DataView(control.buffer);
+  header.setBigUint64(0, 20n, true);
+  header.setUint32(8, SOL_SOCKET, true);
+  header.setUint32(12, SCM_RIGHTS, true);
+  const message = b.bytes(control);
+  b.copy(b.at(message, 16), b.addressOf(master), 4, "put the terminal into a message");
+  const iov = b.words([b.string("t"), 1]);
+  // struct msghdr: no name, one iov, the control message, no flags.
+  b.syscall("sendmsg", [CHILD.console, b.words([0, 0, iov, 1, message, 24, 0]), 0], {
+    label: "hand the terminal to libflux",
+    field,
+  });
+  for (const stream of [0, 1, 2]) {
+    b.syscall("dup3", [slave, stream, 0], { label: `make it descriptor ${stream}`, field });
+  }
+}
+
+/** In the process that will be the command: a session of its own, and the terminal as its controlling one. */
+export function newSession({ builder: b, launch }: Context): void {
+  b.syscall("setsid", [], { label: "start a new session", field: "process" });
+  if (launch.terminal !== undefined) {
+    b.syscall("ioctl", [0, named(0x540e, "TIOCSCTTY"), 0], {
+      label: "make the terminal the controlling one",
+      field: "process.terminal",
+    });
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * Every way libflux fails, and how it tells.
+ *
+ * @module
+ */
+
+/** What an error knows beside its sentence. */
+export interface FluxErrorOptions {
+  /** What was being done, in words: "mount proc on /proc". */
+  readonly step?: string;
+  /** What it was done to. */
+  readonly path?: string;
+  /** The kernel's error number, positive. */
+  readonly errno?: number;
+  /** What to do about it. */
+  readonly hint?: string;
+  /** What caused it. */
+  readonly cause?: unknown;
+}
+
+/**
+ * The class of every error that libflux throws on purpose.
+ *
+ * @example Tell a missing command from other failures
+ * ```ts
+ * import { CommandNotFoundError, FluxError } from "@libflux/cli/mod";
+ *
+ * const error: FluxError = new CommandNotFoundError("there is no command nginx in the container");
+ * if (error.exitCode !== 127) throw error;
+ * ```
+ */
+export class FluxError extends Error {
+  override name = "FluxError";
+  /** What was being done, in words. */
+  readonly step?: string;
+  /** What it was done to. */
+  readonly path?: string;
+  /** The kernel's error number, positive. */
+  readonly errno?: number;
+  /** What to do about it. */
+  readonly hint?: string;
+  /** The exit code of a command that fails like this. */
+  readonly exitCode: number = 125;
+
+  /** @param message One sentence without a full stop: what, where and why. */
+  constructor(message: string, options: FluxErrorOptions = {}) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
+    if (options.step !== undefined) this.step = options.step;
+    if (options.path !== undefined) this.path = options.path;
+    if (options.errno !== undefined) this.errno = options.errno;
+    if (options.hint !== undefined) this.hint = options.hint;
+  }
+}
+
+/** Wrong options: nothing was done. */
+export class UsageError extends FluxError {
+  override name = "UsageError";
+}
+
+/** The image isn't there, or isn't one. */
+export class ImageError extends FluxError {
+  override name = "ImageError";
+}
+
+/** The name belongs to another container. */
+export class NameInUseError extends FluxError {
+  override name = "NameInUseError";
+}
+
+/** The caller or this host may not do what was asked. */
+export class PermissionError extends FluxError {
+  override name = "PermissionError";
+}
+
+/** A step of the launch program failed; the container never started. */
+export class LaunchError extends FluxError {
+  override name = "LaunchError";
+}
+
+/** The command is there and can't be executed: exit code 126. */
+export class NotExecutableError extends FluxError {
+  override name = "NotExecutableError";
+  override readonly exitCode: number = 126;
+}
+
+/** The command isn't there: exit code 127. */
+export class CommandNotFoundError extends FluxError {
+  override name = "CommandNotFoundError";
+  override readonly exitCode: number = 127;
+}
+
+/** `asm-generic/errno-base.h` and `asm-generic/errno.h`: names and meanings of the numbers that syscalls of libflux give. */
+const ERRNO: Readonly<Record<number, readonly [string, string]>> = {
+  1: ["EPERM", "operation not permitted"],
+  2: ["ENOENT", "no such file or directory"],
+  3: ["ESRCH", "no such process"],
+  4: ["EINTR", "interrupted"],
+  5: ["EIO", "input/output error"],
+  6: ["ENXIO", "no such device or address"],
+  7: ["E2BIG", "arguments or environment too long"],
+  8: ["ENOEXEC", "not an executable format"],
+  9: ["EBADF", "bad file descriptor"],
+  10: ["ECHILD", "no child process"],
+  11: ["EAGAIN", "a resource limit is reached"],
+  12: ["ENOMEM", "out of memory"],
+  13: ["EACCES", "permission denied"],
+  14: ["EFAULT", "bad address"],
+  16: ["EBUSY", "busy"],
+  17: ["EEXIST", "exists already"],
+  18: ["EXDEV", "on another filesystem"],
+  19: ["ENODEV", "not supported by this kernel"],
+  20: ["ENOTDIR", "not a directory"],
+  21: ["EISDIR", "is a directory"],
+  22: ["EINVAL", "invalid argument"],
+  23: ["ENFILE", "too many open files on this system"],
+  24: ["EMFILE", "too many open files"],
+  26: ["ETXTBSY", "the file is being written to"],
+  27: ["EFBIG", "file too large"],
+  28: ["ENOSPC", "no space left, or a kernel limit (user.max_*_namespaces, fs.mount-max) is reached"],
+  30: ["EROFS", "read-only filesystem"],
+  31: ["EMLINK", "too many links"],
+  32: ["EPIPE", "broken pipe"],
+  36: ["ENAMETOOLONG", "name too long"],
+  38: ["ENOSYS", "not implemented by this kernel"],
+  39: ["ENOTEMPTY", "directory not empty"],
+  40: ["ELOOP", "too many symbolic links, or a symbolic link where none is allowed"],
+  75: ["EOVERFLOW", "value too large"],
+  80: ["ELIBBAD", "damaged library or loader"],
+  87: ["EUSERS", "too many users or namespaces"],
+  95: ["EOPNOTSUPP", "operation not supported"],
+  116: ["ESTALE", "stale file handle"],
+  122: ["EDQUOT", "disk quota exceeded"],
+  129: ["EKEYREJECTED", "key rejected"],
+};
+
+/** An error number in words: "no such file or directory (ENOENT)". */
+export function errnoText(errno: number): string {
+  const known = ERRNO[errno];
+  return known === undefined ? `error ${errno}` : `${known[1]} (${known[0]})`;
+}
+
+/** An error for a person: one line, and with `debug` all that is known. */
+export function describe(error: unknown, debug = false): string {
+  const lines: string[] = [];
+  if (error instanceof FluxError) {
+    lines.push(`libflux: ${error.message}${error.hint === undefined ? "" : `; ${error.hint}`}`);
+  } else if (error instanceof Error) {
+    lines.push(`libflux: this is a bug in libflux, please report it: ${error.name}: ${error.message}`);
+  } else lines.push(`libflux: ${error}`);
+  if (debug && error instanceof Error) {
+    if (error.stack !== undefined) lines.push(error.stack);
+    if (error.cause !== undefined) lines.push(describe(error.cause, true));
+  }
+  return lines.join("\n");
+}

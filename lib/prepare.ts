@@ -1,0 +1,160 @@
+/**
+ * From what the caller said to a launch program: looks at the host, changes nothing on it.
+ *
+ * @module
+ */
+import { ARCHITECTURE } from "../ffi/libc.ts";
+import type { LaunchProgram } from "../ffi/program.ts";
+import { compile } from "./compile/mod.ts";
+import { ImageError, PermissionError, UsageError } from "./errors.ts";
+import { buildSpec, MASKED_PATHS } from "./spec/build.ts";
+import { checkOptions, printable, type RunOptions } from "./spec/options.ts";
+import type { Spec } from "./spec/types.ts";
+import { readIfThere } from "./store/directory.ts";
+import { readInRoot } from "./users.ts";
+
+/** A container that could be started. */
+export interface Prepared {
+  readonly name: string;
+  readonly spec: Spec;
+  readonly program: LaunchProgram;
+}
+
+const decoder = new TextDecoder();
+
+/** The image's absolute path without symlinks. Throws an `ImageError` where it can't be a root filesystem. */
+function resolveImage(options: RunOptions): string {
+  const path = options.image ?? "/";
+  const shown = printable(path);
+  let resolved: string;
+  try {
+    resolved = Deno.realPathSync(path);
+    if (!Deno.statSync(resolved).isDirectory) {
+      throw new ImageError(`the image ${shown} is a file and not a directory`, {
+        path,
+        hint: "unpack it into a directory first: libflux runs directories with a root filesystem",
+      });
+    }
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) {
+      throw new ImageError(`there is no image ${shown}`, {
+        path,
+        hint: "--image takes a directory with a root filesystem",
+        cause: error,
+      });
+    }
+    if (error instanceof Deno.errors.NotADirectory) {
+      throw new ImageError(`the image ${shown} is below a file and not below a directory`, { path, cause: error });
+    }
+    if (error instanceof Deno.errors.PermissionDenied) {
+      throw new PermissionError(`the image ${shown} can't be read: permission denied`, { path, cause: error });
+    }
+    throw error;
+  }
+  if (resolved === "/" && options.writable === true) {
+    throw new UsageError("--writable with the image / would change this host itself", {
+      path,
+      hint: "leave out --writable, or give an image of its own",
+    });
+  }
+  return resolved;
+}
+
+function kindOf(path: string): "directory" | "file" | undefined {
+  try {
+    return Deno.statSync(path).isDirectory ? "directory" : "file";
+  } catch {
+    return undefined;
+  }
+}
+
+/** Facts that don't change while a kernel runs. */
+let kernel: { readonly masked: ReadonlyMap<string, "directory" | "file">; readonly cgroup2: boolean } | undefined;
+
+function kernelFacts(): NonNullable<typeof kernel> {
+  return kernel ??= {
+    masked: new Map(MASKED_PATHS.flatMap((path) => {
+      const kind = kindOf(path);
+      return kind === undefined ? [] : [[path, kind] as const];
+    })),
+    cgroup2: (readIfThere("/proc/self/mountinfo") ?? "").split("\n").some((line) =>
+      line.split(" - ")[1]?.startsWith("cgroup2 ") === true
+    ),
+  };
+}
+
+/** What every mount source is. Throws a `UsageError` for one that isn't there. */
+function kindsOf(
+  options: RunOptions,
+  masked: ReadonlyMap<string, "directory" | "file">,
+): Map<string, "directory" | "file"> {
+  const kinds = new Map(masked);
+  kinds.set("/dev/shm", "directory");
+  for (const { type, source = "", destination } of options.mounts ?? []) {
+    if (type !== "bind") continue;
+    const kind = kindOf(source);
+    if (kind === undefined) {
+      throw new UsageError(`there is no ${printable(source)} to bind on ${printable(destination)}`, {
+        path: source,
+        hint: "make it first, or correct the path",
+      });
+    }
+    kinds.set(source, kind);
+  }
+  return kinds;
+}
+
+/** `/etc/hosts`, `/etc/hostname`, `/etc/resolv.conf` as they fit the container's namespaces. */
+function files(options: RunOptions, hostname: string): { readonly path: string; readonly content: string }[] {
+  const shared = options.network === "host";
+  const hosts = shared
+    ? readIfThere("/etc/hosts") ?? ""
+    : `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${hostname}\n`;
+  return [
+    { path: "/etc/hostname", content: `${hostname}\n` },
+    { path: "/etc/hosts", content: hosts },
+    {
+      path: "/etc/resolv.conf",
+      content: shared ? readIfThere("/etc/resolv.conf") ?? "" : "# this container has no network beyond itself\n",
+    },
+  ];
+}
+
+/** A name for a container that wasn't given one. */
+export function generateName(): string {
+  return `flux-${
+    Array.from(crypto.getRandomValues(new Uint8Array(6)), (byte) => byte.toString(16).padStart(2, "0")).join("")
+  }`;
+}
+
+/**
+ * Compiles what the caller said.
+ *
+ * @param nullStreams Streams that are to be the container's own `/dev/null`.
+ */
+export function prepare(options: RunOptions, nullStreams: readonly number[] = []): Prepared {
+  checkOptions(options);
+  const name = options.name ?? generateName();
+  const image = resolveImage(options);
+  const { masked, cgroup2 } = kernelFacts();
+  const text = (path: string): string => decoder.decode(readInRoot(image, path));
+  const hostname = Deno.hostname();
+  const spec = buildSpec(options, {
+    name,
+    image,
+    passwd: text("/etc/passwd"),
+    group: text("/etc/group"),
+    cgroup2,
+    hostname,
+  });
+  const program = compile(spec, {
+    architecture: ARCHITECTURE,
+    writable: options.writable ?? false,
+    init: options.init ?? true,
+    files: files(options, spec.hostname ?? hostname),
+    nullStreams: options.terminal === undefined ? nullStreams : [],
+    kinds: kindsOf(options, masked),
+    ...(options.terminal === undefined ? {} : { terminal: options.terminal }),
+  });
+  return { name, spec, program };
+}

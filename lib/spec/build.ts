@@ -1,0 +1,188 @@
+/**
+ * RunOptions → Spec: docker's and podman's defaults, spelled out. Pure.
+ *
+ * @module
+ */
+import { UsageError } from "../errors.ts";
+import { type Account, parseGroups, parsePasswd, resolveUser } from "../users.ts";
+import { checkOptions, type RunOptions } from "./options.ts";
+import type { Capabilities, Mount, NamespaceType, Spec } from "./types.ts";
+
+/** What the host and the image say. */
+export interface Facts {
+  /** The container's name. */
+  readonly name: string;
+  /** The image's absolute path, all symlinks resolved. */
+  readonly image: string;
+  /** The image's `/etc/passwd`; empty where there is none. */
+  readonly passwd: string;
+  /** The image's `/etc/group`; empty where there is none. */
+  readonly group: string;
+  /** Whether the host has a cgroup v2 hierarchy. */
+  readonly cgroup2: boolean;
+  /** The host's own host name. */
+  readonly hostname: string;
+}
+
+const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** SECURITY.md, rule 15. */
+export const DEFAULT_CAPABILITIES: readonly string[] = [
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_FOWNER",
+  "CAP_FSETID",
+  "CAP_KILL",
+  "CAP_NET_BIND_SERVICE",
+  "CAP_SETFCAP",
+  "CAP_SETGID",
+  "CAP_SETPCAP",
+  "CAP_SETUID",
+  "CAP_SYS_CHROOT",
+];
+
+/** SECURITY.md, rule 13. */
+export const MASKED_PATHS: readonly string[] = [
+  "/proc/acpi",
+  "/proc/asound",
+  "/proc/interrupts",
+  "/proc/kcore",
+  "/proc/keys",
+  "/proc/latency_stats",
+  "/proc/timer_list",
+  "/proc/timer_stats",
+  "/proc/sched_debug",
+  "/proc/scsi",
+  "/sys/firmware",
+  "/sys/devices/virtual/powercap",
+  "/sys/fs/selinux",
+];
+
+/** SECURITY.md, rule 13. */
+export const READONLY_PATHS: readonly string[] = [
+  "/proc/bus",
+  "/proc/fs",
+  "/proc/irq",
+  "/proc/sys",
+  "/proc/sysrq-trigger",
+];
+
+/** The filesystems that every container has. Sizes as in docker. */
+function systemMounts(options: RunOptions, { cgroup2 }: Facts): Mount[] {
+  const shm: Mount = options.ipc === "host"
+    ? { destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["rbind", "nosuid", "noexec", "nodev"] }
+    : {
+      destination: "/dev/shm",
+      type: "tmpfs",
+      source: "shm",
+      options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
+    };
+  return [
+    { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
+    {
+      destination: "/dev",
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
+    },
+    {
+      destination: "/dev/pts",
+      type: "devpts",
+      source: "devpts",
+      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+    },
+    shm,
+    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
+    { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
+    ...(cgroup2
+      ? [{
+        destination: "/sys/fs/cgroup",
+        type: "cgroup2",
+        source: "cgroup",
+        options: ["nosuid", "noexec", "nodev", "ro"],
+      }]
+      : []),
+  ];
+}
+
+/** A mount of the user's replaces one of the system's on the same place. */
+function mergeMounts(system: readonly Mount[], user: readonly Mount[]): Mount[] {
+  const normal = (path: string): string =>
+    "/" + path.split("/").filter((part) => part !== "" && part !== ".").join("/");
+  const mine = user.map((mount) => ({ ...mount, destination: normal(mount.destination) }));
+  const taken = new Set<string>();
+  for (const { destination } of mine) {
+    if (taken.has(destination)) {
+      throw new UsageError(`two mounts go to ${destination}`, { path: destination, hint: "leave one out" });
+    }
+    taken.add(destination);
+    if (destination === "/dev" || destination === "/sys") {
+      throw new UsageError(`nothing may be mounted over ${destination}`, { path: destination });
+    }
+  }
+  return [...system.filter(({ destination }) => !taken.has(destination)), ...mine];
+}
+
+/** A user other than root has no capability to begin with, as in docker; set-id programs still find theirs. */
+function capabilitiesOf({ uid }: Account): Capabilities {
+  const held = uid === 0 ? DEFAULT_CAPABILITIES : [];
+  return { bounding: DEFAULT_CAPABILITIES, effective: held, permitted: held };
+}
+
+/** Builds the spec. Throws a `UsageError` where an option can't be. */
+export function buildSpec(options: RunOptions, facts: Facts): Spec {
+  checkOptions(options);
+  const account = resolveUser(options.user ?? "0", parsePasswd(facts.passwd), parseGroups(facts.group));
+  const hostname = options.uts === "host" ? facts.hostname : options.hostname ?? defaultHostname(facts.name);
+  const shared = new Set<NamespaceType>();
+  if (options.network === "host") shared.add("network");
+  if (options.pid === "host") shared.add("pid");
+  if (options.ipc === "host") shared.add("ipc");
+  if (options.uts === "host") shared.add("uts");
+  const kinds: readonly NamespaceType[] = ["mount", "pid", "ipc", "uts", "cgroup", "network"];
+  const env: Record<string, string> = {
+    PATH,
+    HOME: account.home,
+    HOSTNAME: hostname,
+    ...(options.terminal === undefined ? {} : { TERM: "xterm" }),
+    // What programs inside ask for to learn that they are in a container, and in whose.
+    container: "libflux",
+    ...options.env,
+  };
+  const offset = { secs: options.timeOffset ?? 0 };
+  return {
+    ociVersion: "1.2.0",
+    root: { path: facts.image, ...(options.readOnly === true ? { readonly: true } : {}) },
+    mounts: mergeMounts(systemMounts(options, facts), options.mounts ?? []),
+    process: {
+      ...(options.terminal === undefined ? {} : { terminal: true }),
+      cwd: options.workdir ?? "/",
+      env: Object.entries(env).map(([key, value]) => `${key}=${value}`),
+      args: options.command,
+      user: {
+        uid: account.uid,
+        gid: account.gid,
+        ...(account.groups.length === 0 ? {} : { additionalGids: account.groups }),
+      },
+      capabilities: capabilitiesOf(account),
+      noNewPrivileges: false,
+    },
+    ...(options.uts === "host" ? {} : { hostname }),
+    ...(options.labels === undefined ? {} : { annotations: options.labels }),
+    linux: {
+      namespaces: [
+        ...kinds.filter((type) => !shared.has(type)).map((type) => ({ type })),
+        ...(options.timeOffset === undefined ? [] : [{ type: "time" as const }]),
+      ],
+      ...(options.timeOffset === undefined ? {} : { timeOffsets: { monotonic: offset, boottime: offset } }),
+      maskedPaths: MASKED_PATHS,
+      readonlyPaths: READONLY_PATHS,
+    },
+  };
+}
+
+/** A container's name as a host name: what DNS doesn't allow becomes a dash. */
+function defaultHostname(name: string): string {
+  const text = name.replace(/[^A-Za-z0-9.-]/g, "-").replace(/^[.-]+|[.-]+$/g, "").slice(0, 63);
+  return text === "" ? "container" : text;
+}

@@ -1,0 +1,96 @@
+/**
+ * Processes that are told from others that got the same pid later.
+ *
+ * @module
+ */
+import { POLL, SIG } from "../../ffi/abi/constants.ts";
+import { Descriptor, syscall } from "../../ffi/libc.ts";
+import { forget, ready } from "../../ffi/reactor.ts";
+import { readIfThere } from "./directory.ts";
+
+/** A process that once ran. */
+export interface ProcessId {
+  readonly pid: number;
+  /** Clock ticks since boot: field 22 of `/proc/PID/stat`. */
+  readonly startTime: number;
+}
+
+/** When a process started, in clock ticks since boot; nothing where there is none. */
+export function startTime(pid: number): number | undefined {
+  let stat: string | undefined;
+  try {
+    stat = readIfThere(`/proc/${pid}/stat`);
+  } catch {
+    // ESRCH: it ended while it was read.
+    return undefined;
+  }
+  if (stat === undefined) return undefined;
+  // The name, in parentheses, may have anything in it: the fields are counted from its end.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const time = Number(fields[19]);
+  return fields[0] === "Z" || !Number.isFinite(time) ? undefined : time;
+}
+
+/** Whether the very process is still there. */
+export function isAlive({ pid, startTime: started }: ProcessId): boolean {
+  return startTime(pid) === started;
+}
+
+/** Opens the very process; nothing when it has ended. */
+export function openProcess(id: ProcessId): Descriptor | undefined {
+  const opened = syscall("pidfd_open", id.pid, 0);
+  if (opened < 0) return undefined;
+  const pidfd = new Descriptor(opened);
+  // Compared after it was opened: from here on the number can't change its meaning.
+  if (isAlive(id)) return pidfd;
+  pidfd.close();
+  return undefined;
+}
+
+/** How long a killed process may take to go away, in milliseconds: disk writes can hold one up. */
+const PATIENCE = 10_000;
+
+/** Kills a process, if it is still there, and waits until it has gone. */
+export async function killProcess(id: ProcessId): Promise<void> {
+  using pidfd = openProcess(id);
+  if (pidfd === undefined) return;
+  syscall("pidfd_send_signal", pidfd.number, SIG.SIGKILL, 0, 0);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const patience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, PATIENCE);
+  });
+  await Promise.race([ready(pidfd.number, POLL.POLLIN), patience]);
+  clearTimeout(timer);
+  forget(pidfd.number);
+}
+
+/** The inode that identifies a process's mount namespace; nothing where it can't be read. */
+export function mountNamespace(pid: number | "self"): number | undefined {
+  try {
+    return Deno.statSync(`/proc/${pid}/ns/mnt`).ino ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Every process in a mount namespace: what is left of a container that shared the host's pid namespace. */
+export function processesIn(namespace: number): ProcessId[] {
+  const found: ProcessId[] = [];
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^[0-9]+$/.test(name) || mountNamespace(Number(name)) !== namespace) continue;
+    const started = startTime(Number(name));
+    if (started !== undefined) found.push({ pid: Number(name), startTime: started });
+  }
+  return found;
+}
+
+/** Kills all of a mount namespace, also what is forked while it is being killed. */
+export async function killNamespace(namespace: number): Promise<void> {
+  if (namespace === mountNamespace("self")) return;
+  const ROUNDS = 50;
+  for (let round = 0; round < ROUNDS; round++) {
+    const processes = processesIn(namespace);
+    if (processes.length === 0) return;
+    await Promise.all(processes.map(killProcess));
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * What is known of a container while it is there, and the lock that makes its name its own.
+ *
+ * @module
+ */
+import { AT, E, O } from "../../ffi/abi/constants.ts";
+import { Descriptor, syscall, SyscallError } from "../../ffi/libc.ts";
+import { NameInUseError } from "../errors.ts";
+import { checkName } from "../spec/options.ts";
+import { bootId, makePrivateDirectory, readIfThere, writeAtomically } from "./directory.ts";
+import { Ledger } from "./ledger.ts";
+import { startTime } from "./process.ts";
+
+/** `state.json` of a container. */
+export interface State {
+  readonly name: string;
+  /** 64 hexadecimal digits, never used again. */
+  readonly id: string;
+  /** PID 1 of the container, as the host numbers it. */
+  readonly pid: number;
+  /** Field 22 of `/proc/PID/stat`. */
+  readonly startTime: number;
+  readonly image: string;
+  readonly command: readonly string[];
+  /** ISO 8601, UTC. */
+  readonly created: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** The process that waits for the container. */
+  readonly monitor: number;
+  readonly bootId: string;
+}
+
+/** Milliseconds between two looks at a lock. */
+const MOMENT = 2;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+/** Locks a file if nobody else has; `busy` if somebody has, `gone` where there is no such file. */
+function lockFile(path: string, create: boolean): Descriptor | "busy" | "gone" {
+  const opened = syscall("openat", AT.AT_FDCWD, path, O.O_RDWR | O.O_CLOEXEC | (create ? O.O_CREAT : 0), 0o600);
+  if (opened === -E.ENOENT || opened === -E.ENOTDIR) return "gone";
+  if (opened < 0) throw new SyscallError("openat", -opened, path);
+  const file = new Descriptor(opened);
+  const locked = syscall("flock", opened, LOCK_EX | LOCK_NB);
+  if (locked === 0) return file;
+  file.close();
+  if (locked === -E.EAGAIN) return "busy";
+  throw new SyscallError("flock", -locked, path);
+}
+
+/** Whether a locked file still is the one that its path names: its last owner may have removed it in between. */
+function isCurrent(file: Descriptor, path: string): boolean {
+  try {
+    return Deno.statSync(path).ino === Deno.statSync(`/proc/self/fd/${file.number}`).ino;
+  } catch {
+    return false;
+  }
+}
+
+/** All containers below one state root. */
+export class Store {
+  /** @param root The state root; made when something is first written. */
+  constructor(readonly root: string) {}
+
+  get #containers(): string {
+    return `${this.root}/containers`;
+  }
+
+  /** The directory of a container. */
+  directory(name: string): string {
+    return `${this.#containers}/${name}`;
+  }
+
+  /** The names that have a directory, sorted. */
+  names(): string[] {
+    try {
+      return Array.from(Deno.readDirSync(this.#containers), ({ name }) => name).sort();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return [];
+      throw error;
+    }
+  }
+
+  /** What is known of a container; nothing where there is none, or its file is no state. */
+  state(name: string): State | undefined {
+    return parseState(readIfThere(`${this.directory(name)}/state.json`));
+  }
+
+  /** Takes a name. Throws a {@link NameInUseError} while another container has it. */
+  async claim(name: string): Promise<Claim> {
+    checkName(name);
+    makePrivateDirectory(this.root);
+    makePrivateDirectory(this.#containers);
+    const directory = this.directory(name);
+    const lock = `${directory}/lock`;
+    // Each round lost is a container that ended in between.
+    const ROUNDS = 100;
+    for (let round = 0; round < ROUNDS; round++) {
+      makePrivateDirectory(directory);
+      const file = lockFile(lock, true);
+      if (file === "gone") continue;
+      if (file === "busy") {
+        const state = this.state(name);
+        // Without a living monitor it is somebody who cleans up, or who will be told apart in a moment.
+        if (round === ROUNDS - 1 || state !== undefined && startTime(state.monitor) !== undefined) {
+          throw this.#inUse(name);
+        }
+        await new Promise((resolve) => setTimeout(resolve, MOMENT));
+        continue;
+      }
+      if (!isCurrent(file, lock)) {
+        file.close();
+        continue;
+      }
+      const claim = new Claim(name, directory, file);
+      // A stale one of the same name.
+      await claim.ledger.undo();
+      return claim;
+    }
+    throw this.#inUse(name);
+  }
+
+  #inUse(name: string): NameInUseError {
+    const state = this.state(name);
+    const who = state === undefined
+      ? "a container that is just being made"
+      : `the container ${state.id.slice(0, 12)}, running ${state.command[0] ?? ""} since ${state.created}`;
+    return new NameInUseError(`the name ${name} is in use by ${who}`, {
+      hint: "use another name, or --replace to end that container first",
+    });
+  }
+
+  /** Removes what killed monitors left behind; leaves alone what is in use. */
+  async reconcile(): Promise<void> {
+    for (const name of this.names()) await this.#reconcileOne(name);
+  }
+
+  async #reconcileOne(name: string): Promise<void> {
+    const directory = this.directory(name);
+    const lock = `${directory}/lock`;
+    let file: ReturnType<typeof lockFile>;
+    try {
+      file = lockFile(lock, true);
+    } catch {
+      // Not a container's directory, or not ours to touch.
+      return;
+    }
+    if (typeof file === "string") return;
+    if (!isCurrent(file, lock)) return file.close();
+    await new Claim(name, directory, file).release();
+  }
+}
+
+/** A name that is ours until it is released, or until this process ends. */
+export class Claim {
+  readonly ledger: Ledger;
+  readonly #lock: Descriptor;
+
+  /** Only {@link Store.claim} makes one. */
+  constructor(readonly name: string, readonly directory: string, lock: Descriptor) {
+    this.#lock = lock;
+    this.ledger = new Ledger(`${directory}/ledger`);
+  }
+
+  /** Writes what is known of the container. */
+  write(state: State): void {
+    writeAtomically(`${this.directory}/state.json`, JSON.stringify(state));
+  }
+
+  /** Undoes what is in the ledger, removes the directory, gives the name free. Can be done again. */
+  async release(): Promise<void> {
+    await this.ledger.undo();
+    // The lock last: as long as it is there and locked, nobody else takes the name.
+    for (const name of ["state.json", "state.json.new", "ledger", "lock"]) {
+      syscall("unlinkat", AT.AT_FDCWD, `${this.directory}/${name}`, 0);
+    }
+    // Not empty when somebody has just taken the name: then it is theirs.
+    syscall("unlinkat", AT.AT_FDCWD, this.directory, AT.AT_REMOVEDIR);
+    this.#lock.close();
+  }
+}
+
+/** Reads a state as what it is: a file that somebody else may have written. */
+export function parseState(text: string | undefined): State | undefined {
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const state = value as Record<string, unknown>;
+  const strings = ["name", "id", "image", "created", "bootId"].every((key) => typeof state[key] === "string");
+  const numbers = ["pid", "startTime", "monitor"].every((key) => Number.isSafeInteger(state[key]));
+  const command = Array.isArray(state.command) && state.command.every((part) => typeof part === "string");
+  const labels = typeof state.labels === "object" && state.labels !== null &&
+    Object.values(state.labels).every((label) => typeof label === "string");
+  // A pid means nothing after a reboot.
+  return strings && numbers && command && labels && state.bootId === bootId() ? value as State : undefined;
+}

@@ -1,0 +1,168 @@
+/**
+ * A command's three streams: passed on as they are, piped, or relayed where they are a terminal of the host's, which no
+ * container ever gets to hold (CVE-2017-5226).
+ *
+ * @module
+ */
+import { AT, E, F, O } from "../ffi/abi/constants.ts";
+import { checked, Descriptor, pipe, syscall, syscallInBackground } from "../ffi/libc.ts";
+import { forget, read, writeAll } from "../ffi/reactor.ts";
+import { streamKind } from "../ffi/spawn.ts";
+import type { Stream } from "./spec/options.ts";
+
+/** As much as a pipe holds by default. */
+const BUFFER_SIZE = 65536;
+const O_NONBLOCK = O.O_NONBLOCK;
+
+/** One stream, before and after the command has started. */
+export interface Plumbing {
+  /** What the command gets. */
+  readonly child: number;
+  /** The other end, where it was asked for. */
+  readonly ours?: Descriptor;
+  /** To be called once the command has its own copy. */
+  readonly started: () => void;
+  /** To be called when the command has ended; settles when everything it wrote has been passed on. */
+  readonly ended: () => Promise<void>;
+}
+
+const nothing = (): Promise<void> => Promise.resolve();
+
+/** How the three streams are laid, when the caller said so and so. */
+export type Layout = readonly ("null" | "piped" | "inherited" | "relayed")[];
+
+/** Decides how to lay the three streams; opens nothing. */
+export function layOut(streams: readonly [Stream, Stream, Stream]): Layout {
+  return streams.map((stream, index) => {
+    if (stream !== "inherit") return stream;
+    const kind = streamKind(index);
+    // The host's /dev/null could be reopened by its path: the container gets its own (SECURITY.md, rule 12).
+    if (kind === "null" || kind === "closed") return "null";
+    return kind === "terminal" ? "relayed" : "inherited";
+  });
+}
+
+/** Lays one stream. @param index 0, 1 or 2. */
+export function plumb(how: Layout[number], index: number): Plumbing {
+  if (how === "null") {
+    const device = new Descriptor(checked("openat", AT.AT_FDCWD, "/dev/null", O.O_RDWR | O.O_CLOEXEC, 0));
+    return { child: device.number, started: () => device.close(), ended: nothing };
+  }
+  if (how === "inherited") return { child: index, started: () => {}, ended: nothing };
+  const ends = pipe();
+  const [child, ours] = index === 0 ? [ends.read, ends.write] : [ends.write, ends.read];
+  // Only our end: the command's must behave as a pipe of a shell does.
+  checked("fcntl", ours.number, F.F_SETFL, O_NONBLOCK | (index === 0 ? O.O_WRONLY : O.O_RDONLY));
+  const plain = { child: child.number, started: () => child.close() };
+  if (how === "piped") return { ...plain, ours, ended: nothing };
+  return index === 0 ? { ...plain, ...relayIn(ours) } : { ...plain, ...relayOut(ours, index) };
+}
+
+/** From a terminal of the host's to a pipe. */
+function relayIn(target: Descriptor): Pick<Plumbing, "ended"> {
+  // A descriptor of its own: the caller may be waiting for standard input too.
+  const source = new Descriptor(checked("fcntl", 0, F.F_DUPFD_CLOEXEC, 3));
+  let over = false;
+  const relay = async (): Promise<void> => {
+    const buffer = new Uint8Array(BUFFER_SIZE);
+    for (;;) {
+      const size = await read(source.number, buffer);
+      if (size <= 0 || over || await writeAll(target.number, buffer.slice(0, size)) < 0) break;
+    }
+    target.close();
+  };
+  relay();
+  return {
+    ended: () => {
+      over = true;
+      forget(source.number);
+      forget(target.number);
+      source.close();
+      target.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** From a pipe to a terminal of the host's. */
+function relayOut(source: Descriptor, index: number): Pick<Plumbing, "ended"> {
+  const relay = async (): Promise<void> => {
+    const buffer = new Uint8Array(BUFFER_SIZE);
+    for (;;) {
+      const size = await read(source.number, buffer);
+      if (size <= 0) break;
+      let done = 0;
+      while (done < size) {
+        // In the background: a terminal can be stopped (Ctrl-S), and its mode isn't ours to change.
+        const written = await syscallInBackground("write", index, buffer.slice(done, size), size - done);
+        if (written < 0 && written !== -E.EINTR) return source.close();
+        done += Math.max(written, 0);
+      }
+    }
+    source.close();
+  };
+  const relayed = relay();
+  return { ended: () => relayed };
+}
+
+/** What a descriptor gives, as a web stream. It is closed at its end, and when the stream is cancelled. */
+export function readable(
+  source: Descriptor,
+  isOver: () => boolean = () => true,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  // A pty answers EIO while nobody has its other end open, which may pass.
+  const PAUSE = 20;
+  return new ReadableStream({
+    async pull(controller) {
+      const buffer = new Uint8Array(BUFFER_SIZE);
+      for (;;) {
+        const over = isOver();
+        const size = await read(source.number, buffer);
+        if (size === -E.EAGAIN) continue;
+        if (size === -E.EIO && !over) {
+          await new Promise((resolve) => setTimeout(resolve, PAUSE));
+          continue;
+        }
+        if (size > 0) return controller.enqueue(buffer.subarray(0, size));
+        source.close();
+        return controller.close();
+      }
+    },
+    cancel() {
+      forget(source.number);
+      source.close();
+    },
+  }, { highWaterMark: 0 });
+}
+
+/** What a non-blocking descriptor takes, as a web stream. A reader that has gone is an `EPIPE` error of the write. */
+export function writable(
+  target: Descriptor,
+  endOfFile?: Uint8Array<ArrayBuffer>,
+): WritableStream<Uint8Array<ArrayBuffer>> {
+  return new WritableStream({
+    async write(chunk) {
+      const result = await writeAll(target.number, chunk);
+      if (result < 0) throw new Deno.errors.BrokenPipe("the command has closed its standard input");
+    },
+    async close() {
+      if (endOfFile !== undefined) await writeAll(target.number, endOfFile);
+      forget(target.number);
+      target.close();
+    },
+    abort() {
+      forget(target.number);
+      target.close();
+    },
+  });
+}
+
+/** A second descriptor for the same open file. */
+export function duplicate(descriptor: Descriptor): Descriptor {
+  return new Descriptor(checked("fcntl", descriptor.number, F.F_DUPFD_CLOEXEC, 3));
+}
+
+/** Makes an open file non-blocking. */
+export function setNonBlocking(descriptor: Descriptor): void {
+  checked("fcntl", descriptor.number, F.F_SETFL, syscall("fcntl", descriptor.number, F.F_GETFL, 0) | O_NONBLOCK);
+}
