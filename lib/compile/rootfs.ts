@@ -126,6 +126,12 @@ export function pivot(context: Context): void {
   const { builder: b, rootfs } = context;
   if (rootfs === undefined) throw new Error("no root was prepared");
   const field = "root";
+  // The overlay and the binds hold clones of it. Left in place it would be stacked on the host's root, and the detaching
+  // below, which takes the topmost mount, would take it and leave the host's root behind.
+  b.syscall("umount2", [b.string(`/proc/self/fd/${PINNED.scratch}`), named(2, "MNT_DETACH")], {
+    label: "detach the tmpfs, which the overlay holds",
+    field,
+  });
   b.syscall("move_mount", [rootfs, b.string(""), CWD, b.string("/"), EMPTY_TO_PATH], {
     label: "attach the container's root",
     path: "/",

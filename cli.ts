@@ -1,0 +1,108 @@
+#!/usr/bin/env -S deno run -A
+/**
+ * The command `libflux`: finds the subcommand, runs it, turns errors into one sentence and an exit code.
+ *
+ * @module
+ */
+import { describe, FluxError, UsageError } from "./lib/errors.ts";
+
+/** One subcommand: what it is for, and how to load it. Loaded when it is used: start-up time is libflux's own. */
+interface Command {
+  readonly help: string;
+  readonly load: () => Promise<(args: readonly string[]) => number | Promise<number>>;
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  run: {
+    help: "run a command in a new container",
+    load: async () => (await import("./lib/commands/run.ts")).runCommand,
+  },
+  ps: { help: "list containers", load: async () => (await import("./lib/commands/ps.ts")).psCommand },
+  info: {
+    help: "tell whether this host can run containers",
+    load: async () => (await import("./lib/commands/info.ts")).infoCommand,
+  },
+  explain: {
+    help: "show what 'run' would do",
+    load: async () => (await import("./lib/commands/explain.ts")).explainCommand,
+  },
+  benchmark: {
+    help: "measure how fast containers start here",
+    load: async () => (await import("./lib/commands/benchmark.ts")).benchmarkCommand,
+  },
+};
+
+function help(): string {
+  const lines = Object.entries(COMMANDS).map(([name, { help }]) => `  ${name.padEnd(10)} ${help}`);
+  return `Usage: libflux COMMAND [FLAG…]
+
+libflux runs containers: sudo libflux run NAME --image ROOTFS -- COMMAND
+
+${lines.join("\n")}
+
+'libflux COMMAND --help' tells more; 'libflux --version' shows the version.
+`;
+}
+
+const LEVELS = ["error", "warn", "info", "debug"];
+
+/** `--log-level`, wherever before `--` it stands: errors are told by it even when the rest can't be parsed. */
+function isDebug(args: readonly string[]): boolean {
+  const end = args.indexOf("--");
+  const own = end < 0 ? args : args.slice(0, end);
+  const at = own.findIndex((arg) => arg === "--log-level" || arg.startsWith("--log-level="));
+  if (at < 0) return false;
+  const level = own[at]?.includes("=") === true ? own[at]?.slice("--log-level=".length) : own[at + 1];
+  if (level === undefined || !LEVELS.includes(level)) {
+    throw new UsageError(`--log-level is ${LEVELS.join(", ")}, not "${level ?? ""}"`);
+  }
+  return level === "debug";
+}
+
+async function dispatch(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined) {
+    await Deno.stderr.write(new TextEncoder().encode(help()));
+    return new UsageError("").exitCode;
+  }
+  if (name === "help" || name === "--help" || name === "-h") {
+    await Deno.stdout.write(new TextEncoder().encode(help()));
+    return 0;
+  }
+  if (name === "--version" || name === "version") {
+    const { VERSION } = await import("./lib/version.ts");
+    console.log(`libflux ${VERSION}`);
+    return 0;
+  }
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined) {
+    const [{ nearest }, { printable }] = await Promise.all([
+      import("./lib/render.ts"),
+      import("./lib/spec/options.ts"),
+    ]);
+    const near = nearest(name, Object.keys(COMMANDS));
+    throw new UsageError(`libflux has no command "${printable(name)}"`, {
+      hint: near === undefined ? "'libflux help' shows those it has" : `did you mean 'libflux ${near}'?`,
+    });
+  }
+  return await (await command.load())(rest);
+}
+
+/**
+ * Runs one command line.
+ *
+ * @param args Without the program's name.
+ * @returns The exit code.
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  let debug = false;
+  try {
+    debug = isDebug(args);
+    return await dispatch(args);
+  } catch (error) {
+    console.error(describe(error, debug));
+    return error instanceof FluxError ? error.exitCode : 125;
+  }
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

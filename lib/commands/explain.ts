@@ -1,0 +1,38 @@
+/**
+ * `libflux explain run …`: what `run` would do.
+ *
+ * @module
+ */
+import { windowSize } from "../../ffi/terminal.ts";
+import { UsageError } from "../errors.ts";
+import { explain } from "../explain.ts";
+import { printable } from "../spec/options.ts";
+import { helpText, print } from "./flags.ts";
+import { parseRun, RUN_FLAGS } from "./run_flags.ts";
+
+const ABOUT =
+  "Shows the launch program that 'libflux run' would execute, in words and as syscalls. Does nothing, needs no root.";
+
+/** Prints the program; answers the exit code. */
+export function explainCommand(args: readonly string[]): number {
+  const [command, ...rest] = args;
+  const help = (): number => {
+    print(helpText("explain run NAME [--image ROOTFS] [FLAG…] -- COMMAND [ARGUMENT…]", ABOUT, RUN_FLAGS));
+    return 0;
+  };
+  if (command === "--help" || command === "-h") return help();
+  if (command !== "run") {
+    throw new UsageError(
+      `'libflux explain' explains 'run'${command === undefined ? "" : `, not "${printable(command)}"`}`,
+      {
+        hint: "write libflux explain run NAME --image ROOTFS -- COMMAND",
+      },
+    );
+  }
+  const line = parseRun("explain run", rest);
+  if (line === undefined) return help();
+  const tty = line.tty ?? (line.interactive && Deno.stdin.isTerminal() && Deno.stdout.isTerminal());
+  const terminal = tty ? { terminal: windowSize(1) ?? { columns: 80, rows: 24 } } : {};
+  print(explain({ ...line.options, ...terminal }).listing);
+  return 0;
+}

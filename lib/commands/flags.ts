@@ -1,0 +1,143 @@
+/**
+ * Flags of the commands: declared as data, parsed by `@std/cli`, refused with the nearest known one.
+ *
+ * @module
+ */
+import { parseArgs } from "@std/cli/parse-args";
+import { UsageError } from "../errors.ts";
+import { nearest } from "../render.ts";
+import { printable } from "../spec/options.ts";
+
+/** One flag. */
+export interface Flag {
+  /** Without the dashes. */
+  readonly name: string;
+  /** One letter. */
+  readonly short?: string;
+  /** Other long names. */
+  readonly aliases?: readonly string[];
+  /** What its value looks like; a flag without one is a switch, which `--no-NAME` turns off. */
+  readonly value?: string;
+  /** Whether it may be given more than once. */
+  readonly repeated?: boolean;
+  /** One line. */
+  readonly help: string;
+}
+
+/** Flags that every command has. */
+export const COMMON_FLAGS: readonly Flag[] = [
+  { name: "root", value: "DIR", help: "keep state in DIR" },
+  { name: "log-level", value: "LEVEL", help: "error (default), warn, info or debug, which shows stack traces" },
+  { name: "help", short: "h", help: "show this help" },
+];
+
+/** What was given. */
+export interface Parsed {
+  /** A switch; nothing where it wasn't given. */
+  readonly on: (name: string) => boolean | undefined;
+  /** A value; nothing where it wasn't given. */
+  readonly value: (name: string) => string | undefined;
+  /** The values of a repeated flag, in their order. */
+  readonly values: (name: string) => readonly string[];
+  readonly positional: readonly string[];
+  /** What came after `--`; nothing where there was no `--`. */
+  readonly rest: readonly string[] | undefined;
+}
+
+/** Flags that people know from other runtimes, and what they need to know here. */
+const FOREIGN: Readonly<Record<string, string>> = {
+  rm: "every container of 'libflux run' is temporary: leave it out",
+  publish: "containers have no network beyond lo yet",
+  port: "containers have no network beyond lo yet",
+  p: "containers have no network beyond lo yet",
+  detach: "'libflux run' stays in the foreground: put '&' after the command",
+  d: "'libflux run' stays in the foreground: put '&' after the command",
+  privileged: "libflux has no way to give all privileges to a container",
+  name: "the name comes first: libflux run NAME --image ROOTFS -- COMMAND",
+};
+
+/** Parses a command's arguments. Throws a `UsageError` on anything that isn't declared. */
+export function parseFlags(command: string, declared: readonly Flag[], args: readonly string[]): Parsed {
+  const flags = [...declared, ...COMMON_FLAGS];
+  const names = (flag: Flag): string[] => [...(flag.short === undefined ? [] : [flag.short]), ...(flag.aliases ?? [])];
+  const switches = flags.filter(({ value }) => value === undefined);
+  const valued = flags.filter(({ value }) => value !== undefined);
+  const end = args.indexOf("--");
+  const own = end < 0 ? args : args.slice(0, end);
+  const parsed: Record<string, unknown> = parseArgs([...own], {
+    boolean: switches.map(({ name }) => name),
+    negatable: switches.map(({ name }) => name),
+    string: [...valued.map(({ name }) => name), "_"],
+    collect: valued.map(({ name }) => name),
+    alias: Object.fromEntries(flags.map((flag) => [flag.name, names(flag)])),
+    // A switch that wasn't given is told from one that was turned off.
+    default: Object.fromEntries(switches.map(({ name }) => [name, undefined])),
+    unknown: (_arg: string, key?: string) => {
+      if (key !== undefined) throw unknownFlag(command, key, flags);
+      return true;
+    },
+  });
+  const values = (name: string): string[] => (parsed[name] as string[] | undefined) ?? [];
+  for (const flag of valued) {
+    const given = values(flag.name);
+    if (given.includes("")) {
+      throw new UsageError(`--${flag.name} needs a value`, { hint: `write --${flag.name} ${flag.value}` });
+    }
+    if (flag.repeated !== true && given.length > 1) {
+      throw new UsageError(`--${flag.name} is given ${given.length} times`, { hint: "give it once" });
+    }
+  }
+  return {
+    on: (name) => parsed[name] as boolean | undefined,
+    value: (name) => values(name)[0],
+    values,
+    positional: (parsed._ as (string | number)[]).map(String),
+    rest: end < 0 ? undefined : args.slice(end + 1),
+  };
+}
+
+function unknownFlag(command: string, key: string, flags: readonly Flag[]): UsageError {
+  const dashed = (name: string): string => name.length === 1 ? `-${name}` : `--${name}`;
+  const foreign = FOREIGN[key];
+  if (foreign !== undefined) {
+    return new UsageError(`'libflux ${command}' has no flag ${dashed(key)}`, { hint: foreign });
+  }
+  const known = flags.flatMap((
+    { name, aliases = [], value },
+  ) => [name, ...aliases, ...(value === undefined ? [`no-${name}`] : [])]);
+  const near = key.length === 1 ? undefined : nearest(key, known);
+  return new UsageError(`'libflux ${command}' has no flag ${dashed(printable(key))}`, {
+    hint: near === undefined ? `'libflux ${command} --help' shows those it has` : `did you mean --${near}?`,
+  });
+}
+
+/** The text of `--help`. */
+export function helpText(usage: string, about: string, declared: readonly Flag[]): string {
+  const flags = [...declared, ...COMMON_FLAGS];
+  const left = flags.map(({ name, short, value }) =>
+    `${short === undefined ? "    " : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`
+  );
+  const width = Math.max(...left.map((text) => text.length));
+  const lines = flags.map(({ help }, index) => `  ${(left[index] ?? "").padEnd(width)}  ${help}`);
+  return `Usage: libflux ${usage}\n\n${about}\n\n${lines.join("\n")}\n`;
+}
+
+/** Throws where arguments came that a command doesn't take. */
+export function refuseArguments(command: string, { positional, rest }: Parsed): void {
+  const extra = [...positional, ...(rest ?? [])][0];
+  if (extra !== undefined) {
+    throw new UsageError(`'libflux ${command}' takes no argument, and got "${printable(extra)}"`);
+  }
+}
+
+const encoder = new TextEncoder();
+
+/** Writes a text to standard output, all of it; a reader that has gone is none of our business. */
+export function print(text: string): void {
+  const bytes = encoder.encode(text);
+  try {
+    for (let done = 0; done < bytes.length;) done += Deno.stdout.writeSync(bytes.subarray(done));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}

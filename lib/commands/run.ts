@@ -1,0 +1,134 @@
+/**
+ * `libflux run`: a container in the foreground, wired to this terminal.
+ *
+ * @module
+ */
+import { F } from "../../ffi/abi/constants.ts";
+import { checked, Descriptor, syscallInBackground } from "../../ffi/libc.ts";
+import { forget, read } from "../../ffi/reactor.ts";
+import { rawMode, windowSize } from "../../ffi/terminal.ts";
+import { type Container, type ContainerStatus, run, type Signal } from "../container.ts";
+import type { TerminalSize } from "../spec/options.ts";
+import { helpText, print } from "./flags.ts";
+import { parseRun, RUN_FLAGS } from "./run_flags.ts";
+
+const ABOUT = `Runs COMMAND in a new container of its own and leaves nothing behind when it ends.
+
+Exit code: the command's own; 128+n when signal n killed it; 125 when libflux failed, 126 when the command can't be
+executed, 127 when it isn't there.`;
+
+/** What a command gets that was given no window: the size that terminals have had since 1978. */
+const DEFAULT_SIZE: TerminalSize = { columns: 80, rows: 24 };
+
+/** Signals that are passed on to the command. */
+const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
+/** Milliseconds within which a second Ctrl-C means it. */
+const INSISTENCE = 2_000;
+
+/** Passes signals on from the first moment, also those that come before there is a container. */
+class Signals implements Disposable {
+  readonly #waiting: Signal[] = [];
+  #container: Container | undefined;
+  #interrupted = -Infinity;
+  readonly #listeners = FORWARDED.map((signal) => [signal, () => this.#deliver(signal)] as const);
+
+  constructor(readonly quiet: boolean) {
+    for (const [signal, listener] of this.#listeners) Deno.addSignalListener(signal, listener);
+  }
+
+  /** The container that they go to. */
+  attach(container: Container): void {
+    this.#container = container;
+    for (const signal of this.#waiting.splice(0)) container.kill(signal);
+  }
+
+  #deliver(signal: Signal): void {
+    const insisted = signal === "SIGINT" && performance.now() - this.#interrupted < INSISTENCE;
+    if (signal === "SIGINT") this.#interrupted = performance.now();
+    if (insisted && !this.quiet) console.error("libflux: second interrupt: killing the container");
+    const sent = insisted ? "SIGKILL" : signal;
+    if (this.#container === undefined) this.#waiting.push(sent);
+    else this.#container.kill(sent);
+  }
+
+  [Symbol.dispose](): void {
+    for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
+  }
+}
+
+/** Reads a descriptor of ours until its end, and hands over what came. */
+async function pump(from: Descriptor, take: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>): Promise<void> {
+  const buffer = new Uint8Array(65536);
+  for (;;) {
+    const size = await read(from.number, buffer);
+    if (size <= 0) return;
+    await take(buffer.slice(0, size));
+  }
+}
+
+/** Connects this terminal with the container's, until the container has ended. */
+async function attachTerminal(container: Container): Promise<ContainerStatus> {
+  using cleanup = new DisposableStack();
+  const isTerminal = Deno.stdin.isTerminal();
+  if (isTerminal) cleanup.use(rawMode(0));
+  const resize = (): void => {
+    const size = windowSize(1) ?? windowSize(0);
+    if (size !== undefined) container.resize(size);
+  };
+  Deno.addSignalListener("SIGWINCH", resize);
+  cleanup.defer(() => Deno.removeSignalListener("SIGWINCH", resize));
+  // What changed between the command line and now.
+  resize();
+  const input = cleanup.use(new Descriptor(checked("fcntl", 0, F.F_DUPFD_CLOEXEC, 3)));
+  cleanup.defer(() => forget(input.number));
+  const writer = container.stdin.getWriter();
+  pump(input, (bytes) => writer.write(bytes)).then(() => writer.close()).catch(() => {});
+  const output = (async () => {
+    for await (const chunk of container.stdout) {
+      for (let done = 0; done < chunk.length;) {
+        // In the background: Ctrl-S stops a terminal, and signals must still be passed on.
+        const written = await syscallInBackground("write", 1, chunk.subarray(done), chunk.length - done);
+        if (written < 0) return;
+        done += written;
+      }
+    }
+  })();
+  const status = await container.status;
+  await output;
+  return status;
+}
+
+function report(container: Container, { started, finished }: ContainerStatus): void {
+  const { create, clone, start, tearDown } = container.timings;
+  const rows: readonly (readonly [string, number])[] = [
+    ["create: options to sealed image", create],
+    ["clone: new namespaces", clone],
+    ["launch: mounts, pivot, credentials, exec", start - clone],
+    ["run: the command itself", finished.getTime() - started.getTime()],
+    ["tear down: back to a clean host", tearDown],
+  ];
+  const width = Math.max(...rows.map(([name]) => name.length));
+  for (const [name, time] of rows) console.error(`${name.padEnd(width)}  ${time.toFixed(2).padStart(9)} ms`);
+}
+
+/** Runs the command; answers its exit code. */
+export async function runCommand(args: readonly string[]): Promise<number> {
+  const line = parseRun("run", args);
+  if (line === undefined) {
+    print(helpText("run NAME [--image ROOTFS] [FLAG…] -- COMMAND [ARGUMENT…]", ABOUT, RUN_FLAGS));
+    return 0;
+  }
+  const tty = line.tty ?? (line.interactive && Deno.stdin.isTerminal() && Deno.stdout.isTerminal());
+  using signals = new Signals(line.quiet);
+  const container = await run({
+    ...line.options,
+    stdin: line.interactive ? "inherit" : "null",
+    stdout: "inherit",
+    stderr: "inherit",
+    ...(tty ? { terminal: windowSize(1) ?? windowSize(0) ?? DEFAULT_SIZE } : {}),
+  });
+  signals.attach(container);
+  const status = tty ? await attachTerminal(container) : await container.status;
+  if (line.time) report(container, status);
+  return status.code;
+}

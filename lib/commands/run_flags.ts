@@ -1,0 +1,182 @@
+/**
+ * The flags of `libflux run`, and what they mean as options of the library.
+ *
+ * @module
+ */
+import { UsageError } from "../errors.ts";
+import { parseBind, parseMount, parseTmpfs } from "../spec/mounts.ts";
+import { checkName, printable, type RunOptions } from "../spec/options.ts";
+import type { Mount } from "../spec/types.ts";
+import { type Flag, type Parsed, parseFlags } from "./flags.ts";
+
+/** All of them. */
+export const RUN_FLAGS: readonly Flag[] = [
+  {
+    name: "image",
+    value: "DIR",
+    help: "the root filesystem: a directory; / (default) is this host's own, copy-on-write",
+  },
+  { name: "writable", help: "write changes into the image instead of throwing them away" },
+  { name: "read-only", help: "make the root filesystem read-only" },
+  {
+    name: "bind",
+    short: "v",
+    aliases: ["volume"],
+    value: "SRC:DST[:OPT,…]",
+    repeated: true,
+    help: "show SRC at DST; options: ro, nosuid, nodev, noexec, rshared, …",
+  },
+  {
+    name: "mount",
+    value: "type=…,…",
+    repeated: true,
+    help: "type=bind,src=SRC,dst=DST[,ro] or type=tmpfs,dst=DST[,tmpfs-size=…]",
+  },
+  {
+    name: "tmpfs",
+    value: "DST[:OPT,…]",
+    repeated: true,
+    help: "an empty filesystem in memory at DST; options: size=64m, mode=1777, …",
+  },
+  {
+    name: "env",
+    short: "e",
+    value: "K[=V]",
+    repeated: true,
+    help: "set a variable; without a value the caller's is passed on",
+  },
+  { name: "env-file", value: "FILE", repeated: true, help: "set the variables of FILE: a K=V a line, # for comments" },
+  { name: "workdir", short: "w", value: "DIR", help: "the working directory inside" },
+  { name: "user", short: "u", value: "USER[:GROUP]", help: "run as this user, by number or by name in the image" },
+  { name: "hostname", value: "NAME", help: "the host name inside; the container's name by default" },
+  { name: "init", help: "a PID 1 that reaps and forwards signals (default); --no-init: the command is PID 1" },
+  { name: "tty", short: "t", help: "give the command a terminal (default when run from one); --no-tty: don't" },
+  { name: "interactive", short: "i", help: "pass standard input on (default); --no-interactive: don't" },
+  { name: "label", short: "l", value: "K=V", repeated: true, help: "a label, for 'libflux ps --filter label=K=V'" },
+  { name: "replace", help: "end a container of the same name first" },
+  { name: "network", aliases: ["net"], value: "none|host", help: "none (default): only lo; host: the host's network" },
+  { name: "pid", value: "private|host", help: "whose processes are seen inside" },
+  { name: "ipc", value: "private|host", help: "whose IPC objects are seen inside" },
+  { name: "uts", value: "private|host", help: "whose host name is seen inside" },
+  { name: "time-offset", value: "SECONDS", help: "how far the monotonic and boot-time clocks are ahead inside" },
+  { name: "quiet", short: "q", help: "say nothing of libflux's own, errors apart" },
+  { name: "time", help: "show at the end where the time went" },
+];
+
+function choice<T extends string>(flags: Parsed, name: string, choices: readonly T[]): T | undefined {
+  const value = flags.value(name);
+  if (value === undefined) return undefined;
+  const found = choices.find((one) => one === value);
+  if (found === undefined) throw new UsageError(`--${name} is ${choices.join(" or ")}, not "${printable(value)}"`);
+  return found;
+}
+
+/** `K=V`, or `K` for the caller's own; one that the caller hasn't got is left out, as in docker. */
+function parseVariable(text: string, from: string): readonly (readonly [string, string])[] {
+  const at = text.indexOf("=");
+  const key = at < 0 ? text : text.slice(0, at);
+  if (key === "" || /\s/.test(key)) {
+    throw new UsageError(`"${printable(text)}" in ${from} sets no variable`, {
+      hint: "write K=V, or K to pass the caller's on",
+    });
+  }
+  const value = at < 0 ? Deno.env.get(key) : text.slice(at + 1);
+  return value === undefined ? [] : [[key, value]];
+}
+
+function readVariables(file: string): (readonly [string, string])[] {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(file);
+  } catch (error) {
+    const why = error instanceof Deno.errors.NotFound
+      ? "there is no such file"
+      : error instanceof Deno.errors.PermissionDenied
+      ? "permission denied"
+      : "it is no text file";
+    throw new UsageError(`the variables in ${printable(file)} can't be read: ${why}`, { path: file, cause: error });
+  }
+  return text.split("\n").map((line) => line.replace(/\r$/, "")).filter((line) =>
+    line.trim() !== "" && !line.trimStart().startsWith("#")
+  )
+    .flatMap((line) => parseVariable(line.trimStart(), file));
+}
+
+function parseLabel(text: string): readonly [string, string] {
+  const at = text.indexOf("=");
+  const key = at < 0 ? text : text.slice(0, at);
+  if (key === "") throw new UsageError(`"${printable(text)}" is no label`, { hint: "write --label K=V" });
+  return [key, at < 0 ? "" : text.slice(at + 1)];
+}
+
+/** A parsed `run` command line. */
+export interface RunCommandLine {
+  readonly options: RunOptions & { readonly name: string };
+  /** `--tty` and `--no-tty`; nothing where it is left to the streams. */
+  readonly tty: boolean | undefined;
+  readonly interactive: boolean;
+  readonly quiet: boolean;
+  readonly time: boolean;
+}
+
+/** Reads the arguments of `run`. Throws a `UsageError` where they are wrong; nothing comes back for `--help`. */
+export function parseRun(command: string, args: readonly string[]): RunCommandLine | undefined {
+  const flags = parseFlags(command, RUN_FLAGS, args);
+  if (flags.on("help") === true) return undefined;
+  const [name, ...extra] = flags.positional;
+  const form = `write libflux ${command} NAME --image ROOTFS -- COMMAND [ARGUMENT…]`;
+  if (name === undefined) throw new UsageError("the container has no name", { hint: form });
+  if (extra.length > 0) {
+    throw new UsageError(`"${printable(extra[0] ?? "")}" comes after the name and before '--'`, {
+      hint: `the command goes after '--': ${form}`,
+    });
+  }
+  checkName(name);
+  if (flags.rest === undefined || flags.rest.length === 0) {
+    throw new UsageError("there is no command to run", { hint: form });
+  }
+  const mounts: Mount[] = [
+    ...flags.values("bind").map(parseBind),
+    ...flags.values("mount").map(parseMount),
+    ...flags.values("tmpfs").map(parseTmpfs),
+  ];
+  const env = Object.fromEntries([
+    ...flags.values("env-file").flatMap(readVariables),
+    ...flags.values("env").flatMap((text) => parseVariable(text, "--env")),
+  ]);
+  const offset = flags.value("time-offset");
+  if (offset !== undefined && !/^[+-]?[0-9]{1,12}$/.test(offset)) {
+    throw new UsageError(`--time-offset is a whole number of seconds, not "${printable(offset)}"`);
+  }
+  const given = {
+    image: flags.value("image"),
+    writable: flags.on("writable"),
+    readOnly: flags.on("read-only"),
+    workdir: flags.value("workdir"),
+    user: flags.value("user"),
+    hostname: flags.value("hostname"),
+    init: flags.on("init"),
+    replace: flags.on("replace"),
+    root: flags.value("root"),
+    network: choice(flags, "network", ["none", "host"]),
+    pid: choice(flags, "pid", ["private", "host"]),
+    ipc: choice(flags, "ipc", ["private", "host"]),
+    uts: choice(flags, "uts", ["private", "host"]),
+    timeOffset: offset === undefined ? undefined : Number(offset),
+  };
+  const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return {
+    options: {
+      ...defined,
+      name,
+      command: flags.rest,
+      mounts,
+      env,
+      labels: Object.fromEntries(flags.values("label").map(parseLabel)),
+    },
+    tty: flags.on("tty"),
+    interactive: flags.on("interactive") ?? true,
+    quiet: flags.on("quiet") ?? false,
+    time: flags.on("time") ?? false,
+  };
+}

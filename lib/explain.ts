@@ -1,0 +1,48 @@
+/**
+ * What `run` would do.
+ *
+ * @module
+ */
+import { listing } from "../ffi/listing.ts";
+import { cloneFlags } from "./compile/mod.ts";
+import { CLONE } from "../ffi/abi/constants.ts";
+import { prepare } from "./prepare.ts";
+import type { RunOptions } from "./spec/options.ts";
+import type { Spec } from "./spec/types.ts";
+
+/** What {@linkcode explain} tells. */
+export interface Explanation {
+  /** The OCI runtime-spec object that the options stand for. */
+  readonly spec: Spec;
+  /** The launch program: each step in words, below it its syscalls. */
+  readonly listing: string;
+  /** The number of its instructions. */
+  readonly instructions: number;
+}
+
+/**
+ * Compiles a container and runs nothing: needs no root and changes nothing.
+ *
+ * @param options As for {@linkcode run}.
+ * @throws {UsageError} Wrong options.
+ * @throws {ImageError} No image, or not one.
+ *
+ * @example Where does libflux mount what?
+ * ```ts
+ * import { explain } from "@libflux/cli/mod";
+ *
+ * const { listing } = explain({ image: "/", command: ["true"] });
+ * console.log(listing.split("\n").filter((line) => line.startsWith("mount")).join("\n"));
+ * ```
+ */
+export function explain(options: RunOptions): Explanation {
+  const { spec, program } = prepare(options);
+  const flags = cloneFlags(spec);
+  const names = Object.entries(CLONE).filter(([name, value]) =>
+    name.startsWith("CLONE_NEW") && value < 2 ** 32 && (flags & value) !== 0
+  ).map(([name]) => name);
+  const before = `libflux, on the host: clone a process into new namespaces, let it execute the program below
+     clone3({flags: ${["CLONE_VM", "CLONE_PIDFD", ...names].join("|")}})
+     execveat(memfd, "", AT_EMPTY_PATH)\n`;
+  return { spec, listing: before + listing(program), instructions: program.instructions.length };
+}

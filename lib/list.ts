@@ -1,0 +1,59 @@
+/**
+ * Which containers there are.
+ *
+ * @module
+ */
+import { openStore } from "./container.ts";
+import { isAlive } from "./store/process.ts";
+
+/** A container, as `libflux ps` shows it. */
+export interface ContainerInfo {
+  /** Its name. */
+  readonly name: string;
+  /** 64 hexadecimal digits. */
+  readonly id: string;
+  /** `running`, or `stopping` while its monitor still cleans up. */
+  readonly state: "running" | "stopping";
+  /** PID 1 of the container, as the host numbers it. */
+  readonly pid: number;
+  /** The directory it was made of. */
+  readonly image: string;
+  /** The command and its arguments. */
+  readonly command: readonly string[];
+  /** When it was made. */
+  readonly created: Date;
+  /** Its labels. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/**
+ * Lists the caller's containers, sorted by name, after removing what killed libflux processes left behind.
+ *
+ * @param options `root`: the state root; `/run/libflux` for root if left out.
+ *
+ * @example Names of all containers
+ * ```ts
+ * import { list } from "@libflux/cli/mod";
+ *
+ * const names = (await list({ root: "/tmp/libflux-example" })).map(({ name }) => name);
+ * console.log(names);
+ * ```
+ */
+export async function list(options: { readonly root?: string } = {}): Promise<ContainerInfo[]> {
+  const store = await openStore(options.root);
+  return store.names().flatMap((name) => {
+    const state = store.state(name);
+    if (state === undefined || state.name !== name) return [];
+    const { id, pid, startTime, image, command, created, labels } = state;
+    return [{
+      name,
+      id,
+      state: isAlive({ pid, startTime }) ? "running" : "stopping",
+      pid,
+      image,
+      command,
+      created: new Date(created),
+      labels,
+    }];
+  });
+}

@@ -1,0 +1,31 @@
+/**
+ * libflux as a library: containers in-process, without a daemon.
+ *
+ * @example Run a command in a container and read its output
+ * ```ts no-run
+ * import { run } from "@libflux/cli/mod";
+ *
+ * await using container = await run({ image: "/srv/debian", command: ["uname", "-a"] });
+ * console.log(await new Response(container.stdout).text());
+ * ```
+ *
+ * @module
+ */
+export { Container, type ContainerStatus, run, type Signal, type Timings } from "./lib/container.ts";
+export { type ContainerInfo, list } from "./lib/list.ts";
+export { explain, type Explanation } from "./lib/explain.ts";
+export { benchmark, type BenchmarkOptions, type BenchmarkResult, type Statistics } from "./lib/benchmark.ts";
+export * from "./lib/info.ts";
+export type { RunOptions, Stream, TerminalSize } from "./lib/spec/options.ts";
+export type { Mount, Spec } from "./lib/spec/types.ts";
+export {
+  CommandNotFoundError,
+  FluxError,
+  type FluxErrorOptions,
+  ImageError,
+  LaunchError,
+  NameInUseError,
+  NotExecutableError,
+  PermissionError,
+  UsageError,
+} from "./lib/errors.ts";
