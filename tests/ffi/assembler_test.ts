@@ -51,6 +51,7 @@ Deno.test("X86_64: every instruction, on low and high registers, near and far, a
       }
       a.store(r, offset, "rsi");
       a.store(r, offset, "r14");
+      for (const source of ["rax", "rbx", "rsp", "rsi", "rdi", "r9"] as const) a.storeByte(r, offset, source);
       a.address("rdi", r, offset);
       a.testByte(r, offset, 0x81);
       a.testWithMemory("rax", r, offset);
@@ -61,6 +62,7 @@ Deno.test("X86_64: every instruction, on low and high registers, near and far, a
     }
     a.test(r);
     a.shiftRight(r, 8);
+    a.divide(r);
     a.push(r);
     a.pop(r);
     a.jumpTo(r);
@@ -102,6 +104,10 @@ Deno.test("AArch64: every instruction, as GNU as", () => {
     a.subtract(r, "x9", 1);
     a.addRegisters(r, "x1", "x2");
     a.subtractRegisters(r, "x1", "x2");
+    a.divide(r, "x1", "x2");
+    a.divide("x4", "x30", r);
+    a.multiplySubtract(r, "x1", "x2", "x3");
+    a.multiplySubtract("x4", "x30", r, "x29");
     a.compare(r, "x4");
     a.compareWith(r, 4095);
     a.compareWith(r, -4095);

@@ -1,0 +1,53 @@
+/**
+ * `libflux info`: can this host run containers?
+ *
+ * @module
+ */
+import { UsageError } from "../errors.ts";
+import { type Feature, type HostInfo, info } from "../info.ts";
+import { table } from "../render.ts";
+import { printable } from "../spec/options.ts";
+import { type Flag, helpText, parseFlags, print, refuseArguments } from "./flags.ts";
+
+const FLAGS: readonly Flag[] = [
+  { name: "format", value: "table|json", help: "table by default" },
+];
+
+const ABOUT = `Tries every feature of the kernel that libflux uses, and tells what stops working without it.
+
+Exit code: 0 when 'libflux run' can work here, 1 when it can't.`;
+
+function state({ ok, required }: Feature): string {
+  return ok ? "ok" : required ? "MISSING" : "missing";
+}
+
+/** The table, what is missing, and the verdict. */
+export function showInfo({ version, kernel, architecture, canRun, features }: HostInfo): string {
+  const missing = features.filter(({ ok }) => !ok).map(({ name, required, effect, remedy }) =>
+    `${name}${required ? " (required)" : ""}\n  without it: ${effect}\n  to get it:  ${remedy}\n`
+  );
+  const verdict = canRun ? "This host can run containers." : "This host can't run containers, or not as this user.";
+  return [
+    `libflux ${version} on Linux ${kernel}, ${architecture}\n\n`,
+    table(["FEATURE", "STATE", "FOUND"], features.map((feature) => [feature.name, state(feature), feature.value])),
+    ...(missing.length === 0 ? [] : ["\n", missing.join("\n")]),
+    `\n${verdict}\n`,
+  ].join("");
+}
+
+/** Tries and prints; answers the exit code. */
+export async function infoCommand(args: readonly string[]): Promise<number> {
+  const flags = parseFlags("info", FLAGS, args);
+  if (flags.on("help") === true) {
+    print(helpText("info [FLAG…]", ABOUT, FLAGS));
+    return 0;
+  }
+  refuseArguments("info", flags);
+  const format = flags.value("format") ?? "table";
+  if (format !== "table" && format !== "json") {
+    throw new UsageError(`--format is table or json, not "${printable(format)}"`);
+  }
+  const host = await info();
+  print(format === "json" ? `${JSON.stringify(host, null, 2)}\n` : showInfo(host));
+  return host.canRun ? 0 : 1;
+}

@@ -1,0 +1,123 @@
+/**
+ * Who asks, and what that user may do with user namespaces.
+ *
+ * @module
+ */
+import { parsePasswd } from "../users.ts";
+import { type Feature, found, missing, type Wanted } from "./feature.ts";
+import { readText } from "./read.ts";
+
+/** Whether `run` works for ordinary users; where it doesn't, {@linkcode privileges} is required. */
+export const ROOTLESS: boolean = false;
+
+/** The user who asks. */
+export interface Caller {
+  /** The effective user id. */
+  readonly uid: number;
+  /** Whether CAP_SYS_ADMIN is in effect. */
+  readonly privileged: boolean;
+}
+
+/** Reads who this process is, from `/proc/self/status`. */
+export function caller(): Caller {
+  return parseStatus(readText("/proc/self/status") ?? "");
+}
+
+/** Reads the `Uid:` and `CapEff:` lines of a `status` file (`man 5 proc_pid_status`). */
+export function parseStatus(status: string): Caller {
+  const CAP_SYS_ADMIN = 21n;
+  const uid = /^Uid:\t\d+\t(\d+)/m.exec(status)?.[1] ?? "65534";
+  const effective = /^CapEff:\t([0-9a-f]+)$/m.exec(status)?.[1] ?? "0";
+  return { uid: Number(uid), privileged: (BigInt(`0x${effective}`) >> CAP_SYS_ADMIN & 1n) === 1n };
+}
+
+/** Whether the caller is root with all it takes. */
+export function privileges({ uid, privileged }: Caller): Feature {
+  const wanted: Wanted = {
+    name: "privileges",
+    required: !ROOTLESS,
+    effect: ROOTLESS
+      ? "containers get a user namespace, and no bridge, no published port and no id-mapped mount"
+      : "making a container takes root",
+    remedy: uid === 0 ? "have this container or sandbox grant CAP_SYS_ADMIN" : "run libflux with sudo",
+  };
+  const value = `uid ${uid}, ${privileged ? "CAP_SYS_ADMIN" : "no CAP_SYS_ADMIN"}`;
+  return uid === 0 && privileged ? found(wanted, value) : missing(wanted, value);
+}
+
+/** A line of `/etc/subuid` or `/etc/subgid` (`man 5 subuid`). */
+export interface IdRange {
+  /** A user's name, or its id. */
+  readonly owner: string;
+  readonly start: number;
+  readonly count: number;
+}
+
+/** The well-formed lines of a file of subordinate ids. */
+export function parseIdRanges(text: string): IdRange[] {
+  return text.split("\n").flatMap((line) => {
+    const [, owner, start, count] = /^([^:#]+):(\d{1,10}):(\d{1,10})$/.exec(line.trim()) ?? [];
+    return owner === undefined ? [] : [{ owner, start: Number(start), count: Number(count) }];
+  });
+}
+
+/** How many ids a usual image's users need. */
+const ENOUGH = 65536;
+
+/**
+ * Whether the caller has ids for more users than one.
+ *
+ * @param uids The content of `/etc/subuid`. @param gids Of `/etc/subgid`. @param passwd Of `/etc/passwd`.
+ */
+export function subordinateIds({ uid }: Caller, uids: string, gids: string, passwd: string): Feature {
+  const user = parsePasswd(passwd).find((entry) => entry.uid === uid)?.name ?? String(uid);
+  const all = [uids, gids].map(parseIdRanges);
+  const own = all.map((ranges) => ranges.filter(({ owner }) => owner === user || owner === String(uid)));
+  // Above all that anybody has: overlapping ranges would let two users reach each other's files.
+  const first = Math.max(100000, ...all.flat().map(({ start, count }) => start + count));
+  const range = `${first}-${first + ENOUGH - 1}`;
+  const wanted: Wanted = {
+    name: "subuid and subgid",
+    required: false,
+    effect: "a container of this user has one user inside, root: images whose files have other owners can't be used",
+    remedy: `sudo usermod --add-subuids ${range} --add-subgids ${range} ${user}`,
+  };
+  const [subuids = "none", subgids = "none"] = own.map((ranges) =>
+    ranges.map(({ start, count }) => `${start}-${start + count - 1}`).join(",") || "none"
+  );
+  const value = `uids ${subuids}, gids ${subgids}`;
+  if (uid === 0) return found(wanted, subuids === "none" && subgids === "none" ? "none, and root needs none" : value);
+  const enough = own.every((ranges) => ranges.reduce((sum, { count }) => sum + count, 0) >= ENOUGH);
+  return enough ? found(wanted, value) : missing(wanted, value);
+}
+
+/** The settings that keep ordinary users from user namespaces; those that this kernel doesn't have are left out. */
+export function restrictions({ privileged }: Caller): Feature[] {
+  const effect = "ordinary users can't make user namespaces";
+  const settings = [
+    {
+      key: "user.max_user_namespaces",
+      allowed: (value: number) => value > 0,
+      remedy: "sysctl -w user.max_user_namespaces=65536",
+    },
+    {
+      // Debian's and Arch's own.
+      key: "kernel.unprivileged_userns_clone",
+      allowed: (value: number) => value !== 0,
+      remedy: "sysctl -w kernel.unprivileged_userns_clone=1",
+    },
+    {
+      // Ubuntu's, since 23.10.
+      key: "kernel.apparmor_restrict_unprivileged_userns",
+      allowed: (value: number) => value === 0,
+      remedy: `put "abi <abi/4.0>, profile libflux ${Deno.execPath()} flags=(unconfined) { userns, }" into ` +
+        "/etc/apparmor.d/libflux and load it with: apparmor_parser -r /etc/apparmor.d/libflux",
+    },
+  ];
+  return settings.flatMap(({ key, allowed, remedy }) => {
+    const text = readText(`/proc/sys/${key.replaceAll(".", "/")}`)?.trim();
+    if (text === undefined) return [];
+    const wanted: Wanted = { name: key, required: ROOTLESS && !privileged, effect, remedy };
+    return [allowed(Number(text)) ? found(wanted, text) : missing(wanted, text)];
+  });
+}

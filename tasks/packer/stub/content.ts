@@ -1,0 +1,61 @@
+/**
+ * What the stubs of both architectures say and put on the stack.
+ *
+ * @module
+ */
+import type { Architecture } from "../elf.ts";
+
+/** What the stub has to know. */
+export interface StubOptions {
+  readonly architecture: Architecture;
+  /** Where the executable's headers say the stub is: what it differs from at run time is the load bias. */
+  readonly address: number;
+  /** Where they said that the program starts. Before `address`. */
+  readonly entry: number;
+  /** The length in bytes of the bundle, which begins where the stub ends. */
+  readonly bundleSize: number;
+  /**
+   * Where the dynamic loader has put the address of libc's `environ`, which was set before the stub runs: the address
+   * of a word, counted like `address`. Not there in a static executable.
+   */
+  readonly environ?: number | undefined;
+}
+
+/** What comes between the program's name and the bundle's path. */
+export const ARGUMENTS = ["run", "-A", "--no-config", "--no-lock", "--no-remote", "--no-npm", "--ext=js"] as const;
+
+/**
+ * `deno run` asks the network for newer versions of Deno and tells the terminal of them, and it puts a directory of its
+ * cache before all others in `PATH` where there is no `node`. A container runtime does neither.
+ */
+export const ENVIRONMENT = ["DENO_NO_UPDATE_CHECK=1", "DENO_DISABLE_NODE_SHIM=1"] as const;
+
+/** The number of new arguments. */
+export const ADDED_ARGUMENTS = ARGUMENTS.length + 1;
+/** The number of new words on the stack: an even one, so that it stays aligned to 16 bytes. */
+export const ADDED = ADDED_ARGUMENTS + ENVIRONMENT.length;
+
+/** Where a packed executable ends when it can't start: the code for that of `chroot`, `env` and docker. */
+export const FAILURE = 125;
+
+/** Written to the standard error then. */
+export const SENTENCE = "libflux: cannot start: the kernel refused a file in memory (memfd_create and write); " +
+  "a seccomp profile or a memory limit may forbid it\n";
+
+/** Sixteen bytes, so that two words hold it; the path begins after the zeroes. */
+export const PATH = "\0\0/proc/self/fd/";
+/** The number of these zeroes. */
+export const PATH_PADDING = 2;
+
+/** Room for the path: the number ends here, so that the memory after it is zero. */
+export const PATH_END = 64;
+/** How much memory the path gets. */
+export const PAGE = 4096;
+
+/** From kernel 6.3 on: nobody may execute the file. Where `vm.memfd_noexec` is 2, it has to be said. */
+export const MFD_NOEXEC_SEAL = 8;
+/** What older kernels answer to that. */
+export const EINVAL = 22;
+
+/** The label of a string. */
+export const labelOf = (text: string): string => `text_${text.replaceAll(/\W/g, "_")}`;

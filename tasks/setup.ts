@@ -1,0 +1,101 @@
+/**
+ * Installs what a task needs and the machine lacks.
+ *
+ * @module
+ */
+import { capture, which } from "./process.ts";
+
+/** What somebody is about to do. */
+export type Purpose = "demo" | "test" | "bench";
+
+interface Requirement {
+  /** The command that must be there. */
+  readonly command: string;
+  /** Its package in Debian and Ubuntu. */
+  readonly debian: string;
+  readonly purposes: readonly Purpose[];
+}
+
+const ALL: readonly Purpose[] = ["demo", "test", "bench"];
+
+/** Command, package, and who needs it. */
+export const REQUIREMENTS: readonly Requirement[] = [
+  { command: "ip", debian: "iproute2", purposes: ALL },
+  { command: "iptables", debian: "iptables", purposes: ALL },
+  { command: "busybox", debian: "busybox-static", purposes: ["test", "bench"] },
+  { command: "as", debian: "binutils", purposes: ["test"] },
+  { command: "x86_64-linux-gnu-as", debian: "binutils-x86-64-linux-gnu", purposes: ["test"] },
+  { command: "aarch64-linux-gnu-as", debian: "binutils-aarch64-linux-gnu", purposes: ["test"] },
+  { command: "qemu-aarch64-static", debian: "qemu-user-static", purposes: ["test"] },
+  { command: "debootstrap", debian: "debootstrap", purposes: ["test"] },
+  { command: "strace", debian: "strace", purposes: ["test"] },
+  { command: "crun", debian: "crun", purposes: ["bench"] },
+  { command: "runc", debian: "runc", purposes: ["bench"] },
+  { command: "hyperfine", debian: "hyperfine", purposes: ["bench"] },
+];
+
+/** The packages that are missing for a purpose; `present` answers whether a command is there. */
+export function missingPackages(purpose: Purpose, present: (command: string) => boolean): string[] {
+  const missing = REQUIREMENTS.filter(({ command, purposes }) => purposes.includes(purpose) && !present(command));
+  return [...new Set(missing.map(({ debian }) => debian))];
+}
+
+/** The sentence for a machine where nothing can be installed. */
+export function complaint(packages: readonly string[], reason: string): string {
+  const what = packages.length === 1 ? "a package is missing" : "packages are missing";
+  return `${what} and ${reason}; install what Debian calls ${packages.join(", ")} and try again`;
+}
+
+function isPresent(command: string): boolean {
+  const file = which(command);
+  return file !== undefined && (command !== "busybox" || isStatic(file));
+}
+
+/** Tests put busybox alone into a tree: one that needs a loader can't start there. */
+function isStatic(file: string): boolean {
+  return !new TextDecoder("latin1").decode(Deno.readFileSync(file).subarray(0, 4096)).includes("/ld-");
+}
+
+/** Installs what is missing for `purpose`, naming it. */
+export async function setup(purpose: Purpose): Promise<void> {
+  const packages = missingPackages(purpose, isPresent);
+  if (packages.length === 0) return;
+  if (which("apt-get") === undefined) throw new SetupError(complaint(packages, "this system has no apt-get"));
+  if (Deno.uid() !== 0) throw new SetupError(complaint(packages, "only root can install them"));
+  console.log(`installing: ${packages.join(", ")} (Debian packages)`);
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  // out-of-date lists are the usual reason for a failed installation, a failed update alone is none
+  await capture("apt-get", ["update", "-qq"], { env });
+  const { code, output } = await capture("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], {
+    env,
+  });
+  const still = missingPackages(purpose, isPresent);
+  if (code === 0 && still.length === 0) return;
+  const errors = output.split("\n").filter((line) => line.startsWith("E:")).join(" ");
+  throw new SetupError(complaint(still, `apt-get could not install them${errors === "" ? "" : ` (${errors})`}`));
+}
+
+/** What is missing, and how to get it, in one sentence. */
+export class SetupError extends Error {
+  override readonly name = "SetupError";
+}
+
+/** Like {@linkcode setup}, but ends the process with the sentence where it can't be done. */
+export async function setupOrExit(purpose: Purpose): Promise<void> {
+  try {
+    await setup(purpose);
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    console.error(`${purpose}: ${error.message}`);
+    Deno.exit(1);
+  }
+}
+
+if (import.meta.main) {
+  const purpose = ALL.find((known) => known === Deno.args[0]);
+  if (purpose === undefined) {
+    console.error(`setup: say what for: ${ALL.join(", ")}`);
+    Deno.exit(2);
+  }
+  await setupOrExit(purpose);
+}

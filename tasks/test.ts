@@ -1,0 +1,90 @@
+/**
+ * `deno task test [unit|integration]`: runs the tests and ends with the line `N passed, N failed`.
+ *
+ * @module
+ */
+import { BINARY, build } from "./build.ts";
+import { capture, configArgs, ROOT, run, tee, which } from "./process.ts";
+import { setup, SetupError } from "./setup.ts";
+import { addSummaries, readSummary, type Summary, summaryLine } from "./summary.ts";
+
+/** A run that takes longer hangs. */
+const TIMEOUT = 8 * 60_000;
+
+const FAILURE: Summary = { passed: 0, failed: 1 };
+
+function failure(sentence: string): Summary {
+  console.error(`test: ${sentence}`);
+  return FAILURE;
+}
+
+async function denoTest(
+  title: string,
+  args: readonly string[],
+  wrapper: readonly string[] = [],
+): Promise<Summary> {
+  console.log(`\n== ${title}`);
+  const [program = "", ...rest] = [...wrapper, Deno.execPath(), "test", "-A", ...configArgs(), ...args];
+  const { code, output } = await tee(program, rest, { timeout: TIMEOUT });
+  const summary = readSummary(output, code);
+  if (!/^\S*(ok|FAILED)\S* \| /m.test(output)) console.error(`test: ${title}: ended without a result (code ${code})`);
+  return summary;
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(`${ROOT}/${path}`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function unit(): Promise<Summary[]> {
+  return [await denoTest("unit tests", ["--parallel", "--ignore=tests/integration,tests/vm", "tests"])];
+}
+
+/**
+ * Integration tests get a mount and a network namespace made for the suite: what a failing test leaves there goes away
+ * with the suite. In a new network namespace even `lo` is down.
+ */
+const NAMESPACES = ["unshare", "--mount", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"];
+
+async function integration(): Promise<Summary[]> {
+  if (Deno.uid() !== 0) return [failure("integration tests need root; run them as root, or only `deno task test:unit`")];
+  if (which("unshare") === undefined) return [failure("`unshare` is missing; install what Debian calls util-linux")];
+  const results: Summary[] = [];
+  if (!await build({ output: BINARY, quiet: true })) results.push(failure("./libflux could not be built"));
+  // from here on there is no network: what the tests import, and what they prepare, has to be there before
+  await capture(Deno.execPath(), ["cache", ...configArgs(), "mod.ts", "cli.ts"]);
+  if (exists("tests/integration/prepare.ts")) {
+    const code = await run(Deno.execPath(), ["run", "-A", ...configArgs(), "tests/integration/prepare.ts"]);
+    if (code !== 0) results.push(failure("tests/integration/prepare.ts failed"));
+  }
+  results.push(await denoTest("integration tests", ["tests/integration"], NAMESPACES));
+  results.push(await denoTest("examples in the documentation", ["--doc", "mod.ts"], NAMESPACES));
+  return results;
+}
+
+async function main(): Promise<number> {
+  const part = Deno.args.find((arg) => !arg.startsWith("-"));
+  if (part !== undefined && part !== "unit" && part !== "integration") {
+    console.error(`test: "${part}" is neither "unit" nor "integration"`);
+    return 2;
+  }
+  const results: Summary[] = [];
+  try {
+    await setup("test");
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    // the tests that miss something fail by themselves; the others may still tell something
+    results.push(failure(error.message));
+  }
+  if (part !== "integration") results.push(...await unit());
+  if (part !== "unit") results.push(...await integration());
+  const sum = addSummaries(results);
+  console.log(`\n${summaryLine(sum)}`);
+  return sum.failed === 0 && sum.passed > 0 ? 0 : 1;
+}
+
+if (import.meta.main) Deno.exit(await main());
