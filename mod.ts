@@ -15,9 +15,20 @@ export { Container, type ContainerStatus, run, type Signal, type Timings } from 
 export { type ContainerInfo, list } from "./lib/list.ts";
 export { explain, type Explanation } from "./lib/explain.ts";
 export { benchmark, type BenchmarkOptions, type BenchmarkResult, type Statistics } from "./lib/benchmark.ts";
-export * from "./lib/info.ts";
+export { type Feature, type HostInfo, info } from "./lib/info.ts";
 export type { RunOptions, Stream, TerminalSize } from "./lib/spec/options.ts";
-export type { Mount, Spec } from "./lib/spec/types.ts";
+export type {
+  Capabilities,
+  Linux,
+  Mount,
+  Namespace,
+  NamespaceType,
+  Process,
+  Rlimit,
+  Spec,
+  TimeOffset,
+  User,
+} from "./lib/spec/types.ts";
 export {
   CommandNotFoundError,
   FluxError,

@@ -3,26 +3,38 @@
  *
  * @module
  */
-import { AT, CLONE, E, F, F_SEAL, MFD, POLL, S, SIG, WAIT } from "./abi/constants.ts";
-import { callSpawnStub, checked, cString, Descriptor, NativeMemory, pipe, syscall, SyscallError } from "./libc.ts";
+import { AT, CLONE, E, F, F_SEAL, MFD, O, openFlags, POLL, S, SIG, type Signal, WAIT } from "./abi/constants.ts";
+import {
+  ARCHITECTURE,
+  callSpawnStub,
+  checked,
+  cString,
+  Descriptor,
+  NativeMemory,
+  pipe,
+  syscall,
+  SyscallError,
+} from "./libc.ts";
 import { ready } from "./reactor.ts";
-
-/** Descriptors below this are the child's to fill; those it inherits are moved above it first. */
-const CHILD_DESCRIPTORS = 64;
 
 /**
  * Writes an ELF image to where it can be executed: a sealed memfd.
  *
- * @param fallback A directory that allows exec, for kernels set to `vm.memfd_noexec=2`: the file is opened read-only and
- * unlinked before it is used.
+ * Where `vm.memfd_noexec=2` forbids that, a file without a name, on the first of some root-owned filesystems that lets
+ * files be executed (`/run` often doesn't): nobody else can open it, and nothing of it can be left behind.
+ *
+ * @param directories Where to try, for the second way.
  */
-export function executable(elf: Uint8Array<ArrayBuffer>, fallback: string): Descriptor {
+export function executable(
+  elf: Uint8Array<ArrayBuffer>,
+  directories: readonly string[] = EXECUTABLE_DIRECTORIES,
+): Descriptor {
   let descriptor = syscall("memfd_create", "libflux", MFD.MFD_CLOEXEC | MFD.MFD_ALLOW_SEALING | MFD.MFD_EXEC);
   // Before Linux 6.3 there was no MFD_EXEC, and every memfd could be executed.
   if (descriptor === -E.EINVAL) {
     descriptor = syscall("memfd_create", "libflux", MFD.MFD_CLOEXEC | MFD.MFD_ALLOW_SEALING);
   }
-  if (descriptor === -E.EACCES) return executableFile(elf, fallback);
+  if (descriptor === -E.EACCES) return executableFile(elf, directories);
   if (descriptor < 0) throw new SyscallError("memfd_create", -descriptor);
   const result = new Descriptor(descriptor);
   writeExactly(descriptor, elf);
@@ -35,19 +47,31 @@ export function executable(elf: Uint8Array<ArrayBuffer>, fallback: string): Desc
   return result;
 }
 
-function executableFile(elf: Uint8Array<ArrayBuffer>, directory: string): Descriptor {
-  const path = `${directory}/image-${Deno.pid}-${crypto.randomUUID()}`;
-  const writer = checked("openat", AT.AT_FDCWD, path, 0o2000000 | 0o301, 0o500);
-  try {
-    writeExactly(writer, elf);
-  } finally {
-    syscall("close", writer);
+/** Directories of root's that every system has, on three filesystems where they are many. */
+const EXECUTABLE_DIRECTORIES: readonly string[] = ["/run", "/var/lib", "/", "/tmp"];
+
+function executableFile(elf: Uint8Array<ArrayBuffer>, directories: readonly string[]): Descriptor {
+  const temporary = openFlags(ARCHITECTURE, "O_WRONLY", "__O_TMPFILE", "O_DIRECTORY", "O_CLOEXEC").value;
+  for (const directory of directories) {
+    const opened = syscall("openat", AT.AT_FDCWD, directory, temporary, 0o500);
+    if (opened < 0) continue;
+    // Closed before it is executed: a file that is open for writing can't be.
+    using writer = new Descriptor(opened);
+    if (!allowsExec(opened)) continue;
+    writeExactly(opened, elf);
+    const own = `/proc/self/fd/${writer.number}`;
+    return new Descriptor(checked("openat", AT.AT_FDCWD, own, O.O_RDONLY | O.O_CLOEXEC, 0));
   }
-  try {
-    return new Descriptor(checked("openat", AT.AT_FDCWD, path, 0o2000000, 0));
-  } finally {
-    syscall("unlinkat", AT.AT_FDCWD, path, 0);
-  }
+  throw new SyscallError("memfd_create", E.EACCES);
+}
+
+/** Whether the filesystem of an open file isn't mounted noexec. */
+function allowsExec(descriptor: number): boolean {
+  const ST_NOEXEC = 8;
+  // struct statfs, asm-generic/statfs.h: f_flags is its eleventh word.
+  const statfs = new Uint8Array(120);
+  return syscall("fstatfs", descriptor, statfs) === 0 &&
+    (new DataView(statfs.buffer).getUint32(80, true) & ST_NOEXEC) === 0;
 }
 
 function writeExactly(descriptor: number, bytes: Uint8Array<ArrayBuffer>): void {
@@ -62,8 +86,10 @@ export interface SpawnOptions {
   readonly flags: number;
   /** Where the stub and the interpreter report a failure; also given to the child by `descriptors`. */
   readonly report: number;
-  /** `[here, in the child]`; the child's numbers are below 64, and nothing else is inherited. */
+  /** `[here, in the child]` */
   readonly descriptors: readonly (readonly [number, number])[];
+  /** Let it wait for {@link Child.release}: until an id map is written, or a cgroup joined. */
+  readonly hold?: boolean;
   /** The cgroup v2 directory to be born in. */
   readonly cgroup?: number;
 }
@@ -73,7 +99,7 @@ export interface ExitStatus {
   /** The exit code, or 128 + the signal's number. */
   readonly code: number;
   /** The signal that killed it: "SIGKILL". */
-  readonly signal?: keyof typeof SIG;
+  readonly signal?: Signal;
 }
 
 /** Reads the raw status that `wait4` gives. */
@@ -82,12 +108,12 @@ export function exitStatus(status: number): ExitStatus {
   return number === 0 ? { code: status >> 8 & 0xff } : { code: 128 + number, ...signalName(number) };
 }
 
-function signalName(number: number): { signal?: keyof typeof SIG } {
-  for (const [name, value] of Object.entries(SIG)) if (value === number) return { signal: name as keyof typeof SIG };
+function signalName(number: number): { signal?: Signal } {
+  for (const [name, value] of Object.entries(SIG)) if (value === number) return { signal: name as Signal };
   return {};
 }
 
-/** A child that waits, in its new namespaces, until it is released. */
+/** A child in its new namespaces. */
 export class Child implements Disposable {
   #block: NativeMemory | undefined;
   #reaped: Promise<ExitStatus> | undefined;
@@ -99,7 +125,7 @@ export class Child implements Disposable {
     this.#block = block;
   }
 
-  /** Lets it execute the image. */
+  /** Lets one that is held execute the image. */
   release(): void {
     checked("write", this.#gate.number, new Uint8Array([1]), 1);
     this.#gate.close();
@@ -150,14 +176,17 @@ const blocks: NativeMemory[] = [];
 const AREA = { words: 0, cloneArgs: 128, pidfd: 224, empty: 232, argv: 240, argv0: 264, pairs: 320 } as const;
 const ARGV0 = cString("libflux-init");
 
-/** Clones a child into new namespaces; it waits for {@link Child.release} before it executes. */
+/** Clones a child into new namespaces, which executes an image there. */
 export function spawn(options: SpawnOptions): Child {
   defaultChildSignal();
   const block = blocks.pop() ?? new NativeMemory(BLOCK_SIZE);
   const gate = pipe();
   const moved: Descriptor[] = [];
+  // The child fills its descriptors in order: none of them may be the source of a later one.
+  const bound = options.descriptors.reduce((most, [, there]) => Math.max(most, there + 1), 0);
   const above = (descriptor: number): number => {
-    const high = new Descriptor(checked("fcntl", descriptor, F.F_DUPFD_CLOEXEC, CHILD_DESCRIPTORS));
+    if (descriptor >= bound) return descriptor;
+    const high = new Descriptor(checked("fcntl", descriptor, F.F_DUPFD_CLOEXEC, bound));
     moved.push(high);
     return high.number;
   };
@@ -198,6 +227,8 @@ export function spawn(options: SpawnOptions): Child {
       gate.write.number,
     ];
     words.forEach((value, index) => word(AREA.words + index * 8, value));
+    // One that isn't held finds what it waits for in the pipe already.
+    if (options.hold !== true) checked("write", gate.write.number, new Uint8Array([1]), 1);
     const pid = callSpawnStub(block.address);
     if (pid < 0) throw new SyscallError("clone3", -pid);
     return new Child(pid, new Descriptor(view.getInt32(AREA.pidfd, true)), gate.write, block);

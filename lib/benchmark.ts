@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Container, run } from "./container.ts";
+import { type Container, run } from "./container.ts";
 import { FluxError } from "./errors.ts";
 import type { RunOptions } from "./spec/options.ts";
 

@@ -30,6 +30,7 @@ export interface FluxErrorOptions {
  * ```
  */
 export class FluxError extends Error {
+  /** The class's own name. */
   override name = "FluxError";
   /** What was being done, in words. */
   readonly step?: string;
@@ -42,7 +43,12 @@ export class FluxError extends Error {
   /** The exit code of a command that fails like this. */
   readonly exitCode: number = 125;
 
-  /** @param message One sentence without a full stop: what, where and why. */
+  /**
+   * Makes one.
+   *
+   * @param message One sentence without a full stop: what, where and why.
+   * @param options What else is known.
+   */
   constructor(message: string, options: FluxErrorOptions = {}) {
     super(message, options.cause === undefined ? {} : { cause: options.cause });
     if (options.step !== undefined) this.step = options.step;
@@ -54,38 +60,47 @@ export class FluxError extends Error {
 
 /** Wrong options: nothing was done. */
 export class UsageError extends FluxError {
+  /** The class's own name. */
   override name = "UsageError";
 }
 
 /** The image isn't there, or isn't one. */
 export class ImageError extends FluxError {
+  /** The class's own name. */
   override name = "ImageError";
 }
 
 /** The name belongs to another container. */
 export class NameInUseError extends FluxError {
+  /** The class's own name. */
   override name = "NameInUseError";
 }
 
 /** The caller or this host may not do what was asked. */
 export class PermissionError extends FluxError {
+  /** The class's own name. */
   override name = "PermissionError";
 }
 
 /** A step of the launch program failed; the container never started. */
 export class LaunchError extends FluxError {
+  /** The class's own name. */
   override name = "LaunchError";
 }
 
 /** The command is there and can't be executed: exit code 126. */
 export class NotExecutableError extends FluxError {
+  /** The class's own name. */
   override name = "NotExecutableError";
+  /** The exit code of a command that fails like this. */
   override readonly exitCode: number = 126;
 }
 
 /** The command isn't there: exit code 127. */
 export class CommandNotFoundError extends FluxError {
+  /** The class's own name. */
   override name = "CommandNotFoundError";
+  /** The exit code of a command that fails like this. */
   override readonly exitCode: number = 127;
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { openStore } from "./container.ts";
+import { openStore } from "./store/open.ts";
 import { isAlive } from "./store/process.ts";
 
 /** A container, as `libflux ps` shows it. */

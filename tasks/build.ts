@@ -77,7 +77,9 @@ export async function build({ output, form, quiet = false }: BuildOptions): Prom
     pack({ runtime: Deno.execPath(), bundle: code, output: partial });
     // by rename: the file may be running, and then it can't be written
     Deno.renameSync(partial, output);
-    say(`packed ${output} from deno ${Deno.version.deno} and libflux (denort, which deno compile needs, is out of reach)`);
+    say(
+      `packed ${output} from deno ${Deno.version.deno} and libflux (denort, which deno compile needs, is out of reach)`,
+    );
     return true;
   } catch (error) {
     console.error(`build: ${error instanceof Error ? error.message : error}`);

@@ -51,7 +51,9 @@ async function unit(): Promise<Summary[]> {
 const NAMESPACES = ["unshare", "--mount", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"];
 
 async function integration(): Promise<Summary[]> {
-  if (Deno.uid() !== 0) return [failure("integration tests need root; run them as root, or only `deno task test:unit`")];
+  if (Deno.uid() !== 0) {
+    return [failure("integration tests need root; run them as root, or only `deno task test:unit`")];
+  }
   if (which("unshare") === undefined) return [failure("`unshare` is missing; install what Debian calls util-linux")];
   const results: Summary[] = [];
   if (!await build({ output: BINARY, quiet: true })) results.push(failure("./libflux could not be built"));

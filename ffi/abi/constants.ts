@@ -44,8 +44,11 @@ export const O = {
   O_NONBLOCK: 0o4000,
   O_CLOEXEC: 0o2000000,
   O_PATH: 0o10000000,
+  O_APPEND: 0o2000,
   O_DIRECTORY: 0o200000,
   O_NOFOLLOW: 0o400000,
+  /** Without `O_DIRECTORY`, which it is always used with. */
+  __O_TMPFILE: 0o20000000,
 } as const;
 
 /**
@@ -215,8 +218,42 @@ export const EPOLL = {
 /** `linux/wait.h` */
 export const WAIT = { WNOHANG: 1, WEXITED: 4, P_PIDFD: 3, WALL: 0x40000000 } as const;
 
+/** A signal's name. */
+export type Signal =
+  | "SIGHUP"
+  | "SIGINT"
+  | "SIGQUIT"
+  | "SIGILL"
+  | "SIGTRAP"
+  | "SIGABRT"
+  | "SIGBUS"
+  | "SIGFPE"
+  | "SIGKILL"
+  | "SIGUSR1"
+  | "SIGSEGV"
+  | "SIGUSR2"
+  | "SIGPIPE"
+  | "SIGALRM"
+  | "SIGTERM"
+  | "SIGSTKFLT"
+  | "SIGCHLD"
+  | "SIGCONT"
+  | "SIGSTOP"
+  | "SIGTSTP"
+  | "SIGTTIN"
+  | "SIGTTOU"
+  | "SIGURG"
+  | "SIGXCPU"
+  | "SIGXFSZ"
+  | "SIGVTALRM"
+  | "SIGPROF"
+  | "SIGWINCH"
+  | "SIGIO"
+  | "SIGPWR"
+  | "SIGSYS";
+
 /** `asm-generic/signal.h`: numbers are those of x86-64 and aarch64 alike. */
-export const SIG = {
+export const SIG: Readonly<Record<Signal, number>> = {
   SIGHUP: 1,
   SIGINT: 2,
   SIGQUIT: 3,
@@ -248,7 +285,7 @@ export const SIG = {
   SIGIO: 29,
   SIGPWR: 30,
   SIGSYS: 31,
-} as const;
+};
 
 /** `asm-generic/errno.h`: those that libflux tells apart. */
 export const E = {

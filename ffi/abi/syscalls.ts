@@ -75,6 +75,7 @@ const NUMBERS = {
   prlimit64: [302, 261],
   read: [0, 63],
   readlinkat: [267, 78],
+  renameat2: [316, 276],
   rt_sigaction: [13, 134],
   rt_sigprocmask: [14, 135],
   sched_setaffinity: [203, 122],

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { AT, type Named, O, openFlags, or } from "../../ffi/abi/constants.ts";
+import { AT, type Named, type O, openFlags, or } from "../../ffi/abi/constants.ts";
 import type { Architecture } from "../../ffi/abi/syscalls.ts";
 import { type Meaning, type Operand, ProgramBuilder, type Reference, type Slot } from "../../ffi/program.ts";
 import type { Mount, Spec } from "../spec/types.ts";
@@ -16,8 +16,10 @@ export const CHILD = {
   status: 4,
   /** Its end-of-file means that the monitor is gone: a reaping init ends too. */
   lifeline: 5,
+  /** One byte that the host writes when its own part is done; end-of-file where it died before. */
+  sync: 6,
   /** A Unix socket that takes the master of the container's terminal. */
-  console: 6,
+  console: 7,
 } as const;
 
 /** What the host knows and a pure compiler must be told. */
@@ -65,6 +67,8 @@ export class Context {
   devpts: Slot | undefined;
   /** The directory of the scratch filesystem that {@link Launch.files} are written to. */
   scratch: Slot | undefined;
+  /** The image's directory. */
+  image: Slot | undefined;
   /** The root that `pivot_root` takes. */
   rootfs: Slot | undefined;
   /** Empty things to cover masked paths with. */

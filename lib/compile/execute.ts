@@ -97,7 +97,7 @@ export function executeBelowInit(context: Context): void {
   b.place(init);
   // The command's end of a pipe or terminal must be the last one: else its reader waits for ever.
   b.syscall("close_range", [0, CHILD.report, 0], { ...meaning, label: "close the streams" });
-  b.syscall("close_range", [CHILD.console, named(0xffffffff, "~0"), 0], {
+  b.syscall("close_range", [CHILD.sync, named(0xffffffff, "~0"), 0], {
     ...meaning,
     label: "close what the preparation left open",
   });

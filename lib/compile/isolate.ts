@@ -13,6 +13,7 @@ import { CHILD, type Context, named } from "./context.ts";
 export function closeInherited({ builder: b, launch }: Context): void {
   const used: number[] = [CHILD.report];
   if (launch.init) used.push(CHILD.status, CHILD.lifeline);
+  used.push(CHILD.sync);
   if (launch.terminal !== undefined) used.push(CHILD.console);
   used.push(Infinity);
   used.slice(1).forEach((next, index) => {
@@ -23,6 +24,16 @@ export function closeInherited({ builder: b, launch }: Context): void {
       field: "process",
     });
   });
+}
+
+/**
+ * Step 8: waits for the host, which writes down what it has made while the mounts are being made here. One that was
+ * killed before it could do so leaves nothing behind: this process ends, and its namespaces with it.
+ */
+export function awaitHost({ builder: b }: Context): void {
+  const size = b.call("read", [CHILD.sync, b.buffer(1), 1], "size", { label: "wait until libflux is ready" });
+  b.require(size, "==", 1, { label: "see that libflux is still there" });
+  b.syscall("close", [CHILD.sync], { label: "close the pipe to libflux" });
 }
 
 /** Makes file modes exact: libflux's caller may have any umask. Restored for the command by the last step. */

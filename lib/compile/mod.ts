@@ -10,10 +10,18 @@ import { Context, type Launch } from "./context.ts";
 import { credentials, enterWorkingDirectory, limits, makeWorkingDirectory } from "./credentials.ts";
 import { nullStreams } from "./devices.ts";
 import { execute, executeBelowInit } from "./execute.ts";
-import { clearUmask, closeInherited, newKeyring, privateMounts, rootPropagation, timeNamespace } from "./isolate.ts";
+import {
+  awaitHost,
+  clearUmask,
+  closeInherited,
+  newKeyring,
+  privateMounts,
+  rootPropagation,
+  timeNamespace,
+} from "./isolate.ts";
 import { attachMounts, prepareBinds, prepareFiles, prepareFilesystems } from "./mounts.ts";
 import { hostname, loopback, maskPaths, prepareCovers, readonlyPaths, readonlyRoot, sysctls } from "./protect.ts";
-import { pivot, prepareRoot, scratchFilesystem } from "./rootfs.ts";
+import { openImage, pivot, prepareRoot, scratchFilesystem } from "./rootfs.ts";
 import { newSession, openTerminal } from "./terminal.ts";
 
 /** The order of a launch program: see ARCHITECTURE.md, "The order of a launch program". */
@@ -22,6 +30,7 @@ const STEPS: readonly ((context: Context) => void)[] = [
   clearUmask,
   newKeyring,
   prepareBinds,
+  openImage,
   privateMounts,
   scratchFilesystem,
   prepareRoot,
@@ -41,6 +50,7 @@ const STEPS: readonly ((context: Context) => void)[] = [
   readonlyRoot,
   hostname,
   loopback,
+  awaitHost,
   limits,
   credentials,
   enterWorkingDirectory,

@@ -203,7 +203,6 @@ export function attach(context: Context, mount: PreparedMount): void {
     field,
     hint: "a directory goes on a directory, a file on a file",
   });
-  b.syscall("close", [target], { label: `close ${destination}` });
 }
 
 /** Writes {@link Launch.files} to the scratch filesystem and prepares them to be bound over the image's own. */

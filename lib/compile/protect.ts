@@ -62,7 +62,6 @@ export function maskPaths(context: Context): void {
       ...meaning,
       label: `cover ${path}`,
     });
-    b.syscall("close", [target], { label: `close ${path}` });
     b.place(done);
   }
 }
@@ -99,7 +98,6 @@ export function readonlyPaths(context: Context): void {
       ...meaning,
       label: `put the read-only ${path} in place`,
     });
-    b.syscall("close", [target], { label: `close ${path}` });
     b.place(done);
   }
 }

@@ -30,11 +30,11 @@ export function scratchFilesystem(context: Context): void {
       field,
     });
   }
-  // On "/", because it always exists and covers nothing: path look-ups start below it. Kernels before 6.15 clone mounts
-  // (overlayfs does, and open_tree) only from attached ones.
-  b.syscall("move_mount", [scratch, b.string(""), CWD, b.string("/"), EMPTY_TO_PATH], {
-    label: "attach the tmpfs",
-    path: "/",
+  // Kernels before 6.15 clone mounts (overlayfs does, and open_tree) only from attached ones. On /dev, which every host
+  // has and nothing is looked up in from here on: it goes away with the host's root.
+  b.syscall("move_mount", [scratch, b.string(""), CWD, b.string("/dev"), EMPTY_TO_PATH], {
+    label: "attach the tmpfs, over what only the host sees",
+    path: "/dev",
     field,
   });
   b.syscall("dup3", [scratch, PINNED.scratch, context.open("O_CLOEXEC")], {
@@ -43,22 +43,29 @@ export function scratchFilesystem(context: Context): void {
   });
 }
 
-/** Prepares the root filesystem as a detached mount. */
-export function prepareRoot(context: Context): void {
-  const { builder: b, spec, launch } = context;
+/** Opens the image, before anything of libflux's own is mounted that its path could lead into. */
+export function openImage(context: Context): void {
+  const { builder: b, spec } = context;
   const path = spec.root.path;
-  const field = "root.path";
-  const image = b.call(
+  context.image = b.call(
     "openat",
     [CWD, b.string(path), context.open("O_PATH", "O_DIRECTORY", "O_CLOEXEC"), 0],
     "image",
     {
       label: `open the image ${path}`,
       path,
-      field,
+      field: "root.path",
       hint: "does it exist, and is it a directory?",
     },
   );
+}
+
+/** Prepares the root filesystem as a detached mount. */
+export function prepareRoot(context: Context): void {
+  const { builder: b, spec, launch, image } = context;
+  if (image === undefined) throw new Error("no image was opened");
+  const path = spec.root.path;
+  const field = "root.path";
   if (launch.writable) {
     context.rootfs = b.call(
       "open_tree",
@@ -126,12 +133,6 @@ export function pivot(context: Context): void {
   const { builder: b, rootfs } = context;
   if (rootfs === undefined) throw new Error("no root was prepared");
   const field = "root";
-  // The overlay and the binds hold clones of it. Left in place it would be stacked on the host's root, and the detaching
-  // below, which takes the topmost mount, would take it and leave the host's root behind.
-  b.syscall("umount2", [b.string(`/proc/self/fd/${PINNED.scratch}`), named(2, "MNT_DETACH")], {
-    label: "detach the tmpfs, which the overlay holds",
-    field,
-  });
   b.syscall("move_mount", [rootfs, b.string(""), CWD, b.string("/"), EMPTY_TO_PATH], {
     label: "attach the container's root",
     path: "/",

@@ -8,7 +8,6 @@ import { ARCHITECTURE, Descriptor, pipe, syscall, SyscallError } from "../../ffi
 import { decodeReport, type Image, link, REPORT_DESCRIPTOR } from "../../ffi/link.ts";
 import { ProgramBuilder } from "../../ffi/program.ts";
 import { type Child, executable, spawn } from "../../ffi/spawn.ts";
-import { defaultRoot } from "../store/directory.ts";
 import type { Outcome } from "./feature.ts";
 
 /** What a child shall try. */
@@ -30,7 +29,7 @@ export async function attempt({ flags, fill, descriptors = [] }: Attempt): Promi
   builder.exit(0, "tell that it worked");
   const image = link(builder.build());
   try {
-    using file = place(image.elf);
+    using file = executable(image.elf);
     // Non-blocking: another child may still hold a copy of the writing end when this one has ended.
     const { read, write } = pipe(O.O_NONBLOCK);
     using report = read;
@@ -39,6 +38,7 @@ export async function attempt({ flags, fill, descriptors = [] }: Attempt): Promi
       executable: file,
       flags,
       report: writer.number,
+      hold: true,
       descriptors: [[writer.number, REPORT_DESCRIPTOR], ...descriptors],
     });
     return await finish(child, flags, image, report);
@@ -82,27 +82,22 @@ export function writeIdMaps(pid: number): Outcome {
   return SUCCESS;
 }
 
-/** Puts the probe where it can be executed: where `run` puts its own, or above where that was never made. */
-function place(elf: Uint8Array<ArrayBuffer>): Descriptor {
-  const root = defaultRoot();
-  try {
-    return executable(elf, root);
-  } catch (error) {
-    if (!(error instanceof SyscallError) || error.errno !== E.ENOENT) throw error;
-    return executable(elf, root.slice(0, root.lastIndexOf("/")));
-  }
-}
-
 /** A process that waits in a user namespace until it is disposed of; its namespace can be opened meanwhile. */
 export async function withUserNamespace(use: (namespace: number) => Promise<Outcome>): Promise<Outcome> {
   const builder = new ProgramBuilder(ARCHITECTURE);
   builder.exit(0, "end");
   try {
-    using file = place(link(builder.build()).elf);
+    using file = executable(link(builder.build()).elf);
     const { read, write } = pipe();
     using _read = read;
     using writer = write;
-    using child = spawn({ executable: file, flags: CLONE.CLONE_NEWUSER, report: writer.number, descriptors: [] });
+    using child = spawn({
+      executable: file,
+      flags: CLONE.CLONE_NEWUSER,
+      report: writer.number,
+      descriptors: [],
+      hold: true,
+    });
     try {
       const mapped = writeIdMaps(child.pid);
       if (mapped.errno !== 0) return mapped;

@@ -11,7 +11,9 @@ export type Stream = "inherit" | "piped" | "null";
 
 /** The size of a terminal, in characters. */
 export interface TerminalSize {
+  /** Characters in a line. */
   readonly columns: number;
+  /** Lines. */
   readonly rows: number;
 }
 
@@ -70,21 +72,25 @@ export interface RunOptions {
 /** SECURITY.md, rule 5. */
 const NAME = /^[A-Za-z0-9_+-][A-Za-z0-9_+.-]{0,63}$/;
 
+/** Whether a name can be a container's. */
+export function isName(name: string): boolean {
+  return NAME.test(name);
+}
+
 /** Throws a {@link UsageError} unless a name can be a container's. */
 export function checkName(name: string): void {
-  if (NAME.test(name)) return;
+  if (isName(name)) return;
   throw new UsageError(`"${printable(name)}" can't be a container's name`, {
     hint: "use 1 to 64 letters, digits, '_', '+', '-' or '.', the first not a '.'",
   });
 }
 
+// deno-lint-ignore no-control-regex
+const CONTROL = /[\x00-\x1f\x7f-\x9f]/g;
+
 /** A text with control characters shown as escapes: an error message must not be able to drive a terminal. */
 export function printable(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replace(
-    /[\x00-\x1f\x7f-\x9f]/g,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  return text.replace(CONTROL, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 
 /** Throws a {@link UsageError} that names the first option that can't be. */

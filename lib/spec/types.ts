@@ -20,8 +20,11 @@ export interface Mount {
 
 /** Who runs the command. */
 export interface User {
+  /** The user id. */
   readonly uid: number;
+  /** The group id. */
   readonly gid: number;
+  /** Supplementary groups. */
   readonly additionalGids?: readonly number[];
   /** File mode mask; 0o022 if left out. */
   readonly umask?: number;
@@ -29,10 +32,15 @@ export interface User {
 
 /** Names such as `CAP_CHOWN`, for each of the kernel's five sets. */
 export interface Capabilities {
+  /** What no program can go beyond. */
   readonly bounding?: readonly string[];
+  /** What is in effect. */
   readonly effective?: readonly string[];
+  /** What may be put into effect. */
   readonly permitted?: readonly string[];
+  /** Kept across `execve`, with a file's own inheritable set. */
   readonly inheritable?: readonly string[];
+  /** Kept across `execve`. */
   readonly ambient?: readonly string[];
 }
 
@@ -40,12 +48,15 @@ export interface Capabilities {
 export interface Rlimit {
   /** `RLIMIT_NOFILE` and its like. */
   readonly type: string;
+  /** What holds. */
   readonly soft: number;
+  /** As far as the soft one can be raised. */
   readonly hard: number;
 }
 
 /** The command. */
 export interface Process {
+  /** Whether it gets a terminal. */
   readonly terminal?: boolean;
   /** Absolute path inside. */
   readonly cwd: string;
@@ -53,9 +64,13 @@ export interface Process {
   readonly env?: readonly string[];
   /** The command, then its arguments. */
   readonly args: readonly string[];
+  /** Who runs it. */
   readonly user: User;
+  /** What it may do; nothing where left out. */
   readonly capabilities?: Capabilities;
+  /** What it may use. */
   readonly rlimits?: readonly Rlimit[];
+  /** Whether `execve` may grant it anything. */
   readonly noNewPrivileges?: boolean;
   /** From -1000 to 1000. */
   readonly oomScoreAdj?: number;
@@ -66,33 +81,50 @@ export type NamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user"
 
 /** A namespace to make or, with a path, to join. */
 export interface Namespace {
+  /** Its kind. */
   readonly type: NamespaceType;
+  /** One that is there already, such as `/proc/1/ns/net`. */
   readonly path?: string;
 }
 
 /** How far a clock of the container is ahead of the host's. */
 export interface TimeOffset {
+  /** Seconds. */
   readonly secs?: number;
+  /** Nanoseconds on top. */
   readonly nanosecs?: number;
 }
 
 /** What only Linux has. */
 export interface Linux {
+  /** Those that aren't named are the host's. */
   readonly namespaces?: readonly Namespace[];
+  /** Of a new time namespace. */
   readonly timeOffsets?: { readonly monotonic?: TimeOffset; readonly boottime?: TimeOffset };
+  /** Values by name: `net.ipv4.ip_forward`. */
   readonly sysctl?: Readonly<Record<string, string>>;
+  /** `private`, `slave`, `shared` or `unbindable`. */
   readonly rootfsPropagation?: string;
+  /** Absolute paths inside that nobody can read. */
   readonly maskedPaths?: readonly string[];
+  /** Absolute paths inside that nobody can write. */
   readonly readonlyPaths?: readonly string[];
 }
 
 /** A whole container. */
 export interface Spec {
+  /** Of the specification: "1.2.0". */
   readonly ociVersion: string;
+  /** The directory that becomes `/`. */
   readonly root: { readonly path: string; readonly readonly?: boolean };
+  /** In the order in which they are attached. */
   readonly mounts?: readonly Mount[];
+  /** What runs in it. */
   readonly process: Process;
+  /** Its host name. */
   readonly hostname?: string;
+  /** Its labels. */
   readonly annotations?: Readonly<Record<string, string>>;
+  /** What only Linux has. */
   readonly linux?: Linux;
 }

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { AT, E, O, openFlags } from "../../ffi/abi/constants.ts";
+import { ARCHITECTURE, checked, Descriptor, syscall } from "../../ffi/libc.ts";
 import { PermissionError } from "../errors.ts";
 
 /** The directory that state is kept in: for root, for a user with a session, for a user without one. */
@@ -15,45 +17,57 @@ export function defaultRoot(): string {
 
 /** Makes a directory that is nobody else's (SECURITY.md, rule 22). */
 export function makePrivateDirectory(path: string): void {
+  // Raw, since this is done for every container: what goes wrong is told by the slow way below.
+  const made = syscall("mkdirat", AT.AT_FDCWD, path, 0o700);
+  if (made !== 0 && made !== -E.EEXIST) makeSlowly(path);
+  const info = Deno.lstatSync(path);
+  const uid = Deno.uid();
+  // In /tmp somebody else may have been first.
+  if (!info.isDirectory || info.uid !== uid) {
+    const what = info.isDirectory ? "belongs to somebody else" : "is no directory";
+    throw new PermissionError(`the state directory ${path} ${what}`, { path, hint: "use another --root" });
+  }
+  if (((info.mode ?? 0) & 0o077) !== 0) Deno.chmodSync(path, 0o700);
+}
+
+function makeSlowly(path: string): void {
   try {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists || error instanceof Deno.errors.NotADirectory) {
-      throw new PermissionError(`the state directory ${path} can't be made: there is a file in the way`, {
-        path,
-        hint: "use another --root",
-      });
-    }
-    if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
-      throw new PermissionError(`the state directory ${path} can't be made: permission denied`, {
-        path,
-        hint: "use another --root",
-        cause: error,
-      });
-    }
-    throw new PermissionError(`the state directory ${path} can't be made: ${(error as Error).message}`, {
+    const why = error instanceof Deno.errors.AlreadyExists || error instanceof Deno.errors.NotADirectory
+      ? "there is a file in the way"
+      : error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable
+      ? "permission denied"
+      : (error as Error).message;
+    throw new PermissionError(`the state directory ${path} can't be made: ${why}`, {
       path,
       hint: "use another --root",
       cause: error,
     });
   }
-  const info = Deno.lstatSync(path);
-  const uid = Deno.uid();
-  // In /tmp somebody else may have been first.
-  if (!info.isDirectory || info.uid !== uid) {
-    throw new PermissionError(`the state directory ${path} belongs to somebody else`, {
-      path,
-      hint: "use another --root",
-    });
-  }
-  if (((info.mode ?? 0) & 0o077) !== 0) Deno.chmodSync(path, 0o700);
 }
 
-/** Writes a file whole or not at all, readable by its owner only. */
+/** Writes a file that only its owner may read. */
+function writeText(path: string, text: string, flags: number): void {
+  using file = new Descriptor(checked("openat", AT.AT_FDCWD, path, flags | PRIVATE, 0o600));
+  for (let rest = new TextEncoder().encode(text); rest.length > 0;) {
+    rest = rest.subarray(checked("write", file.number, rest, rest.length));
+  }
+}
+
+/** No link that somebody else has put there is followed. */
+const PRIVATE = openFlags(ARCHITECTURE, "O_WRONLY", "O_CREAT", "O_NOFOLLOW", "O_CLOEXEC").value;
+
+/** Writes a file whole or not at all. */
 export function writeAtomically(path: string, text: string): void {
   const partial = `${path}.new`;
-  Deno.writeTextFileSync(partial, text, { mode: 0o600 });
-  Deno.renameSync(partial, path);
+  writeText(partial, text, O.O_TRUNC);
+  checked("renameat2", AT.AT_FDCWD, partial, AT.AT_FDCWD, path, 0);
+}
+
+/** Adds to the end of a file, made if need be. */
+export function append(path: string, text: string): void {
+  writeText(path, text, O.O_APPEND);
 }
 
 /** A file's text; nothing where there is no such file. */

@@ -6,45 +6,55 @@
  *
  * @module
  */
+import { AT } from "../../ffi/abi/constants.ts";
+import { syscall } from "../../ffi/libc.ts";
+import { append, readIfThere } from "./directory.ts";
 import { killNamespace, killProcess } from "./process.ts";
-import { readIfThere } from "./directory.ts";
 
 /** Something on the host that has to be undone. */
 export type Entry =
-  /** PID 1 of the container; waits at its gate until this was written. */
+  /** PID 1 of the container; runs no command until this was written. */
   | { readonly kind: "process"; readonly pid: number; readonly startTime: number }
   /** The mount namespace of a container without a pid namespace of its own: whoever is in it belongs to it. */
-  | { readonly kind: "mountNamespace"; readonly inode: number }
-  /** A file outside the container's directory. */
-  | { readonly kind: "file"; readonly path: string };
+  | { readonly kind: "mountNamespace"; readonly inode: number };
 
 /** A container's ledger. */
 export class Ledger {
+  /** What this process wrote down itself needs no reading. */
+  #entries: Entry[] | undefined;
+
   /** @param path Its file. */
   constructor(readonly path: string) {}
 
   /** Writes down what is about to be made. */
   add(...entries: readonly Entry[]): void {
-    const text = entries.map((entry) => JSON.stringify(entry) + "\n").join("");
-    Deno.writeTextFileSync(this.path, text, { append: true, create: true, mode: 0o600 });
+    append(this.path, entries.map((entry) => JSON.stringify(entry) + "\n").join(""));
+    this.#entries?.push(...entries);
   }
 
   /** What is written down, oldest first; whatever isn't an entry is passed over. */
-  entries(): Entry[] {
-    return (readIfThere(this.path) ?? "").split("\n").flatMap((line) => {
-      try {
-        const value: unknown = JSON.parse(line);
-        return isEntry(value) ? [value] : [];
-      } catch {
-        return [];
-      }
-    });
+  entries(): readonly Entry[] {
+    return this.#entries ??= parseLedger(readIfThere(this.path) ?? "");
   }
 
-  /** Undoes everything, backwards; can be done again. */
+  /** Undoes everything, backwards, and forgets it; can be done again. */
   async undo(): Promise<void> {
-    for (const entry of this.entries().reverse()) await undo(entry);
+    for (const entry of this.entries().toReversed()) await undo(entry);
+    syscall("unlinkat", AT.AT_FDCWD, this.path, 0);
+    this.#entries = [];
   }
+}
+
+/** Reads a ledger as what it is: a file that may be torn, or written by somebody else. */
+export function parseLedger(text: string): Entry[] {
+  return text.split("\n").flatMap((line) => {
+    try {
+      const value: unknown = JSON.parse(line);
+      return isEntry(value) ? [value] : [];
+    } catch {
+      return [];
+    }
+  });
 }
 
 const isCount = (value: unknown): value is number =>
@@ -53,19 +63,12 @@ const isCount = (value: unknown): value is number =>
 function isEntry(value: unknown): value is Entry {
   if (typeof value !== "object" || value === null) return false;
   const entry = value as Record<string, unknown>;
+  // Never init, whoever says so.
   if (entry.kind === "process") return isCount(entry.pid) && entry.pid > 1 && isCount(entry.startTime);
-  if (entry.kind === "mountNamespace") return isCount(entry.inode);
-  // Only files that libflux names itself: a forged ledger must not make root remove others.
-  return entry.kind === "file" && typeof entry.path === "string" && /\/libflux-image-[0-9a-f-]+$/.test(entry.path) &&
-    !entry.path.includes("/../");
+  return entry.kind === "mountNamespace" && isCount(entry.inode);
 }
 
 async function undo(entry: Entry): Promise<void> {
-  if (entry.kind === "process") return await killProcess(entry);
-  if (entry.kind === "mountNamespace") return await killNamespace(entry.inode);
-  try {
-    Deno.removeSync(entry.path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  if (entry.kind === "process") await killProcess(entry);
+  else await killNamespace(entry.inode);
 }

@@ -6,7 +6,7 @@
 import { AT, E, O } from "../../ffi/abi/constants.ts";
 import { Descriptor, syscall, SyscallError } from "../../ffi/libc.ts";
 import { NameInUseError } from "../errors.ts";
-import { checkName } from "../spec/options.ts";
+import { checkName, isName } from "../spec/options.ts";
 import { bootId, makePrivateDirectory, readIfThere, writeAtomically } from "./directory.ts";
 import { Ledger } from "./ledger.ts";
 import { startTime } from "./process.ts";
@@ -71,10 +71,10 @@ export class Store {
     return `${this.#containers}/${name}`;
   }
 
-  /** The names that have a directory, sorted. */
+  /** The names that have a directory, sorted; what can't be a container's is somebody else's. */
   names(): string[] {
     try {
-      return Array.from(Deno.readDirSync(this.#containers), ({ name }) => name).sort();
+      return Array.from(Deno.readDirSync(this.#containers), ({ name }) => name).filter(isName).sort();
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return [];
       throw error;
@@ -113,8 +113,8 @@ export class Store {
         continue;
       }
       const claim = new Claim(name, directory, file);
-      // A stale one of the same name.
-      await claim.ledger.undo();
+      // What a stale one of the same name left.
+      await claim.clear();
       return claim;
     }
     throw this.#inUse(name);
@@ -167,13 +167,21 @@ export class Claim {
     writeAtomically(`${this.directory}/state.json`, JSON.stringify(state));
   }
 
+  /** Undoes what is in the ledger, and forgets what is known. */
+  async clear(): Promise<void> {
+    await this.ledger.undo();
+    for (const name of ["state.json", "state.json.new"]) this.#unlink(name);
+  }
+
+  #unlink(name: string): void {
+    syscall("unlinkat", AT.AT_FDCWD, `${this.directory}/${name}`, 0);
+  }
+
   /** Undoes what is in the ledger, removes the directory, gives the name free. Can be done again. */
   async release(): Promise<void> {
-    await this.ledger.undo();
+    await this.clear();
     // The lock last: as long as it is there and locked, nobody else takes the name.
-    for (const name of ["state.json", "state.json.new", "ledger", "lock"]) {
-      syscall("unlinkat", AT.AT_FDCWD, `${this.directory}/${name}`, 0);
-    }
+    this.#unlink("lock");
     // Not empty when somebody has just taken the name: then it is theirs.
     syscall("unlinkat", AT.AT_FDCWD, this.directory, AT.AT_REMOVEDIR);
     this.#lock.close();

@@ -27,12 +27,11 @@ Deno.test("spawn() runs an image with the descriptors it was given, and nothing 
     b.syscall("fcntl", [77, 1], { label: "no such descriptor", tolerate: 9 });
     b.exit(3 << 8, "exit");
   });
-  using image = executable(elf, "/tmp");
+  using image = executable(elf);
   using out = pipe().read;
   const { read: reader, write: writer } = pipe();
   using child = spawn({ executable: image, flags: 0, report: writer.number, descriptors: [[writer.number, 5]] });
   writer.close();
-  child.release();
   const buffer = new Uint8Array(16);
   const size = await read(reader.number, buffer);
   assertEquals(new TextDecoder().decode(buffer.subarray(0, size)), "hello");
@@ -43,18 +42,17 @@ Deno.test("spawn() runs an image with the descriptors it was given, and nothing 
 
 Deno.test("executable() is sealed against every change", () => {
   const { elf } = program((b) => b.exit(0, "exit"));
-  using image = executable(elf, "/tmp");
+  using image = executable(elf);
   assertEquals(syscall("fcntl", image.number, F.F_GET_SEALS, 0), 15);
   assertEquals(syscall("write", image.number, new Uint8Array(1), 1), -1);
   assertEquals(syscall("ftruncate", image.number, 0), -1);
 });
 
 Deno.test("spawn() reports an image that can't be executed", async () => {
-  using broken = executable(new Uint8Array([1, 2, 3]), "/tmp");
+  using broken = executable(new Uint8Array([1, 2, 3]));
   const { read: reader, write: writer } = pipe();
   using child = spawn({ executable: broken, flags: 0, report: writer.number, descriptors: [] });
   writer.close();
-  child.release();
   const report = new Uint8Array(16);
   assertEquals(await read(reader.number, report), 16);
   const { index, errno } = decodeReport(program((b) => b.exit(0, "exit")), report);
@@ -65,9 +63,9 @@ Deno.test("spawn() reports an image that can't be executed", async () => {
 
 Deno.test("a child that is never released ends by itself", async () => {
   const { elf } = program((b) => b.exit(0, "exit"));
-  using image = executable(elf, "/tmp");
+  using image = executable(elf);
   const { read: reader, write: writer } = pipe();
-  const child = spawn({ executable: image, flags: 0, report: writer.number, descriptors: [] });
+  const child = spawn({ executable: image, flags: 0, report: writer.number, descriptors: [], hold: true });
   writer.close();
   const ended = child.wait();
   child.abandon();
@@ -81,11 +79,10 @@ Deno.test("Child.signal() and wait() tell how it ended", async () => {
     b.syscall("ppoll", [0, 0, 0, 0, 8], { label: "wait for ever" });
     b.exit(0, "exit");
   });
-  using image = executable(elf, "/tmp");
+  using image = executable(elf);
   const { read: reader, write: writer } = pipe();
   using child = spawn({ executable: image, flags: 0, report: writer.number, descriptors: [] });
   writer.close();
-  child.release();
   assert(child.signal(SIG.SIGKILL));
   assertEquals(await child.wait(), { code: 137, signal: "SIGKILL" });
   assertEquals(child.signal(SIG.SIGKILL), false);
@@ -103,11 +100,10 @@ Deno.test("1,000 spawns in a row leave no zombie, no descriptor, no growth in me
   const { elf } = program((b) => b.exit(0, "exit"));
   const flags = Deno.uid() === 0 ? CLONE.CLONE_NEWNS | CLONE.CLONE_NEWPID | CLONE.CLONE_NEWUTS : 0;
   const once = async (): Promise<void> => {
-    using image = executable(elf, "/tmp");
+    using image = executable(elf);
     const { read: reader, write: writer } = pipe();
     using child = spawn({ executable: image, flags, report: writer.number, descriptors: [] });
     writer.close();
-    child.release();
     assertEquals((await child.wait()).code, 0);
     reader.close();
   };

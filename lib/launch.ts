@@ -1,0 +1,186 @@
+/**
+ * From a linked image to a running command: clone, write down, wait for the command's `execve`.
+ *
+ * @module
+ */
+import { SIG } from "../ffi/abi/constants.ts";
+import { type Descriptor, pipe, syscall } from "../ffi/libc.ts";
+import { type Image, REPORT_DESCRIPTOR } from "../ffi/link.ts";
+import { read } from "../ffi/reactor.ts";
+import { type Child, executable, spawn } from "../ffi/spawn.ts";
+import { receiveDescriptor, socketPair } from "../ffi/terminal.ts";
+import { CHILD } from "./compile/context.ts";
+import { cloneFlags } from "./compile/mod.ts";
+import { launchError } from "./failure.ts";
+import type { Prepared } from "./prepare.ts";
+import type { RunOptions } from "./spec/options.ts";
+import { bootId } from "./store/directory.ts";
+import type { Entry } from "./store/ledger.ts";
+import { mountNamespace, startTime } from "./store/process.ts";
+import type { Claim } from "./store/state.ts";
+import { type Plumbing, setNonBlocking } from "./streams.ts";
+
+/** Where the time went, in milliseconds. */
+export interface Timings {
+  /** From the options to the linked image in its memfd, and the pipes to it. */
+  readonly create: number;
+  /** Making the namespaces: `clone3`. */
+  readonly clone: number;
+  /** From `clone3` to the command's `execve`, `clone` included. */
+  readonly start: number;
+  /** From the end of the command to a clean host; 0 until then. */
+  readonly tearDown: number;
+}
+
+/** What a launch starts from. */
+export interface LaunchOptions {
+  readonly prepared: Prepared;
+  readonly image: Image;
+  /** The name, taken. */
+  readonly claim: Claim;
+  /** The command's three streams, laid. */
+  readonly plumbing: readonly Plumbing[];
+  readonly created: Date;
+  /** `performance.now()` when the container was asked for. */
+  readonly begin: number;
+  readonly options: RunOptions;
+}
+
+/** A container whose command runs. */
+export interface Launched extends LaunchOptions {
+  /** 64 hexadecimal digits. */
+  readonly id: string;
+  /** PID 1. */
+  readonly child: Child;
+  /** Where a reaping init writes the command's raw wait status. */
+  readonly status: Descriptor | undefined;
+  /** Closed, it ends a reaping init. */
+  readonly lifeline: Descriptor | undefined;
+  /** The master of the container's terminal. */
+  readonly master: Descriptor | undefined;
+  /** The mount namespace, where only that tells which processes are the container's. */
+  readonly namespace: number | undefined;
+  readonly timings: Timings;
+}
+
+/** Ends of pipes: those that stay here, and those that the child gets at its own numbers. */
+class Ends implements Disposable {
+  readonly #near = new DisposableStack();
+  readonly #far = new DisposableStack();
+  /** `[here, in the child]` */
+  readonly descriptors: [number, number][];
+
+  constructor(plumbing: readonly Plumbing[]) {
+    this.descriptors = plumbing.map(({ child }, index) => [child, index]);
+  }
+
+  /** Makes a pair and gives the child the far end as `number`; returns the near one. */
+  open({ near, far }: { readonly near: Descriptor; readonly far: Descriptor }, number: number): Descriptor {
+    this.#near.use(near);
+    this.#far.use(far);
+    this.descriptors.push([far.number, number]);
+    return near;
+  }
+
+  /** Closes the child's ends, of which it has its own copies. */
+  give(): void {
+    this.#far.dispose();
+  }
+
+  /** Leaves the near ends open. */
+  keep(): void {
+    this.#near.move();
+  }
+
+  [Symbol.dispose](): void {
+    this.#far.dispose();
+    this.#near.dispose();
+  }
+}
+
+function reading(): { readonly near: Descriptor; readonly far: Descriptor } {
+  const { read, write } = pipe();
+  return { near: read, far: write };
+}
+
+function writing(): { readonly near: Descriptor; readonly far: Descriptor } {
+  const { read, write } = pipe();
+  return { near: write, far: read };
+}
+
+/** Clones, writes down, and waits until the command has been executed. */
+export async function launch(from: LaunchOptions): Promise<Launched> {
+  const { prepared, image, plumbing, begin, options } = from;
+  const init = options.init ?? true;
+  using ends = new Ends(plumbing);
+  using memfd = executable(image.elf);
+  const report = ends.open(reading(), REPORT_DESCRIPTOR);
+  const status = init ? ends.open(reading(), CHILD.status) : undefined;
+  const lifeline = init ? ends.open(writing(), CHILD.lifeline) : undefined;
+  const sync = ends.open(writing(), CHILD.sync);
+  const console = options.terminal === undefined ? undefined : ends.open(socketPair(), CHILD.console);
+  const ready = performance.now();
+  const child = spawn({
+    executable: memfd,
+    flags: cloneFlags(prepared.spec),
+    report: ends.descriptors[plumbing.length]?.[0] ?? -1,
+    descriptors: ends.descriptors,
+  });
+  const cloned = performance.now();
+  const ended = child.wait();
+  const abort = (): void => void child.signal(SIG.SIGKILL);
+  options.signal?.addEventListener("abort", abort);
+  try {
+    ends.give();
+    // While the child makes its mounts; it runs no command before the byte has come.
+    const written = writeDown(from, child.pid);
+    syscall("write", sync.number, new Uint8Array([1]), 1);
+    sync.close();
+    for (const { started } of plumbing) started();
+    const bytes = new Uint8Array(16);
+    if (await read(report.number, bytes) > 0) throw launchError(prepared, image, bytes);
+    const executed = performance.now();
+    report.close();
+    const master = console === undefined ? undefined : receiveDescriptor(console.number);
+    console?.close();
+    if (master !== undefined) setNonBlocking(master);
+    ends.keep();
+    const timings = { create: ready - begin, clone: cloned - ready, start: executed - ready, tearDown: 0 };
+    return { ...from, ...written, child, status, lifeline, master, timings };
+  } catch (error) {
+    // Reaped before its descriptors are closed, so that no zombie stays.
+    child.signal(SIG.SIGKILL);
+    await ended;
+    child[Symbol.dispose]();
+    throw error;
+  } finally {
+    options.signal?.removeEventListener("abort", abort);
+  }
+}
+
+/** Ledger and state of a child that waits for both. */
+function writeDown(
+  { prepared, claim, created, options }: LaunchOptions,
+  pid: number,
+): Pick<Launched, "id" | "namespace"> {
+  // None where it has failed already: then there is nothing to kill either.
+  const started = startTime(pid) ?? 0;
+  const namespace = options.pid === "host" ? mountNamespace(pid) : undefined;
+  const entries: Entry[] = [{ kind: "process", pid, startTime: started }];
+  if (namespace !== undefined) entries.unshift({ kind: "mountNamespace", inode: namespace });
+  claim.ledger.add(...entries);
+  const id = crypto.getRandomValues(new Uint8Array(32)).toHex();
+  claim.write({
+    name: prepared.name,
+    id,
+    pid,
+    startTime: started,
+    image: prepared.spec.root.path,
+    command: prepared.spec.process.args,
+    created: created.toISOString(),
+    labels: options.labels ?? {},
+    monitor: Deno.pid,
+    bootId: bootId(),
+  });
+  return { id, namespace };
+}

@@ -1,0 +1,36 @@
+/**
+ * Opening a state root, and taking a name from another container.
+ *
+ * @module
+ */
+import { NameInUseError } from "../errors.ts";
+import { defaultRoot } from "./directory.ts";
+import { killProcess } from "./process.ts";
+import { Store } from "./state.ts";
+
+const reconciled = new Set<string>();
+
+/** Opens a state root; the first time a process does, what killed ones left there is removed. */
+export async function openStore(root?: string): Promise<Store> {
+  const store = new Store(root ?? defaultRoot());
+  if (!reconciled.has(store.root)) {
+    reconciled.add(store.root);
+    await store.reconcile();
+  }
+  return store;
+}
+
+/** Ends a container whoever runs it, and waits until its name is free. */
+export async function replace(store: Store, name: string): Promise<void> {
+  const PATIENCE = 10_000;
+  const deadline = performance.now() + PATIENCE;
+  while (performance.now() < deadline) {
+    const state = store.state(name);
+    if (state !== undefined) await killProcess({ pid: state.pid, startTime: state.startTime });
+    // Its monitor cleans up; without one it is reclaimed.
+    await store.reconcile();
+    if (!store.names().includes(name)) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new NameInUseError(`the container ${name} could not be ended`, { hint: "end the libflux that runs it" });
+}
