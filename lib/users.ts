@@ -95,7 +95,8 @@ export function resolveUser(text: string, users: readonly PasswdEntry[], groups:
   return {
     uid: uid ?? user?.uid ?? 0,
     gid,
-    groups: [...new Set(memberships)].filter((one) => one !== gid),
+    // The primary one too: a program that drops it must still be bound by what is denied to it (CVE-2022-36109).
+    groups: [...new Set([gid, ...memberships])],
     home: user?.home.startsWith("/") === true ? user.home : (uid === 0 ? "/root" : "/"),
   };
 }

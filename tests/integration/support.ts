@@ -1,0 +1,184 @@
+/**
+ * What integration tests share: libflux as a command, and a host that must be the same afterwards.
+ *
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+import { defaultRoot } from "../../lib/store/directory.ts";
+import { LIBFLUX } from "./trees.ts";
+
+export { BUSYBOX, DEBIAN, LIBFLUX } from "./trees.ts";
+
+/** How a command went. */
+export interface Result {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** How to start libflux. */
+export interface Options {
+  readonly input?: string | Uint8Array<ArrayBuffer>;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+/** A test that hangs fails. */
+const TIMEOUT = 30_000;
+
+/** Starts `./libflux` with its streams piped. */
+export function startLibflux(args: readonly string[], { env, cwd }: Options = {}): Deno.ChildProcess {
+  return new Deno.Command(LIBFLUX, {
+    args: [...args],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+    ...(env === undefined ? {} : { env }),
+    ...(cwd === undefined ? {} : { cwd }),
+  }).spawn();
+}
+
+/** Runs `./libflux` to its end; the streams as bytes. */
+export async function libfluxBytes(
+  args: readonly string[],
+  options: Options = {},
+): Promise<{ readonly code: number; readonly stdout: Uint8Array; readonly stderr: string }> {
+  const child = startLibflux(args, options);
+  const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT);
+  const writer = child.stdin.getWriter();
+  const { input = "" } = options;
+  writer.write(typeof input === "string" ? new TextEncoder().encode(input) : input)
+    .then(() => writer.close())
+    // A command that doesn't read its input is no failure.
+    .catch(() => {});
+  try {
+    const { code, stdout, stderr } = await child.output();
+    return { code, stdout, stderr: new TextDecoder().decode(stderr) };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Runs `./libflux` to its end. */
+export async function libflux(args: readonly string[], options: Options = {}): Promise<Result> {
+  const { code, stdout, stderr } = await libfluxBytes(args, options);
+  return { code, stdout: new TextDecoder().decode(stdout), stderr };
+}
+
+let count = 0;
+
+/** A name that no other test uses. */
+export function uniqueName(): string {
+  return `test-${Deno.pid}-${++count}`;
+}
+
+/** `./libflux run` with a name of its own. */
+export function runContainer(
+  flags: readonly string[],
+  command: readonly string[],
+  options: Options = {},
+): Promise<Result> {
+  return libflux(["run", uniqueName(), ...flags, "--", ...command], options);
+}
+
+/** A directory that lasts as long as its variable. */
+export function temporaryDirectory(): Disposable & { readonly path: string } {
+  const path = Deno.makeTempDirSync({ prefix: "libflux-test-" });
+  return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
+}
+
+function names(directory: string): string[] {
+  try {
+    return Array.from(Deno.readDirSync(directory), ({ name }) => name).sort();
+  } catch {
+    return [];
+  }
+}
+
+function read(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return "";
+  }
+}
+
+function link(path: string): string {
+  try {
+    return Deno.readLinkSync(path);
+  } catch {
+    return "";
+  }
+}
+
+const KINDS = ["mnt", "pid", "net", "ipc", "uts", "user", "cgroup", "time"];
+
+/** The namespaces that some process is in. */
+function namespaces(): string[] {
+  const all = names("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) =>
+    KINDS.map((kind) => link(`/proc/${pid}/ns/${kind}`))
+  );
+  return [...new Set(all)].filter((name) => name !== "").sort();
+}
+
+/** Every cgroup, of every hierarchy, below the mount points that this process sees. */
+function cgroups(): string[] {
+  const points = read("/proc/self/mountinfo").split("\n").filter((line) => / - cgroup2? /.test(line));
+  const walk = (directory: string): string[] =>
+    names(directory).flatMap((name) => {
+      const path = `${directory}/${name}`;
+      return Deno.lstatSync(path).isDirectory ? [path, ...walk(path)] : [];
+    });
+  return points.flatMap((line) => walk(line.split(" ")[4] ?? "")).sort();
+}
+
+/** What containers could leave on the host. */
+export interface Host {
+  readonly mounts: string;
+  readonly namespaces: readonly string[];
+  readonly cgroups: readonly string[];
+  readonly state: readonly string[];
+  readonly temporary: readonly string[];
+  readonly sharedMemory: readonly string[];
+  readonly links: string;
+}
+
+/** Looks at the host. @param root The state root. */
+export function host(root = defaultRoot()): Host {
+  return {
+    mounts: read("/proc/self/mountinfo"),
+    namespaces: namespaces(),
+    cgroups: cgroups(),
+    state: names(`${root}/containers`),
+    temporary: names("/tmp").filter((name) => name.startsWith("libflux")),
+    sharedMemory: names("/dev/shm"),
+    links: read("/proc/net/dev").replace(/:.*/g, ""),
+  };
+}
+
+/** The kernel destroys namespaces a moment after their last process. */
+const PATIENCE = 5_000;
+
+/** Waits until the host is as it was; fails, showing the difference, when that doesn't happen soon. */
+export async function assertHost(before: Host, root?: string): Promise<void> {
+  const deadline = performance.now() + PATIENCE;
+  while (performance.now() < deadline) {
+    if (JSON.stringify(host(root)) === JSON.stringify(before)) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assertEquals(host(root), before);
+}
+
+/** The numbers of this process's open descriptors. */
+export function openDescriptors(): string[] {
+  return names("/proc/self/fd");
+}
+
+/** Registers a test that must leave the host as it was. */
+export function hostTest(name: string, body: (context: Deno.TestContext) => void | Promise<void>): void {
+  Deno.test(name, async (context) => {
+    const before = host();
+    await body(context);
+    await assertHost(before);
+  });
+}

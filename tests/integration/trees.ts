@@ -1,0 +1,15 @@
+/**
+ * Where the root filesystems of the integration tests are.
+ *
+ * @module
+ */
+import { fromFileUrl } from "@std/path";
+
+const ROOT = fromFileUrl(new URL("../..", import.meta.url));
+
+/** busybox, statically linked, and two small files in `/etc`. */
+export const BUSYBOX: string = `${ROOT}build/rootfs/busybox`;
+/** Debian as debootstrap makes it. */
+export const DEBIAN: string = `${ROOT}build/rootfs/debian`;
+/** The executable that `deno task build` made. */
+export const LIBFLUX: string = `${ROOT}libflux`;
