@@ -59,8 +59,13 @@ export function link(program: LaunchProgram, options: LinkOptions = {}): Image {
 
   const data = new Uint8Array(fileEnd);
   const view = new DataView(data.buffer);
-  const word = (offset: number, value: number | bigint): void =>
-    view.setBigUint64(offset, BigInt.asUintN(64, BigInt(value)), true);
+  // In halves, and without BigInt where that does: this is done some thousand times for every container.
+  const word = (offset: number, value: number | bigint): void => {
+    if (typeof value === "bigint") return view.setBigUint64(offset, BigInt.asUintN(64, value), true);
+    if (value === 0) return;
+    view.setInt32(offset, value % 2 ** 32, true);
+    view.setInt32(offset + 4, Math.floor(value / 2 ** 32), true);
+  };
   const address = (operand: Reference | SlotAddress): number =>
     DATA_ADDRESS +
     (operand.kind === "slotAddress"

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { AT, CLONE, E, F, F_SEAL, MFD, O, openFlags, POLL, S, SIG, type Signal, WAIT } from "./abi/constants.ts";
+import { AT, CLONE, E, F, F_SEAL, MFD, O, openFlags, POLL, SIG, type Signal, WAIT } from "./abi/constants.ts";
 import {
   ARCHITECTURE,
   callSpawnStub,
@@ -16,6 +16,7 @@ import {
   SyscallError,
 } from "./libc.ts";
 import { ready } from "./reactor.ts";
+import { isType, statDescriptor } from "./stat.ts";
 
 /**
  * Writes an ELF image to where it can be executed: a sealed memfd.
@@ -253,11 +254,10 @@ function defaultChildSignal(): void {
 
 /** What a descriptor is, as far as a container's streams are concerned. */
 export function streamKind(descriptor: number): "closed" | "terminal" | "null" | "other" {
-  const stat = new Uint8Array(256);
-  if (syscall("statx", descriptor, "", AT.AT_EMPTY_PATH, 0x7ff, stat) < 0) return "closed";
-  const view = new DataView(stat.buffer);
-  // struct statx, linux/stat.h: mode at 28, rdev at 128.
-  if ((view.getUint16(28, true) & S.S_IFMT) !== S.S_IFCHR) return "other";
-  if (view.getUint32(128, true) === 1 && view.getUint32(132, true) === 3) return "null";
+  const found = statDescriptor(descriptor);
+  if (typeof found === "number") return "closed";
+  if (!isType(found, "S_IFCHR")) return "other";
+  const [major, minor] = found.device;
+  if (major === 1 && minor === 3) return "null";
   return syscall("ioctl", descriptor, 0x5401, new Uint8Array(64)) === 0 ? "terminal" : "other";
 }

@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { SIG, type Signal } from "../ffi/abi/constants.ts";
 import { ARCHITECTURE } from "../ffi/libc.ts";
+import { isType, stat } from "../ffi/stat.ts";
 import type { LaunchProgram } from "../ffi/program.ts";
 import { compile } from "./compile/mod.ts";
 import { ImageError, PermissionError, UsageError } from "./errors.ts";
@@ -61,15 +63,21 @@ function resolveImage(options: RunOptions): string {
 }
 
 function kindOf(path: string): "directory" | "file" | undefined {
-  try {
-    return Deno.statSync(path).isDirectory ? "directory" : "file";
-  } catch {
-    return undefined;
-  }
+  const found = stat(path);
+  return typeof found === "number" ? undefined : isType(found, "S_IFDIR") ? "directory" : "file";
 }
 
-/** Facts that don't change while a kernel runs. */
-let kernel: { readonly masked: ReadonlyMap<string, "directory" | "file">; readonly cgroup2: boolean } | undefined;
+/** The signals that a process ignores, and that its children would too. @param status `/proc/PID/status`. */
+export function ignoredSignals(status: string): Signal[] {
+  const mask = BigInt(`0x${/^SigIgn:\t([0-9a-f]{16})$/m.exec(status)?.[1] ?? "ffffffffffffffff"}`);
+  const names = Object.keys(SIG) as Signal[];
+  return names.filter((name) => !["SIGKILL", "SIGSTOP"].includes(name) && (mask >> BigInt(SIG[name] - 1) & 1n) === 1n);
+}
+
+/** Facts that don't change while a process runs. */
+let kernel:
+  | { readonly masked: ReadonlyMap<string, "directory" | "file">; readonly ignored: readonly Signal[] }
+  | undefined;
 
 function kernelFacts(): NonNullable<typeof kernel> {
   return kernel ??= {
@@ -77,9 +85,7 @@ function kernelFacts(): NonNullable<typeof kernel> {
       const kind = kindOf(path);
       return kind === undefined ? [] : [[path, kind] as const];
     })),
-    cgroup2: (readIfThere("/proc/self/mountinfo") ?? "").split("\n").some((line) =>
-      line.split(" - ")[1]?.startsWith("cgroup2 ") === true
-    ),
+    ignored: ignoredSignals(readIfThere("/proc/self/status") ?? ""),
   };
 }
 
@@ -136,15 +142,15 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
   checkOptions(options);
   const name = options.name ?? generateName();
   const image = resolveImage(options);
-  const { masked, cgroup2 } = kernelFacts();
+  const { masked, ignored } = kernelFacts();
   const text = (path: string): string => decoder.decode(readInRoot(image, path));
   const hostname = Deno.hostname();
   const spec = buildSpec(options, {
     name,
     image,
     passwd: text("/etc/passwd"),
-    group: text("/etc/group"),
-    cgroup2,
+    // Only read where somebody is looked up.
+    group: options.user === undefined ? "" : text("/etc/group"),
     hostname,
   });
   const program = compile(spec, {
@@ -154,6 +160,7 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
     files: files(options, spec.hostname ?? hostname),
     nullStreams: options.terminal === undefined ? nullStreams : [],
     kinds: kindsOf(options, masked),
+    ignoredSignals: ignored,
     ...(options.terminal === undefined ? {} : { terminal: options.terminal }),
   });
   return { name, spec, program };

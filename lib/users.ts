@@ -5,8 +5,9 @@
  *
  * @module
  */
-import { AT, O, openFlags, RESOLVE, S } from "../ffi/abi/constants.ts";
+import { AT, O, openFlags, RESOLVE } from "../ffi/abi/constants.ts";
 import { ARCHITECTURE, Descriptor, syscall } from "../ffi/libc.ts";
+import { isType, statDescriptor } from "../ffi/stat.ts";
 import { UsageError } from "./errors.ts";
 import { printable } from "./spec/options.ts";
 
@@ -134,10 +135,9 @@ export function readInRoot(root: string, path: string, limit = MAX_FILE): Uint8A
   const opened = syscall("openat2", at.number, path.replace(/^\/+/, "") || ".", how, 24);
   if (opened < 0) return undefined;
   using file = new Descriptor(opened);
-  const stat = new Uint8Array(256);
-  if (syscall("statx", file.number, "", AT.AT_EMPTY_PATH, 0x7ff, stat) < 0) return undefined;
-  if ((new DataView(stat.buffer).getUint16(28, true) & S.S_IFMT) !== S.S_IFREG) return undefined;
-  const bytes = new Uint8Array(Math.min(limit, Number(new DataView(stat.buffer).getBigUint64(40, true))));
+  const found = statDescriptor(file.number);
+  if (typeof found === "number" || !isType(found, "S_IFREG")) return undefined;
+  const bytes = new Uint8Array(Math.min(limit, found.size));
   let size = 0;
   while (size < bytes.length) {
     const read = syscall("read", file.number, bytes.subarray(size), bytes.length - size);

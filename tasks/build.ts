@@ -9,6 +9,7 @@
 import { dirname } from "@std/path";
 import { bundle } from "./bundle.ts";
 import { pack } from "./packer.ts";
+import { V8_FLAGS } from "./packer/stub/content.ts";
 import { capture, configArgs, ROOT } from "./process.ts";
 
 /** Where the executable goes. */
@@ -54,7 +55,7 @@ async function denortIsAvailable(): Promise<boolean> {
 }
 
 async function compile(output: string): Promise<boolean> {
-  const args = ["compile", "-A", "--no-check", ...configArgs(), "--output", output, "cli.ts"];
+  const args = ["compile", "-A", "--no-check", V8_FLAGS, ...configArgs(), "--output", output, "cli.ts"];
   const { code, output: said } = await capture(Deno.execPath(), args, { timeout: COMPILE_TIMEOUT });
   if (code !== 0) console.error(`build: deno compile failed:\n${said.trim()}`);
   return code === 0;

@@ -1,5 +1,5 @@
 /**
- * `deno task check`: formatting, lint, types, and the documentation of the public API.
+ * `deno task check`: formatting, lint, types, the documentation of the public API, and the package.
  *
  * @module
  */
@@ -25,6 +25,7 @@ const steps: ReadonlyArray<readonly [string, ...string[]]> = [
   ["lint", "lint", ...config],
   ["types", "check", ...config, ...files],
   ["documentation", "doc", ...config, "--lint", "mod.ts"],
+  ["package", "publish", ...config, "--dry-run", "--allow-dirty", "--quiet"],
 ];
 
 const failed: string[] = [];

@@ -28,8 +28,7 @@
  */
 export { INSTRUCTION_SIZE } from "./format.ts";
 import type { Architecture } from "../abi/syscalls.ts";
-import * as aarch64 from "./aarch64.ts";
-import * as x86_64 from "./x86_64.ts";
+import { ASSEMBLED } from "./assembled.ts";
 
 /** The routines of one architecture, as position-independent code. */
 export interface Routines {
@@ -38,12 +37,12 @@ export interface Routines {
   readonly interpreter: Uint8Array<ArrayBuffer>;
 }
 
-/** Assembles the routines for an architecture. */
+/** The routines for an architecture, as `assembled.ts` keeps them. */
 export function routines(architecture: Architecture): Routines {
-  const source = architecture === "x86_64" ? x86_64 : aarch64;
+  const { syscall, spawn, interpreter } = ASSEMBLED[architecture];
   return {
-    syscall: source.syscall().assemble(),
-    spawn: source.spawn().assemble(),
-    interpreter: source.interpreter().assemble(),
+    syscall: Uint8Array.fromHex(syscall),
+    spawn: Uint8Array.fromHex(spawn),
+    interpreter: Uint8Array.fromHex(interpreter),
   };
 }

@@ -54,14 +54,13 @@ export function execute(context: Context): void {
   b.syscall("fail", [], { label: `find ${command} in ${path}`, path: command, field, role: "notFound" });
 }
 
-/** Signals as a new program expects them: Deno ignores SIGPIPE, and exec would pass that on. */
-function resetSignals({ builder: b }: Context): void {
+/** Signals as a new program expects them. Handlers need no reset: exec has done that. */
+function resetSignals({ builder: b, launch }: Context): void {
   // struct kernel_sigaction of zeroes: SIG_DFL, no flags, nothing masked.
   const action = b.buffer(32);
-  for (const [name, number] of Object.entries(SIG)) {
-    if (name === "SIGKILL" || name === "SIGSTOP") continue;
-    b.syscall("rt_sigaction", [named(number, name), action, 0, 8], {
-      label: "reset the signals' dispositions",
+  for (const name of launch.ignoredSignals) {
+    b.syscall("rt_sigaction", [named(SIG[name], name), action, 0, 8], {
+      label: `no longer ignore ${name}`,
       field: "process",
     });
   }

@@ -183,7 +183,7 @@ export function attach(context: Context, mount: PreparedMount): void {
     hint: kind === "directory" ? "it must be a real directory in the image, not a symbolic link" : "does it exist?",
   });
   // An image may have a symlink in the middle of the path that leads into /proc (CVE-2019-19921, CVE-2023-28642).
-  if (destination !== "/proc" && !destination.startsWith("/proc/")) {
+  if (hasForeignPart(destination)) {
     requireFilesystem(context, target, named(0x9fa0, "PROC_SUPER_MAGIC"), "!=", {
       label: `see that ${destination} does not lead into /proc`,
       path: destination,
@@ -203,6 +203,14 @@ export function attach(context: Context, mount: PreparedMount): void {
     field,
     hint: "a directory goes on a directory, a file on a file",
   });
+}
+
+/** Below filesystems that libflux has mounted just before, and whose directories nobody else has touched. */
+const OWN = new Set(["/dev/pts", "/dev/shm", "/dev/mqueue", "/sys/fs/cgroup"]);
+
+/** Whether somebody else may have made a part of a path before its last. */
+function hasForeignPart(destination: string): boolean {
+  return destination.lastIndexOf("/") > 0 && !destination.startsWith("/proc/") && !OWN.has(destination);
 }
 
 /** Writes {@link Launch.files} to the scratch filesystem and prepares them to be bound over the image's own. */

@@ -18,8 +18,6 @@ export interface Facts {
   readonly passwd: string;
   /** The image's `/etc/group`; empty where there is none. */
   readonly group: string;
-  /** Whether the host has a cgroup v2 hierarchy. */
-  readonly cgroup2: boolean;
   /** The host's own host name. */
   readonly hostname: string;
 }
@@ -68,7 +66,7 @@ export const READONLY_PATHS: readonly string[] = [
 ];
 
 /** The filesystems that every container has. Sizes as in docker. */
-function systemMounts(options: RunOptions, { cgroup2 }: Facts): Mount[] {
+function systemMounts(options: RunOptions): Mount[] {
   const shm: Mount = options.ipc === "host"
     ? { destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["rbind", "nosuid", "noexec", "nodev"] }
     : {
@@ -94,14 +92,12 @@ function systemMounts(options: RunOptions, { cgroup2 }: Facts): Mount[] {
     shm,
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
     { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
-    ...(cgroup2
-      ? [{
-        destination: "/sys/fs/cgroup",
-        type: "cgroup2",
-        source: "cgroup",
-        options: ["nosuid", "noexec", "nodev", "ro"],
-      }]
-      : []),
+    {
+      destination: "/sys/fs/cgroup",
+      type: "cgroup2",
+      source: "cgroup",
+      options: ["nosuid", "noexec", "nodev", "ro"],
+    },
   ];
 }
 
@@ -153,7 +149,7 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
   return {
     ociVersion: "1.2.0",
     root: { path: facts.image, ...(options.readOnly === true ? { readonly: true } : {}) },
-    mounts: mergeMounts(systemMounts(options, facts), options.mounts ?? []),
+    mounts: mergeMounts(systemMounts(options), options.mounts ?? []),
     process: {
       ...(options.terminal === undefined ? {} : { terminal: true }),
       cwd: options.workdir ?? "/",

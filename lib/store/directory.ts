@@ -4,7 +4,8 @@
  * @module
  */
 import { AT, E, O, openFlags } from "../../ffi/abi/constants.ts";
-import { ARCHITECTURE, checked, Descriptor, syscall } from "../../ffi/libc.ts";
+import { ARCHITECTURE, checked, Descriptor, syscall, SyscallError } from "../../ffi/libc.ts";
+import { isType, stat } from "../../ffi/stat.ts";
 import { PermissionError } from "../errors.ts";
 
 /** The directory that state is kept in: for root, for a user with a session, for a user without one. */
@@ -15,19 +16,36 @@ export function defaultRoot(): string {
   return runtime !== undefined && runtime.startsWith("/") ? `${runtime}/libflux` : `/tmp/libflux-${uid}`;
 }
 
-/** Makes a directory that is nobody else's (SECURITY.md, rule 22). */
+/** Makes a directory that nobody else can write to (SECURITY.md, rule 22). */
 export function makePrivateDirectory(path: string): void {
   // Raw, since this is done for every container: what goes wrong is told by the slow way below.
   const made = syscall("mkdirat", AT.AT_FDCWD, path, 0o700);
-  if (made !== 0 && made !== -E.EEXIST) makeSlowly(path);
-  const info = Deno.lstatSync(path);
-  const uid = Deno.uid();
+  if (made === 0) return;
+  if (made !== -E.EEXIST) makeSlowly(path);
+  checkPrivateDirectory(path);
+}
+
+/**
+ * Throws where somebody else could write what libflux reads as its own state, and acts on. Changes nothing: the directory
+ * may be one that the user has for other things too.
+ *
+ * @returns Whether it is there.
+ */
+export function checkPrivateDirectory(path: string): boolean {
+  const found = stat(path, AT.AT_SYMLINK_NOFOLLOW);
+  if (found === -E.ENOENT) return false;
+  if (found === -E.EACCES) throw refused(path, "can't be read: permission denied");
+  if (found === -E.ENOTDIR) throw refused(path, "is below a file");
+  if (typeof found === "number") throw new SyscallError("statx", -found, path);
+  if (!isType(found, "S_IFDIR")) throw refused(path, "is no directory");
   // In /tmp somebody else may have been first.
-  if (!info.isDirectory || info.uid !== uid) {
-    const what = info.isDirectory ? "belongs to somebody else" : "is no directory";
-    throw new PermissionError(`the state directory ${path} ${what}`, { path, hint: "use another --root" });
-  }
-  if (((info.mode ?? 0) & 0o077) !== 0) Deno.chmodSync(path, 0o700);
+  if (found.uid !== Deno.uid()) throw refused(path, "belongs to somebody else");
+  if ((found.mode & 0o022) !== 0) throw refused(path, "can be written to by others");
+  return true;
+}
+
+function refused(path: string, why: string): PermissionError {
+  return new PermissionError(`the state directory ${path} ${why}`, { path, hint: "use another --root" });
 }
 
 function makeSlowly(path: string): void {
@@ -39,11 +57,7 @@ function makeSlowly(path: string): void {
       : error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable
       ? "permission denied"
       : (error as Error).message;
-    throw new PermissionError(`the state directory ${path} can't be made: ${why}`, {
-      path,
-      hint: "use another --root",
-      cause: error,
-    });
+    throw refused(path, `can't be made: ${why}`);
   }
 }
 
@@ -72,6 +86,8 @@ export function append(path: string, text: string): void {
 
 /** A file's text; nothing where there is no such file. */
 export function readIfThere(path: string): string | undefined {
+  // Asked first: usually it isn't there, and an exception takes longer than the question.
+  if (typeof stat(path) === "number") return undefined;
   try {
     return Deno.readTextFileSync(path);
   } catch (error) {

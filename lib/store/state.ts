@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { AT, E, O } from "../../ffi/abi/constants.ts";
-import { Descriptor, syscall, SyscallError } from "../../ffi/libc.ts";
+import { AT, E, openFlags } from "../../ffi/abi/constants.ts";
+import { ARCHITECTURE, Descriptor, syscall, SyscallError } from "../../ffi/libc.ts";
+import { stat, statDescriptor } from "../../ffi/stat.ts";
 import { NameInUseError } from "../errors.ts";
 import { checkName, isName } from "../spec/options.ts";
-import { bootId, makePrivateDirectory, readIfThere, writeAtomically } from "./directory.ts";
+import { bootId, checkPrivateDirectory, makePrivateDirectory, readIfThere, writeAtomically } from "./directory.ts";
 import { Ledger } from "./ledger.ts";
 import { startTime } from "./process.ts";
 
@@ -35,9 +36,10 @@ const MOMENT = 2;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 
-/** Locks a file if nobody else has; `busy` if somebody has, `gone` where there is no such file. */
-function lockFile(path: string, create: boolean): Descriptor | "busy" | "gone" {
-  const opened = syscall("openat", AT.AT_FDCWD, path, O.O_RDWR | O.O_CLOEXEC | (create ? O.O_CREAT : 0), 0o600);
+/** Locks a file, made if need be, if nobody else has; `busy` if somebody has, `gone` where there is no such file. */
+function lockFile(path: string): Descriptor | "busy" | "gone" {
+  const flags = openFlags(ARCHITECTURE, "O_RDWR", "O_CREAT", "O_NOFOLLOW", "O_CLOEXEC").value;
+  const opened = syscall("openat", AT.AT_FDCWD, path, flags, 0o600);
   if (opened === -E.ENOENT || opened === -E.ENOTDIR) return "gone";
   if (opened < 0) throw new SyscallError("openat", -opened, path);
   const file = new Descriptor(opened);
@@ -50,11 +52,8 @@ function lockFile(path: string, create: boolean): Descriptor | "busy" | "gone" {
 
 /** Whether a locked file still is the one that its path names: its last owner may have removed it in between. */
 function isCurrent(file: Descriptor, path: string): boolean {
-  try {
-    return Deno.statSync(path).ino === Deno.statSync(`/proc/self/fd/${file.number}`).ino;
-  } catch {
-    return false;
-  }
+  const [named, locked] = [stat(path, AT.AT_SYMLINK_NOFOLLOW), statDescriptor(file.number)];
+  return typeof named === "object" && typeof locked === "object" && named.inode === locked.inode;
 }
 
 /** All containers below one state root. */
@@ -73,12 +72,8 @@ export class Store {
 
   /** The names that have a directory, sorted; what can't be a container's is somebody else's. */
   names(): string[] {
-    try {
-      return Array.from(Deno.readDirSync(this.#containers), ({ name }) => name).filter(isName).sort();
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return [];
-      throw error;
-    }
+    if (!checkPrivateDirectory(this.root) || !checkPrivateDirectory(this.#containers)) return [];
+    return Array.from(Deno.readDirSync(this.#containers), ({ name }) => name).filter(isName).sort();
   }
 
   /** What is known of a container; nothing where there is none, or its file is no state. */
@@ -97,7 +92,7 @@ export class Store {
     const ROUNDS = 100;
     for (let round = 0; round < ROUNDS; round++) {
       makePrivateDirectory(directory);
-      const file = lockFile(lock, true);
+      const file = lockFile(lock);
       if (file === "gone") continue;
       if (file === "busy") {
         const state = this.state(name);
@@ -140,7 +135,7 @@ export class Store {
     const lock = `${directory}/lock`;
     let file: ReturnType<typeof lockFile>;
     try {
-      file = lockFile(lock, true);
+      file = lockFile(lock);
     } catch {
       // Not a container's directory, or not ours to touch.
       return;

@@ -1,4 +1,6 @@
 import { assertEquals } from "@std/assert";
+import { ASSEMBLED } from "../../ffi/routines/assembled.ts";
+import { assembleAll } from "../../tasks/assemble.ts";
 import * as aarch64 from "../../ffi/routines/aarch64.ts";
 import * as x86_64 from "../../ffi/routines/x86_64.ts";
 import { AArch64 } from "../../ffi/assembler/aarch64.ts";
@@ -22,6 +24,10 @@ function run(program: string, args: string[]): void {
   const { success, stderr } = new Deno.Command(program, { args, stderr: "piped" }).outputSync();
   if (!success) throw new Error(`${program}: ${new TextDecoder().decode(stderr)}`);
 }
+
+Deno.test("assembled.ts holds what the assemblers make: run tasks/assemble.ts after a change", () => {
+  assertEquals(assembleAll(), ASSEMBLED);
+});
 
 const hex = (bytes: Uint8Array): string[] => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"));
 

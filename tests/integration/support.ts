@@ -113,9 +113,15 @@ function link(path: string): string {
 
 const KINDS = ["mnt", "pid", "net", "ipc", "uts", "user", "cgroup", "time"];
 
+/** Whether a process has ended, and only waits for the host's own init to take note of it, which can take seconds. */
+function isForgotten(pid: string): boolean {
+  const stat = read(`/proc/${pid}/stat`);
+  return /^ Z 1 /.test(stat.slice(stat.lastIndexOf(")") + 1));
+}
+
 /** The namespaces that some process is in. */
 function namespaces(): string[] {
-  const all = names("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) =>
+  const all = names("/proc").filter((name) => /^\d+$/.test(name) && !isForgotten(name)).flatMap((pid) =>
     KINDS.map((kind) => link(`/proc/${pid}/ns/${kind}`))
   );
   return [...new Set(all)].filter((name) => name !== "").sort();

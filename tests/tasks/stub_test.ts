@@ -5,11 +5,14 @@ import { stubCode, type StubOptions } from "../../tasks/packer/stub.ts";
 const ARCHITECTURES = ["x86_64", "aarch64"] as const;
 type Architecture = typeof ARCHITECTURES[number];
 
-const ADDED_ARGUMENTS = ["run", "-A", "--no-config", "--no-lock", "--no-remote", "--no-npm", "--ext=js"];
+const ADDED_ARGUMENTS = [
+  ...["run", "-A", "--quiet", "--no-config", "--no-lock", "--no-remote", "--no-npm", "--ext=js"],
+  "--v8-flags=--no-lazy,--min-semi-space-size=4",
+];
 const ADDED_ENVIRONMENT = ["DENO_NO_UPDATE_CHECK=1", "DENO_DISABLE_NODE_SHIM=1"];
 
 /**
- * Programs that write argv, an empty line, the environment, an empty line, and the file that the ninth word of argv
+ * Programs that write argv, an empty line, the environment, an empty line, and the file that the eleventh word of argv
  * names; and end with argc as the exit code; or with 99 where the stack isn't aligned or the auxiliary vector is gone.
  */
 const PROGRAMS: Readonly<Record<Architecture, string>> = {
@@ -38,7 +41,7 @@ const PROGRAMS: Readonly<Record<Architecture, string>> = {
             mov eax, 231
             syscall
     file:   mov edi, -100
-            mov rsi, [r12 + 72]
+            mov rsi, [r12 + 88]
             xor edx, edx
             mov eax, 257
             syscall
@@ -96,7 +99,7 @@ const PROGRAMS: Readonly<Record<Architecture, string>> = {
             mov x8, #94
             svc #0
     file:   mov x0, #-100
-            ldr x1, [x19, #72]
+            ldr x1, [x19, #88]
             mov x2, #0
             mov x8, #56
             svc #0
@@ -183,9 +186,9 @@ for (const architecture of ARCHITECTURES) {
           assertEquals(new TextDecoder().decode(stderr), "");
           const parts = new TextDecoder().decode(stdout).split("\n");
           const words = parts.splice(0, ADDED_ARGUMENTS.length + 2 + args.length);
-          assertEquals(words.slice(0, 8), [`${path}/packed`, ...ADDED_ARGUMENTS]);
-          assert(/^\/proc\/self\/fd\/\d+$/.test(words[8] ?? ""), words[8]);
-          assertEquals(words.slice(9), args);
+          assertEquals(words.slice(0, 10), [`${path}/packed`, ...ADDED_ARGUMENTS]);
+          assert(/^\/proc\/self\/fd\/\d+$/.test(words[10] ?? ""), words[10]);
+          assertEquals(words.slice(11), args);
           const expected = [...ADDED_ENVIRONMENT, ...Object.entries(env).map(([name, value]) => `${name}=${value}`)];
           assertEquals(parts[0], "");
           assertEquals(parts.slice(1, 3), ADDED_ENVIRONMENT);
