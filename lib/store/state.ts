@@ -73,7 +73,8 @@ export class Store {
   /** The names that have a directory, sorted; what can't be a container's is somebody else's. */
   names(): string[] {
     if (!checkPrivateDirectory(this.root) || !checkPrivateDirectory(this.#containers)) return [];
-    return Array.from(Deno.readDirSync(this.#containers), ({ name }) => name).filter(isName).sort();
+    return Array.from(Deno.readDirSync(this.#containers)).filter(({ name, isDirectory }) => isDirectory && isName(name))
+      .map(({ name }) => name).sort();
   }
 
   /** What is known of a container; nothing where there is none, or its file is no state. */

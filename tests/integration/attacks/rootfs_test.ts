@@ -1,0 +1,215 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { BUSYBOX, DEBIAN, hostTest, runContainer } from "../support.ts";
+import { attack, linkInstead, trap } from "./tree.ts";
+
+hostTest("rule 1: /proc/1/exe and /proc/self/exe of init are a sealed memfd, never libflux", async () => {
+  const script = `readlink /proc/1/exe
+    (echo x >/proc/1/exe) 2>/dev/null && echo overwritten
+    (cat /bin/true >>/proc/1/exe) 2>/dev/null && echo appended
+    head -c 4 /proc/1/exe | tr -d '\\177'; echo; wc -c </proc/1/exe`;
+  const [target = "", magic, size, ...rest] = (await attack(BUSYBOX, script)).stdout.trim().split("\n");
+  assertMatch(target, /^\/memfd:libflux \(deleted\)$/);
+  assertEquals([magic, rest], ["ELF", []]);
+  assert(Number(size) < 65536, `${size} bytes`);
+});
+
+hostTest("rule 1: nothing of libflux is mapped into a process of the container", async () => {
+  const { stdout } = await attack(BUSYBOX, "cat /proc/1/maps /proc/self/maps");
+  assert(!/deno|libflux\b(?! \(deleted\))/.test(stdout.replaceAll("/memfd:libflux (deleted)", "")), stdout);
+});
+
+for (const name of ["proc", "sys", "dev"]) {
+  hostTest(`rules 7 and 8: /${name} as a symbolic link is refused`, async () => {
+    using bait = trap();
+    for (const target of [bait.outside, "/tmp", "../../../../../../tmp", "/"]) {
+      linkInstead(`${bait.image}/${name}`, target);
+      const { code, stderr } = await attack(bait.image, "true");
+      assertEquals(code, 125);
+      assertMatch(stderr, new RegExp(`^libflux: could not open /${name} to mount on: .*a real directory.*\\n$`));
+    }
+    assertEquals(Deno.readTextFileSync(`${bait.outside}/file`), "the host's");
+  });
+
+  hostTest(`rule 8: /${name} as a file is refused`, async () => {
+    using bait = trap();
+    Deno.removeSync(`${bait.image}/${name}`, { recursive: true });
+    Deno.writeTextFileSync(`${bait.image}/${name}`, "");
+    assertEquals((await attack(bait.image, "true")).code, 125);
+  });
+}
+
+hostTest("rule 7: a bind's destination that leads out of the image stays inside", async () => {
+  using bait = trap();
+  linkInstead(`${bait.image}/out`, bait.outside);
+  linkInstead(`${bait.image}/up`, "../../../../../../../../../../tmp");
+  const source = `${bait.outside}:`;
+  // In the middle of a path a link is looked up inside; at its end it is refused.
+  for (const destination of ["/out/made", "/up/made"]) {
+    const { code, stderr } = await attack(bait.image, "true", ["--bind", source + destination]);
+    assert(code === 0 || code === 125, stderr);
+  }
+  for (const destination of ["/out", "/up"]) {
+    const { code, stderr } = await attack(bait.image, "true", ["--bind", source + destination]);
+    assertEquals(code, 125);
+    assertStringIncludes(stderr, `to mount on`);
+  }
+  assertEquals(Array.from(Deno.readDirSync(bait.outside), ({ name }) => name), ["file"]);
+  assert(!Array.from(Deno.readDirSync("/tmp")).some(({ name }) => name === "made"));
+});
+
+hostTest("rule 7: the files that libflux puts into /etc follow no link", async () => {
+  using bait = trap();
+  for (const name of ["hosts", "hostname", "resolv.conf"]) {
+    linkInstead(`${bait.image}/etc/${name}`, `${bait.outside}/file`);
+  }
+  for (const flags of [[], ["--writable"]]) {
+    const { code, stdout } = await attack(bait.image, "cat /etc/hostname; echo x >/etc/hosts", [
+      "--hostname",
+      "ours",
+      ...flags,
+    ]);
+    assertEquals([code, stdout], [0, "ours\n"]);
+  }
+  assertEquals(Deno.readTextFileSync(`${bait.outside}/file`), "the host's");
+});
+
+hostTest("rule 7: /etc as a link to the host's directory changes nothing there", async () => {
+  using bait = trap();
+  linkInstead(`${bait.image}/etc`, bait.outside);
+  await attack(bait.image, "echo x >/etc/file; echo y >/etc/new");
+  await attack(bait.image, "echo x >/etc/file; echo y >/etc/new", ["--writable"]);
+  assertEquals(Array.from(Deno.readDirSync(bait.outside), ({ name }) => name), ["file"]);
+  assertEquals(Deno.readTextFileSync(`${bait.outside}/file`), "the host's");
+});
+
+hostTest("rule 7: a mount's destination may not be the root", async () => {
+  for (const destination of ["/", "//", "/.", "/./"]) {
+    const { code, stderr } = await attack(BUSYBOX, "true", ["--bind", `/tmp:${destination}`]);
+    assertEquals([code, stderr.split("\n").length], [125, 2], stderr);
+  }
+  assertEquals((await attack(BUSYBOX, "true", ["--bind", "/tmp:/a/../.."])).code, 125);
+});
+
+hostTest("rule 7: no mount of the host's is left in the container, not even hidden", async () => {
+  using bait = trap();
+  const { stdout } = await attack(bait.image, "cat /proc/self/mountinfo");
+  const lines = stdout.trim().split("\n");
+  assertEquals(lines.filter((line) => line.split(" ")[4] === "/").length, 1);
+  const types = new Set(lines.map((line) => line.split(" - ")[1]?.split(" ")[0]));
+  assertEquals([...types].sort(), ["cgroup2", "devpts", "mqueue", "overlay", "proc", "sysfs", "tmpfs"]);
+  assert(!stdout.includes(bait.outside));
+});
+
+hostTest("rule 7: the usual ways out of a root lead nowhere", async () => {
+  using bait = trap();
+  const script = `cd /; for i in 1 2 3 4 5 6 7 8 9; do cd ..; done; ls
+    ls /proc/1/root /proc/self/root /proc/1/cwd/..
+    cat /proc/1/root${bait.outside}/file /proc/1/cwd/../../../..${bait.outside}/file /../../../..${bait.outside}/file`;
+  const { stdout, stderr } = await attack(bait.image, script);
+  assert(!stdout.includes("the host's"));
+  assert(!stdout.includes("boot"), stdout);
+  assertEquals(stderr.match(/No such file/g)?.length, 3, stderr);
+});
+
+hostTest("rule 7: chroot twice doesn't leave the container", async () => {
+  using bait = trap();
+  // The classical escape: keep a descriptor outside of a new root, then walk up from it.
+  const perl = `mkdir "/jail"; opendir(my $d, "/"); chroot "/jail" or die; chdir $d; chdir ".." for 1..50; chroot ".";
+    print -e "${bait.outside}/file" ? "out" : "in"`;
+  const { stdout } = await runContainer(["--image", DEBIAN], ["perl", "-e", perl]);
+  assertEquals(stdout, "in");
+});
+
+hostTest("rule 8: nothing may be mounted over /proc or below it, but what lxcfs serves", async () => {
+  for (
+    const destination of [
+      "/proc",
+      "/proc/",
+      "//proc",
+      "/proc/self",
+      "/proc/sys/kernel",
+      "/./proc/1",
+      "/proc/self/attr/exec",
+    ]
+  ) {
+    const { code, stderr } = await attack(BUSYBOX, "true", ["--bind", `/tmp:${destination}`]);
+    assertEquals(code, 125, destination);
+    assertStringIncludes(stderr, "nothing may be mounted over /proc");
+    assertEquals((await attack(BUSYBOX, "true", ["--tmpfs", destination])).code, 125, destination);
+  }
+  const { stdout } = await attack(BUSYBOX, "cat /proc/meminfo", ["--bind", "/proc/version:/proc/meminfo:ro"]);
+  assertMatch(stdout, /^Linux version/);
+});
+
+hostTest("rule 8: a link in the image can't lead a mount into /proc", async () => {
+  using bait = trap();
+  linkInstead(`${bait.image}/a`, "/proc/self");
+  linkInstead(`${bait.image}/b`, "proc");
+  for (const destination of ["/a/attr", "/b/sys/kernel", "/a/task"]) {
+    const { code, stderr } = await attack(bait.image, "true", ["--bind", `${bait.outside}:${destination}`]);
+    assertEquals(code, 125, destination);
+    assertStringIncludes(stderr, "/proc");
+  }
+});
+
+hostTest("rule 9: libflux writes to a procfs of its own, whatever the image says that /proc is", async () => {
+  using bait = trap();
+  Deno.mkdirSync(`${bait.image}/proc/self`);
+  Deno.symlinkSync(`${bait.outside}/file`, `${bait.image}/proc/self/timens_offsets`);
+  const { code, stdout } = await attack(bait.image, "cut -d. -f1 /proc/uptime || cat /proc/uptime", [
+    "--time-offset",
+    "1000000",
+    "--writable",
+  ]);
+  assertEquals(code, 0);
+  assert(parseInt(stdout) > 1_000_000);
+  assertEquals(Deno.readTextFileSync(`${bait.outside}/file`), "the host's");
+});
+
+hostTest("rules 10 and 13: what is masked reads as empty and can't be uncovered", async () => {
+  using bait = trap();
+  // An image that brings a /dev of its own, to have it bound over the masked files.
+  Deno.writeTextFileSync(`${bait.image}/dev/null`, "not the device");
+  const masked = [
+    "acpi",
+    "asound",
+    "interrupts",
+    "kcore",
+    "keys",
+    "latency_stats",
+    "timer_list",
+    "timer_stats",
+    "sched_debug",
+    "scsi",
+  ]
+    .map((name) => `/proc/${name}`).concat(["/sys/firmware", "/sys/devices/virtual/powercap", "/sys/fs/selinux"]);
+  const script = `for f in ${masked.join(" ")}; do
+      if test -d $f; then ls -A $f; touch $f/x 2>/dev/null && echo "wrote to $f"
+      elif test -e $f; then cat $f; stat -c %t:%T $f | grep -v '^1:3$'; fi
+      umount $f 2>/dev/null && echo "uncovered $f"; done; true`;
+  assertEquals((await attack(bait.image, script)).stdout, "");
+});
+
+hostTest("rule 13: what is read-only can't be written to, remounted, or uncovered", async () => {
+  const script = `echo 1 >/proc/sys/kernel/panic && echo wrote
+    (echo 1 >/proc/sysrq-trigger) 2>/dev/null && test -e /proc/sysrq-trigger && echo wrote
+    for f in bus fs irq sys; do
+      touch /proc/$f/x && echo wrote; umount /proc/$f && echo uncovered; mount -o remount,rw /proc/$f && echo remounted
+    done; mount -t proc proc /tmp && echo mounted; mount -o bind /proc /tmp && echo bound; true`;
+  assertEquals((await attack(BUSYBOX, `(${script}) 2>/dev/null`)).stdout, "");
+});
+
+hostTest("rule 11: /dev has devices that were verified, and none of the image's", async () => {
+  using bait = trap();
+  new Deno.Command("mknod", { args: [`${bait.image}/dev/mem`, "c", "1", "1"] }).outputSync();
+  new Deno.Command("mknod", { args: [`${bait.image}/dev/null`, "c", "1", "1"] }).outputSync();
+  const script =
+    "test -e /dev/mem && echo image; stat -c '%F %t:%T' /dev/null; mknod /tmp/mem c 1 1 2>/dev/null && echo made; true";
+  assertEquals((await attack(bait.image, script)).stdout, "character special file 1:3\n");
+});
+
+hostTest("rule 14: cgroups are read-only inside", async () => {
+  const script =
+    "mkdir /sys/fs/cgroup/x && echo made; echo $$ >/sys/fs/cgroup/cgroup.procs && echo moved; mount -t cgroup2 none /tmp && echo mounted";
+  assertEquals((await attack(BUSYBOX, `(${script}) 2>/dev/null; true`)).stdout, "");
+});

@@ -1,0 +1,165 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { startTime } from "../../../lib/store/process.ts";
+import { BUSYBOX, hostTest, libflux, startLibflux, temporaryDirectory } from "../support.ts";
+
+/** A process of the test's, which nobody else may end. */
+function bystander(): AsyncDisposable & { readonly pid: number; readonly isThere: () => boolean } {
+  const child = new Deno.Command("sleep", { args: ["1000"] }).spawn();
+  return {
+    pid: child.pid,
+    isThere: () => startTime(child.pid) !== undefined,
+    [Symbol.asyncDispose]: async () => {
+      child.kill("SIGKILL");
+      await child.status;
+    },
+  };
+}
+
+/** A state root with one container's directory in it. */
+function stateRoot(path: string, name = "forged"): string {
+  Deno.mkdirSync(`${path}/state/containers/${name}`, { recursive: true, mode: 0o700 });
+  return `${path}/state`;
+}
+
+hostTest("rule 22: state is in directories of mode 0700 and files of mode 0600", async () => {
+  using directory = temporaryDirectory();
+  const root = `${directory.path}/state`;
+  const child = startLibflux(["run", "modes", "--root", root, "--image", BUSYBOX, "--", "sh", "-c", "echo up; read x"]);
+  const reader = child.stdout.getReader();
+  await reader.read();
+  const mode = (path: string) => ((Deno.lstatSync(path).mode ?? 0) & 0o7777).toString(8);
+  const at = `${root}/containers/modes`;
+  assertEquals([root, `${root}/containers`, at].map(mode), ["700", "700", "700"]);
+  assertEquals(Array.from(Deno.readDirSync(at), ({ name }) => name).sort(), ["ledger", "lock", "state.json"]);
+  assertEquals(["ledger", "lock", "state.json"].map((name) => mode(`${at}/${name}`)), ["600", "600", "600"]);
+  await child.stdin.close();
+  await Promise.all([reader.cancel(), child.stderr.cancel(), child.status]);
+});
+
+hostTest("rule 22: a state root that somebody else could have written is not believed", async () => {
+  using directory = temporaryDirectory();
+  await using victim = bystander();
+  const root = stateRoot(directory.path);
+  const entry = JSON.stringify({ kind: "process", pid: victim.pid, startTime: startTime(victim.pid) });
+  Deno.writeTextFileSync(`${root}/containers/forged/ledger`, entry + "\n");
+  Deno.chmodSync(root, 0o777);
+  for (const args of [["ps"], ["run", "x", "--image", BUSYBOX]]) {
+    const rest = args[0] === "run" ? ["--", "true"] : [];
+    const { code, stderr } = await libflux([...args, "--root", root, ...rest]);
+    assertEquals(code, 125);
+    assertStringIncludes(stderr, "can be written to by others; use another --root");
+  }
+  Deno.chmodSync(root, 0o700);
+  Deno.chownSync(root, 65534, 65534);
+  assertStringIncludes((await libflux(["ps", "--root", root])).stderr, "belongs to somebody else");
+  assert(victim.isThere());
+  assertEquals(((Deno.statSync(root).mode ?? 0) & 0o777).toString(8), "700");
+});
+
+hostTest("rule 22: a ledger that names another process, or init, ends neither", async () => {
+  using directory = temporaryDirectory();
+  await using victim = bystander();
+  const root = stateRoot(directory.path);
+  const start = startTime(victim.pid) ?? 0;
+  const lines = [
+    { kind: "process", pid: victim.pid, startTime: start + 1 },
+    { kind: "process", pid: 1, startTime: startTime(1) },
+    { kind: "process", pid: -1, startTime: start },
+    { kind: "process", pid: String(victim.pid), startTime: start },
+    { kind: "mountNamespace", inode: Deno.statSync("/proc/self/ns/mnt").ino },
+    { kind: "file", path: "/etc/passwd" },
+    { kind: "__proto__" },
+    null,
+    [],
+  ].map((entry) => JSON.stringify(entry));
+  Deno.writeTextFileSync(
+    `${root}/containers/forged/ledger`,
+    [...lines, '{"kind":"process","pid":', "\0\xff"].join("\n"),
+  );
+  const { code, stdout } = await libflux(["ps", "--quiet", "--root", root]);
+  assertEquals([code, stdout], [0, ""]);
+  assert(victim.isThere());
+  assertEquals(Array.from(Deno.readDirSync(`${root}/containers`)).length, 0);
+  assert(Deno.statSync("/etc/passwd").isFile);
+});
+
+hostTest("rule 22: a state file that isn't one is passed over", async () => {
+  using directory = temporaryDirectory();
+  const root = stateRoot(directory.path);
+  const at = `${root}/containers/forged`;
+  // Held, as by a container that runs: else it would be cleaned away.
+  const holder = new Deno.Command("flock", {
+    args: [`${at}/lock`, "sh", "-c", "echo held; read x"],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const reader = holder.stdout.getReader();
+  await reader.read();
+  for (
+    const text of [
+      "",
+      "{",
+      "null",
+      "[]",
+      '{"name":1}',
+      '{"name":"other"}',
+      '{"__proto__":{}}',
+      '{"name":"forged","pid":1e400}',
+      "x".repeat(1_000_000),
+    ]
+  ) {
+    Deno.writeTextFileSync(`${at}/state.json`, text);
+    const { code, stdout, stderr } = await libflux(["ps", "--quiet", "--root", root]);
+    assertEquals([code, stdout, stderr], [0, "", ""], text.slice(0, 40));
+  }
+  const { code, stderr } = await libflux(["run", "forged", "--root", root, "--image", BUSYBOX, "--", "true"]);
+  assertEquals(code, 125);
+  assertMatch(stderr, /the name forged is in use by a container that is just being made/);
+  await holder.stdin.close();
+  await Promise.all([reader.cancel(), holder.status]);
+});
+
+hostTest("rule 22: links in the state directory are not followed", async () => {
+  using directory = temporaryDirectory();
+  const outside = `${directory.path}/outside`;
+  Deno.mkdirSync(outside);
+  Deno.writeTextFileSync(`${outside}/lock`, "mine");
+  Deno.writeTextFileSync(`${outside}/ledger`, "mine");
+  const root = stateRoot(directory.path, "a");
+  Deno.symlinkSync(outside, `${root}/containers/linked`);
+  Deno.symlinkSync(`${outside}/lock`, `${root}/containers/a/lock`);
+  await libflux(["ps", "--root", root]);
+  await libflux(["run", "linked", "--root", root, "--image", BUSYBOX, "--", "true"]);
+  await libflux(["run", "a", "--root", root, "--image", BUSYBOX, "--", "true"]);
+  assertEquals(Deno.readTextFileSync(`${outside}/lock`), "mine");
+  assertEquals(Deno.readTextFileSync(`${outside}/ledger`), "mine");
+});
+
+hostTest("rule 22: hostile labels and commands can't drive the terminal of 'ps'", async () => {
+  using directory = temporaryDirectory();
+  const root = `${directory.path}/state`;
+  const evil = "\x1b]0;owned\x07\x1b[2J\nfake  running";
+  const child = startLibflux([
+    "run",
+    "evil",
+    "--root",
+    root,
+    "--image",
+    BUSYBOX,
+    "--label",
+    `a=${evil}`,
+    "--",
+    "sh",
+    "-c",
+    "echo up; read x",
+    evil,
+  ]);
+  const reader = child.stdout.getReader();
+  await reader.read();
+  const { stdout } = await libflux(["ps", "--root", root, "--format", "{{.Command}} {{.Labels}}"]);
+  // deno-lint-ignore no-control-regex
+  assert(!/[\x00-\x09\x0b-\x1f\x7f]/.test(stdout), JSON.stringify(stdout));
+  assertEquals(stdout.split("\n").length, 2);
+  await child.stdin.close();
+  await Promise.all([reader.cancel(), child.stderr.cancel(), child.status]);
+});
