@@ -19,20 +19,26 @@ const LOCAL_PROCESSING = 0o100113;
 /** CSIZE, PARENB; and CS8 */
 const [CHARACTER_SIZE, EIGHT_BITS] = [0o460, 0o60];
 
-/** Puts a terminal into raw mode, so that every key goes to the container; disposing of it brings the old mode back. */
-export function rawMode(descriptor: number): Disposable {
+/**
+ * Puts a terminal into raw mode, so that every key goes to the container; disposing of it brings the old mode back.
+ *
+ * @param part `output`: leave the keys alone, where they don't go to the container, and only show what it writes as it is.
+ */
+export function rawMode(descriptor: number, part: "all" | "output" = "all"): Disposable {
   const saved = new Uint8Array(64);
   checked("ioctl", descriptor, TCGETS, saved);
   const raw = saved.slice();
   const view = new DataView(raw.buffer);
   const change = (offset: number, clear: number, set = 0): void =>
     view.setUint32(offset, view.getUint32(offset, true) & ~clear | set, true);
-  change(0, INPUT_PROCESSING);
   change(4, OPOST);
-  change(8, CHARACTER_SIZE, EIGHT_BITS);
-  change(12, LOCAL_PROCESSING);
-  raw[CONTROL_CHARACTERS + VTIME] = 0;
-  raw[CONTROL_CHARACTERS + VMIN] = 1;
+  if (part === "all") {
+    change(0, INPUT_PROCESSING);
+    change(8, CHARACTER_SIZE, EIGHT_BITS);
+    change(12, LOCAL_PROCESSING);
+    raw[CONTROL_CHARACTERS + VTIME] = 0;
+    raw[CONTROL_CHARACTERS + VMIN] = 1;
+  }
   checked("ioctl", descriptor, TCSETS, raw);
   return { [Symbol.dispose]: () => void syscall("ioctl", descriptor, TCSETS, saved) };
 }

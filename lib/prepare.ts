@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { SIG, type Signal } from "../ffi/abi/constants.ts";
 import { ARCHITECTURE } from "../ffi/libc.ts";
 import { isType, stat } from "../ffi/stat.ts";
 import type { LaunchProgram } from "../ffi/program.ts";
@@ -67,16 +66,18 @@ function kindOf(path: string): "directory" | "file" | undefined {
   return typeof found === "number" ? undefined : isType(found, "S_IFDIR") ? "directory" : "file";
 }
 
-/** The signals that a process ignores, and that its children would too. @param status `/proc/PID/status`. */
-export function ignoredSignals(status: string): Signal[] {
-  const mask = BigInt(`0x${/^SigIgn:\t([0-9a-f]{16})$/m.exec(status)?.[1] ?? "ffffffffffffffff"}`);
-  const names = Object.keys(SIG) as Signal[];
-  return names.filter((name) => !["SIGKILL", "SIGSTOP"].includes(name) && (mask >> BigInt(SIG[name] - 1) & 1n) === 1n);
+/** The numbers of the signals that a process ignores, and that its children would too. @param status `/proc/PID/status`. */
+export function ignoredSignals(status: string): number[] {
+  const mask = BigInt(`0x${/^SigIgn:\t([0-9a-f]{16})$/m.exec(status)?.[1] ?? "0"}`);
+  const ALL = 64;
+  return Array.from({ length: ALL }, (_, index) => index + 1).filter((number) =>
+    (mask >> BigInt(number - 1) & 1n) === 1n
+  );
 }
 
 /** Facts that don't change while a process runs. */
 let kernel:
-  | { readonly masked: ReadonlyMap<string, "directory" | "file">; readonly ignored: readonly Signal[] }
+  | { readonly masked: ReadonlyMap<string, "directory" | "file">; readonly ignored: readonly number[] }
   | undefined;
 
 function kernelFacts(): NonNullable<typeof kernel> {

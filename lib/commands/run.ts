@@ -69,8 +69,8 @@ async function pump(from: Descriptor, take: (bytes: Uint8Array<ArrayBuffer>) => 
 /** Connects this terminal with the container's, until the container has ended. */
 async function attachTerminal(container: Container): Promise<ContainerStatus> {
   using cleanup = new DisposableStack();
-  const isTerminal = Deno.stdin.isTerminal();
-  if (isTerminal) cleanup.use(rawMode(0));
+  if (Deno.stdin.isTerminal()) cleanup.use(rawMode(0));
+  else if (Deno.stdout.isTerminal()) cleanup.use(rawMode(1, "output"));
   const resize = (): void => {
     const size = windowSize(1) ?? windowSize(0);
     if (size !== undefined) container.resize(size);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { AT, type Named, type O, openFlags, or, type Signal } from "../../ffi/abi/constants.ts";
+import { AT, type Named, type O, openFlags, or } from "../../ffi/abi/constants.ts";
 import type { Architecture } from "../../ffi/abi/syscalls.ts";
 import { type Meaning, type Operand, ProgramBuilder, type Reference, type Slot } from "../../ffi/program.ts";
 import type { Mount, Spec } from "../spec/types.ts";
@@ -35,8 +35,8 @@ export interface Launch {
   readonly terminal?: { readonly columns: number; readonly rows: number };
   /** Streams (0, 1, 2) to point at the container's own `/dev/null`. */
   readonly nullStreams: readonly number[];
-  /** Signals that libflux ignores, as Deno does SIGPIPE, and as what started it may do others: exec would pass that on. */
-  readonly ignoredSignals: readonly Signal[];
+  /** Numbers of the signals that libflux ignores, as Deno does SIGPIPE, and as what started it may do others: exec would pass that on. */
+  readonly ignoredSignals: readonly number[];
   /** What bind sources and masked paths are; one that isn't named doesn't exist. */
   readonly kinds: ReadonlyMap<string, "directory" | "file">;
 }

@@ -58,8 +58,9 @@ export function execute(context: Context): void {
 function resetSignals({ builder: b, launch }: Context): void {
   // struct kernel_sigaction of zeroes: SIG_DFL, no flags, nothing masked.
   const action = b.buffer(32);
-  for (const name of launch.ignoredSignals) {
-    b.syscall("rt_sigaction", [named(SIG[name], name), action, 0, 8], {
+  for (const number of launch.ignoredSignals) {
+    const name = Object.entries(SIG).find(([, value]) => value === number)?.[0] ?? `signal ${number}`;
+    b.syscall("rt_sigaction", [named(number, name), action, 0, 8], {
       label: `no longer ignore ${name}`,
       field: "process",
     });

@@ -1,0 +1,132 @@
+/**
+ * A terminal with libflux in it, as a person would have it.
+ *
+ * @module
+ */
+import { type Descriptor, syscall } from "../../ffi/libc.ts";
+import { read } from "../../ffi/reactor.ts";
+import { openPty, setWindowSize, windowSize } from "../../ffi/terminal.ts";
+import { LIBFLUX } from "./support.ts";
+
+const TIMEOUT = 15_000;
+const TIOCGPTN = 0x80045430;
+
+/** Local modes of a terminal: whether it edits lines, echoes and makes signals of keys. */
+export interface Modes {
+  readonly canonical: boolean;
+  readonly echo: boolean;
+  readonly signals: boolean;
+}
+
+/** A pty with a program in it. */
+export class Terminal implements AsyncDisposable {
+  readonly #master: Descriptor;
+  readonly #slave: Descriptor;
+  readonly #child: Deno.ChildProcess;
+  readonly #reading: Promise<void>;
+  #wake = (): void => {};
+  #over = false;
+  /** All that was shown so far. */
+  text = "";
+
+  /** Starts a program; `redirect` is added to its command line in the shell's notation. */
+  constructor(args: readonly string[], size = { columns: 80, rows: 24 }, redirect = "", program = LIBFLUX) {
+    const { master, slave } = openPty();
+    this.#master = master;
+    this.#slave = slave;
+    setWindowSize(slave.number, size);
+    const number = new Uint8Array(4);
+    syscall("ioctl", master.number, TIOCGPTN, number);
+    const path = `/dev/pts/${new DataView(number.buffer).getUint32(0, true)}`;
+    this.#child = new Deno.Command("sh", {
+      args: [
+        "-c",
+        `exec <${path} >${path} 2>&1; exec setsid -c -w sh -c 'exec "$0" "$@" ${redirect}' "$0" "$@"`,
+        program,
+        ...args,
+      ],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    this.#reading = this.#read();
+  }
+
+  async #read(): Promise<void> {
+    const buffer = new Uint8Array(65536);
+    const decoder = new TextDecoder();
+    while (!this.#over) {
+      const size = await read(this.#master.number, buffer);
+      if (size <= 0) break;
+      this.text += decoder.decode(buffer.subarray(0, size), { stream: true });
+      this.#wake();
+    }
+  }
+
+  /** Waits until a text is shown. */
+  async shows(text: string): Promise<void> {
+    const deadline = performance.now() + TIMEOUT;
+    while (!this.text.includes(text)) {
+      if (performance.now() > deadline) {
+        throw new Error(`never showed ${JSON.stringify(text)}: ${JSON.stringify(this.text)}`);
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        setTimeout(resolve, 50);
+      });
+    }
+  }
+
+  /** Types. */
+  type(text: string): void {
+    const bytes = new TextEncoder().encode(text);
+    syscall("write", this.#master.number, bytes, bytes.length);
+  }
+
+  /** Changes the window's size, as a person does who drags it. */
+  resize(size: { readonly columns: number; readonly rows: number }): void {
+    setWindowSize(this.#master.number, size);
+  }
+
+  /** The window's size. */
+  get size(): { readonly columns: number; readonly rows: number } | undefined {
+    return windowSize(this.#slave.number);
+  }
+
+  /** Its modes. */
+  get modes(): Modes {
+    const termios = new Uint8Array(64);
+    syscall("ioctl", this.#slave.number, 0x5401, termios);
+    const local = new DataView(termios.buffer).getUint32(12, true);
+    return { canonical: (local & 2) !== 0, echo: (local & 8) !== 0, signals: (local & 1) !== 0 };
+  }
+
+  /** The pid of libflux: the child of setsid, or setsid itself, which needn't fork. */
+  pid(): number {
+    const children = Deno.readTextFileSync(`/proc/${this.#child.pid}/task/${this.#child.pid}/children`).trim();
+    return Number(children.split(" ")[0] || this.#child.pid);
+  }
+
+  /** Waits for the program's end; answers its exit code. */
+  async ended(): Promise<number> {
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), TIMEOUT);
+    const { code } = await this.#child.status;
+    clearTimeout(timer);
+    return code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      // libflux first: setsid would leave it behind.
+      Deno.kill(this.pid(), "SIGTERM");
+      await this.ended();
+    } catch {
+      // ended already
+    }
+    await this.#child.status;
+    this.#over = true;
+    this.#slave.close();
+    await this.#reading;
+    this.#master.close();
+  }
+}
