@@ -63,7 +63,7 @@ export function parseFlags(command: string, declared: readonly Flag[], args: rea
   const switches = flags.filter(({ value }) => value === undefined);
   const valued = flags.filter(({ value }) => value !== undefined);
   const end = args.indexOf("--");
-  const own = end < 0 ? args : args.slice(0, end);
+  const own = joinValues(end < 0 ? args : args.slice(0, end), flags);
   const parsed: Record<string, unknown> = parseArgs([...own], {
     boolean: switches.map(({ name }) => name),
     negatable: switches.map(({ name }) => name),
@@ -94,6 +94,25 @@ export function parseFlags(command: string, declared: readonly Flag[], args: rea
     positional: (parsed._ as (string | number)[]).map(String),
     rest: end < 0 ? undefined : args.slice(end + 1),
   };
+}
+
+/** `--name value` as `--name=value` where the value begins with a dash, such as a negative number, and is no flag. */
+function joinValues(args: readonly string[], flags: readonly Flag[]): string[] {
+  const dashed = ({ name, short, aliases = [] }: Flag): string[] => [
+    ...[name, ...aliases].map((long) => `--${long}`),
+    ...(short === undefined ? [] : [`-${short}`]),
+  ];
+  const valued = new Set(flags.filter(({ value }) => value !== undefined).flatMap(dashed));
+  const known = new Set(flags.flatMap(dashed));
+  const joined: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const [arg = "", next] = [args[i], args[i + 1]];
+    if (valued.has(arg) && next?.startsWith("-") === true && !known.has(next.split("=")[0] ?? "")) {
+      joined.push(`${arg}=${next}`);
+      i++;
+    } else joined.push(arg);
+  }
+  return joined;
 }
 
 function unknownFlag(command: string, key: string, flags: readonly Flag[]): UsageError {

@@ -59,7 +59,7 @@ export function classify(bytes: Uint8Array<ArrayBuffer>): Kind {
   const latin = (from: number, to: number): string => String.fromCharCode(...bytes.subarray(from, to));
   if (latin(0, 2) === "#!") {
     const line = latin(2, Math.min(bytes.length, 258)).split("\n")[0] ?? "";
-    return { kind: "script", interpreter: line.trim().split(/[ \t]/)[0] ?? "" };
+    return { kind: "script", interpreter: line.replace(/^[ \t]+/, "").split(/[ \t]/)[0] ?? "" };
   }
   if (latin(0, 4) !== "\x7fELF" || bytes.length < 64) return { kind: "other" };
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
