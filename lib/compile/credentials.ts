@@ -96,14 +96,16 @@ export function limits(context: Context): void {
   }
 }
 
+/** The number of a capability. */
+function capability(name: string): number {
+  const number = (CAPABILITIES as readonly string[]).indexOf(name);
+  if (number < 0) throw new TypeError(`process.capabilities: there is no capability ${name}`);
+  return number;
+}
+
 /** The bits of a list of capabilities, as two 32-bit words. */
 function bits(names: readonly string[] | undefined): readonly [number, number] {
-  let mask = 0n;
-  for (const name of names ?? []) {
-    const number = (CAPABILITIES as readonly string[]).indexOf(name);
-    if (number < 0) throw new TypeError(`process.capabilities: there is no capability ${name}`);
-    mask |= 1n << BigInt(number);
-  }
+  const mask = (names ?? []).reduce((sum, name) => sum | 1n << BigInt(capability(name)), 0n);
   return [Number(mask & 0xffffffffn), Number(mask >> 32n)];
 }
 
@@ -118,9 +120,9 @@ export function credentials(context: Context): void {
     });
   }
   const field = "process.capabilities";
-  const bounding = new Set(capabilities?.bounding ?? []);
+  const bounding = new Set((capabilities?.bounding ?? []).map(capability));
   CAPABILITIES.forEach((name, number) => {
-    if (bounding.has(name)) return;
+    if (bounding.has(number)) return;
     b.syscall("prctl", [or(PR, "PR_CAPBSET_DROP"), named(number, name), 0, 0, 0], {
       label: "drop capabilities from the bounding set",
       field,
@@ -166,7 +168,7 @@ export function credentials(context: Context): void {
     b.syscall("prctl", [
       or(PR, "PR_CAP_AMBIENT"),
       or(PR, "PR_CAP_AMBIENT_RAISE"),
-      named((CAPABILITIES as readonly string[]).indexOf(name), name),
+      named(capability(name), name),
       0,
       0,
     ], {

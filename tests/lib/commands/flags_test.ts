@@ -1,0 +1,173 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { parseFlags } from "../../../lib/commands/flags.ts";
+import { parseRun } from "../../../lib/commands/run_flags.ts";
+import { age, fillTemplate, parseFilter } from "../../../lib/commands/ps.ts";
+import { UsageError } from "../../../lib/errors.ts";
+
+const FLAGS = [
+  { name: "switch", short: "s", help: "" },
+  { name: "value", short: "v", aliases: ["other"], value: "V", help: "" },
+  { name: "many", value: "M", repeated: true, help: "" },
+] as const;
+const parse = (...args: string[]) => parseFlags("test", FLAGS, args);
+
+Deno.test("parseFlags() reads switches, values, and what is left", () => {
+  const flags = parse("one", "--switch", "--value=a=b", "--many", "1", "--many=2", "two", "--", "--switch", "x");
+  assertEquals([flags.on("switch"), flags.value("value"), flags.values("many")], [true, "a=b", ["1", "2"]]);
+  assertEquals([flags.positional, flags.rest], [["one", "two"], ["--switch", "x"]]);
+});
+
+Deno.test("parseFlags() tells a switch that was turned off from one that wasn't given", () => {
+  assertEquals([parse("--no-switch").on("switch"), parse().on("switch"), parse("-s").on("switch")], [
+    false,
+    undefined,
+    true,
+  ]);
+});
+
+Deno.test("parseFlags() keeps numbers as they were written", () => {
+  assertEquals([parse("--value", "007").value("value"), parse("0x10").positional], ["007", ["0x10"]]);
+});
+
+Deno.test("parseFlags() takes values that begin with a dash, unless they are flags", () => {
+  assertEquals([
+    parse("--value", "-5").value("value"),
+    parse("-v", "-x").value("value"),
+    parse("--other", "--x=y").value("value"),
+  ], ["-5", "-x", "--x=y"]);
+  assertThrows(() => parse("--value", "--switch"), UsageError, "--value needs a value");
+});
+
+Deno.test("parseFlags() refuses what isn't declared, naming the nearest", () => {
+  const hint = (arg: string) => assertThrows(() => parse(arg), UsageError).hint;
+  assertEquals([hint("--valeu"), hint("--swich"), hint("--no-swich")], [
+    "did you mean --value?",
+    "did you mean --switch?",
+    "did you mean --no-switch?",
+  ]);
+  assertStringIncludes(hint("--frobnicate") ?? "", "--help");
+  assertStringIncludes(hint("--rm") ?? "", "temporary");
+});
+
+Deno.test("parseFlags() refuses a missing value, and one flag twice", () => {
+  for (const args of [["--value"], ["--value="], ["--value", "a", "--other", "b"]]) {
+    assertThrows(() => parse(...args), UsageError);
+  }
+});
+
+const run = (...args: string[]) => parseRun("run", args);
+
+Deno.test("parseRun() reads a whole command line", () => {
+  const line = run(
+    "web",
+    "--image",
+    "/srv",
+    "-v",
+    "/a:/b:ro",
+    "--tmpfs",
+    "/t",
+    "-e",
+    "A=b=c",
+    "--label",
+    "x",
+    "--user",
+    "1:2",
+    "--no-init",
+    "--read-only",
+    "--time-offset",
+    "-5",
+    "--",
+    "cmd",
+    "--flag",
+  );
+  assertEquals(line?.options.command, ["cmd", "--flag"]);
+  const { name, image, env, labels, user, init, readOnly, timeOffset, mounts } = line?.options ?? { name: "" };
+  assertEquals([name, image, env, labels, user, init, readOnly, timeOffset], [
+    "web",
+    "/srv",
+    { A: "b=c" },
+    { x: "" },
+    "1:2",
+    false,
+    true,
+    -5,
+  ]);
+  assertEquals(mounts?.map(({ destination }) => destination), ["/b", "/t"]);
+  assertEquals([line?.tty, line?.interactive, line?.quiet, line?.time], [undefined, true, false, false]);
+});
+
+Deno.test("parseRun() passes the caller's variables on, where there are such", () => {
+  Deno.env.set("LIBFLUX_TEST_PASSED", "on");
+  assertEquals(run("a", "-e", "LIBFLUX_TEST_PASSED", "-e", "LIBFLUX_TEST_ABSENT", "--", "b")?.options.env, {
+    LIBFLUX_TEST_PASSED: "on",
+  });
+  Deno.env.delete("LIBFLUX_TEST_PASSED");
+});
+
+Deno.test("parseRun() answers nothing for --help", () => assertEquals(run("--help"), undefined));
+
+Deno.test("parseRun() refuses what makes no container", () => {
+  for (
+    const args of [
+      [],
+      ["a"],
+      ["a", "--"],
+      ["a", "b", "--", "c"],
+      ["a/b", "--", "c"],
+      ["a", "--network", "x", "--", "c"],
+      ["a", "--time-offset", "1.5", "--", "c"],
+      ["a", "-e", "=", "--", "c"],
+    ]
+  ) {
+    assertThrows(() => run(...args), UsageError, undefined, args.join(" "));
+  }
+});
+
+const CONTAINER = {
+  name: "web",
+  id: "f".repeat(64),
+  state: "running",
+  pid: 42,
+  image: "/srv",
+  command: ["a", "b\n"],
+  created: new Date(1000),
+  labels: { tier: "web" },
+} as const;
+
+Deno.test("age() is in the largest unit that fits", () => {
+  assertEquals([-5, 0, 59_999, 60_000, 3_599_999, 3_600_000, 86_400_000].map(age), [
+    "0s",
+    "0s",
+    "59s",
+    "1m",
+    "59m",
+    "1h",
+    "1d",
+  ]);
+});
+
+Deno.test("fillTemplate() knows every column, and refuses others", () => {
+  assertEquals(
+    fillTemplate("{{.Name}}\\t{{ .pid }} {{.Command}} {{.Labels}} {{.Age}}", CONTAINER, 6000),
+    "web\t42 a b\\x0a tier=web 5s",
+  );
+  assertThrows(() => fillTemplate("{{.Colour}}", CONTAINER, 0), UsageError, "no field");
+});
+
+Deno.test("parseFilter() matches names, states, images and labels", () => {
+  const cases = [
+    ["name=we", true],
+    ["name=db", false],
+    ["state=running", true],
+    ["state=stopping", false],
+    ["image=/srv", true],
+    ["label=tier", true],
+    ["label=tier=web", true],
+    ["label=tier=db", false],
+    ["label=toString", false],
+  ] as const;
+  for (const [text, matches] of cases) assertEquals(parseFilter(text)(CONTAINER), matches, text);
+  for (const text of ["", "name", "colour=red", "=x", "toString=x"]) {
+    assertThrows(() => parseFilter(text), UsageError, undefined, text);
+  }
+});
