@@ -61,7 +61,7 @@ function code(program: LaunchProgram, instruction: Instruction): string {
         : `if ${show(instruction.a)} ${instruction.condition} ${show(instruction.b)}, ${target}`;
     }
     case "exit":
-      return `exit as $status ${show(instruction.status)} says`.replace("$status $status", "$status");
+      return `exit with the wait status ${show(instruction.status)}`;
   }
 }
 
