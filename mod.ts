@@ -2,10 +2,10 @@
  * libflux as a library: containers in-process, without a daemon.
  *
  * @example Run a command in a container and read its output
- * ```ts no-run
+ * ```ts
  * import { run } from "@libflux/cli/mod";
  *
- * await using container = await run({ image: "/srv/debian", command: ["uname", "-a"] });
+ * await using container = await run({ command: ["uname", "-a"] });
  * console.log(await new Response(container.stdout).text());
  * ```
  *

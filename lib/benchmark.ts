@@ -79,10 +79,10 @@ const WARM_UP = 5;
  * @throws {FluxError} As {@linkcode run} does, or when the command fails.
  *
  * @example The median time of a whole container
- * ```ts no-run
+ * ```ts
  * import { benchmark } from "@libflux/cli/mod";
  *
- * const { total } = await benchmark({ image: "/srv/debian", count: 100 });
+ * const { total } = await benchmark({ count: 100 });
  * console.log(`${total.median.toFixed(2)} ms`);
  * ```
  */

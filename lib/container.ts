@@ -38,12 +38,24 @@ export interface ContainerStatus {
  * A running container.
  *
  * @example Run a command and read what it writes
- * ```ts no-run
+ * ```ts
  * import { run } from "@libflux/cli/mod";
  *
- * await using container = await run({ image: "/srv/debian", command: ["cat", "/etc/hostname"], name: "web" });
- * console.log(await new Response(container.stdout).text());
- * console.log((await container.status).code);
+ * await using container = await run({ command: ["cat", "/etc/hostname"], name: "web" });
+ * console.log(await new Response(container.stdout).text()); // "web"
+ * console.log((await container.status).code); // 0
+ * ```
+ *
+ * @example Talk to it
+ * ```ts
+ * import { run } from "@libflux/cli/mod";
+ *
+ * await using container = await run({ command: ["tr", "a-z", "A-Z"], stdin: "piped" });
+ * const output = new Response(container.stdout).text();
+ * const writer = container.stdin.getWriter();
+ * await writer.write(new TextEncoder().encode("hello"));
+ * await writer.close();
+ * console.log(await output); // "HELLO"
  * ```
  */
 export class Container implements AsyncDisposable {
@@ -176,11 +188,10 @@ export class Container implements AsyncDisposable {
  * @throws {LaunchError} Any other step of the launch failed.
  *
  * @example Kill it when it takes too long
- * ```ts no-run
+ * ```ts
  * import { run } from "@libflux/cli/mod";
  *
  * await using container = await run({
- *   image: "/srv/debian",
  *   command: ["sleep", "60"],
  *   signal: AbortSignal.timeout(1000),
  * });

@@ -58,37 +58,121 @@ export class FluxError extends Error {
   }
 }
 
-/** Wrong options: nothing was done. */
+/**
+ * Wrong options: nothing was done.
+ *
+ * @example Tell the user what to correct
+ * ```ts
+ * import { run, UsageError } from "@libflux/cli/mod";
+ *
+ * try {
+ *   await run({ command: ["true"], workdir: "relative" });
+ * } catch (error) {
+ *   if (!(error instanceof UsageError)) throw error;
+ *   console.error(`${error.message}; ${error.hint}`);
+ * }
+ * ```
+ */
 export class UsageError extends FluxError {
   /** The class's own name. */
   override name = "UsageError";
 }
 
-/** The image isn't there, or isn't one. */
+/**
+ * The image isn't there, or isn't one.
+ *
+ * @example Which image was it?
+ * ```ts
+ * import { ImageError, run } from "@libflux/cli/mod";
+ *
+ * try {
+ *   await run({ image: "/no/such/image", command: ["true"] });
+ * } catch (error) {
+ *   if (!(error instanceof ImageError)) throw error;
+ *   console.error(error.path); // "/no/such/image"
+ * }
+ * ```
+ */
 export class ImageError extends FluxError {
   /** The class's own name. */
   override name = "ImageError";
 }
 
-/** The name belongs to another container. */
+/**
+ * The name belongs to another container.
+ *
+ * @example Use another name
+ * ```ts
+ * import { NameInUseError, run } from "@libflux/cli/mod";
+ *
+ * await using first = await run({ name: "worker", command: ["sleep", "60"] });
+ * const second = await run({ name: "worker", command: ["true"] }).catch((error) => {
+ *   if (error instanceof NameInUseError) return run({ name: "worker-2", command: ["true"] });
+ *   throw error;
+ * });
+ * console.log(first.name, second.name, (await second.status).code);
+ * ```
+ */
 export class NameInUseError extends FluxError {
   /** The class's own name. */
   override name = "NameInUseError";
 }
 
-/** The caller or this host may not do what was asked. */
+/**
+ * The caller or this host may not do what was asked.
+ *
+ * @example Somebody else can write to the state root
+ * ```ts
+ * import { PermissionError, run } from "@libflux/cli/mod";
+ *
+ * try {
+ *   await run({ command: ["true"], root: "/tmp" });
+ * } catch (error) {
+ *   if (!(error instanceof PermissionError)) throw error;
+ *   console.error(error.message);
+ * }
+ * ```
+ */
 export class PermissionError extends FluxError {
   /** The class's own name. */
   override name = "PermissionError";
 }
 
-/** A step of the launch program failed; the container never started. */
+/**
+ * A step of the launch program failed; the container never started.
+ *
+ * @example Which step was it?
+ * ```ts
+ * import { LaunchError, run } from "@libflux/cli/mod";
+ *
+ * try {
+ *   await run({ command: ["true"], mounts: [{ destination: "/etc", type: "bind", source: "/etc/passwd" }] });
+ * } catch (error) {
+ *   if (!(error instanceof LaunchError)) throw error;
+ *   console.error(error.step, error.errno); // "bind /etc/passwd on /etc", 20
+ * }
+ * ```
+ */
 export class LaunchError extends FluxError {
   /** The class's own name. */
   override name = "LaunchError";
 }
 
-/** The command is there and can't be executed: exit code 126. */
+/**
+ * The command is there and can't be executed: exit code 126.
+ *
+ * @example Why not?
+ * ```ts
+ * import { NotExecutableError, run } from "@libflux/cli/mod";
+ *
+ * try {
+ *   await run({ command: ["/etc/passwd"] });
+ * } catch (error) {
+ *   if (!(error instanceof NotExecutableError)) throw error;
+ *   console.error(error.message, error.exitCode);
+ * }
+ * ```
+ */
 export class NotExecutableError extends FluxError {
   /** The class's own name. */
   override name = "NotExecutableError";
@@ -96,7 +180,21 @@ export class NotExecutableError extends FluxError {
   override readonly exitCode: number = 126;
 }
 
-/** The command isn't there: exit code 127. */
+/**
+ * The command isn't there: exit code 127.
+ *
+ * @example Is it installed in the image?
+ * ```ts
+ * import { CommandNotFoundError, run } from "@libflux/cli/mod";
+ *
+ * try {
+ *   await run({ command: ["no-such-command"] });
+ * } catch (error) {
+ *   if (!(error instanceof CommandNotFoundError)) throw error;
+ *   console.error(error.message, error.exitCode);
+ * }
+ * ```
+ */
 export class CommandNotFoundError extends FluxError {
   /** The class's own name. */
   override name = "CommandNotFoundError";

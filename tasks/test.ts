@@ -40,8 +40,14 @@ function exists(path: string): boolean {
   }
 }
 
+/** Tests that look at descriptors, children and memory: all files of a parallel run share one process. */
+const ALONE = "tests/ffi/spawn_test.ts";
+
 async function unit(): Promise<Summary[]> {
-  return [await denoTest("unit tests", ["--parallel", "--ignore=tests/integration,tests/vm", "tests"])];
+  return [
+    await denoTest("unit tests", ["--parallel", `--ignore=tests/integration,tests/vm,${ALONE}`, "tests"]),
+    await denoTest("unit tests that watch the whole process", [ALONE]),
+  ];
 }
 
 /**
@@ -64,7 +70,7 @@ async function integration(): Promise<Summary[]> {
     if (code !== 0) results.push(failure("tests/integration/prepare.ts failed"));
   }
   results.push(await denoTest("integration tests", ["tests/integration"], NAMESPACES));
-  results.push(await denoTest("examples in the documentation", ["--doc", "mod.ts"], NAMESPACES));
+  results.push(await denoTest("examples in the documentation", ["--doc", "--parallel", "mod.ts", "lib"], NAMESPACES));
   return results;
 }
 

@@ -17,7 +17,24 @@ export interface TerminalSize {
   readonly rows: number;
 }
 
-/** What {@linkcode run} makes a container of. */
+/**
+ * What {@linkcode run} makes a container of.
+ *
+ * @example A read-only container with a scratch directory
+ * ```ts
+ * import { run, type RunOptions } from "@libflux/cli/mod";
+ *
+ * const options: RunOptions = {
+ *   name: "scratch",
+ *   command: ["sh", "-c", "echo $GREETING >/scratch/file; cat /scratch/file"],
+ *   env: { GREETING: "hello" },
+ *   readOnly: true,
+ *   mounts: [{ destination: "/scratch", type: "tmpfs", source: "tmpfs", options: ["size=1m"] }],
+ * };
+ * await using container = await run(options);
+ * console.log(await new Response(container.stdout).text());
+ * ```
+ */
 export interface RunOptions {
   /** Its name: letters, digits, `_ + - .`, at most 64; one is made up if left out. */
   readonly name?: string;

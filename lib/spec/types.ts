@@ -6,7 +6,18 @@
  * @module
  */
 
-/** A mount, in the order in which it is attached. */
+/**
+ * A mount, in the order in which it is attached.
+ *
+ * @example A directory of the host, for reading
+ * ```ts
+ * import { type Mount, run } from "@libflux/cli/mod";
+ *
+ * const data: Mount = { destination: "/data", type: "bind", source: "/usr", options: ["rbind", "ro"] };
+ * await using container = await run({ command: ["ls", "/data"], mounts: [data] });
+ * console.log(await new Response(container.stdout).text());
+ * ```
+ */
 export interface Mount {
   /** Absolute path inside. */
   readonly destination: string;
@@ -111,7 +122,17 @@ export interface Linux {
   readonly readonlyPaths?: readonly string[];
 }
 
-/** A whole container. */
+/**
+ * A whole container.
+ *
+ * @example What do the options stand for?
+ * ```ts
+ * import { explain, type Spec } from "@libflux/cli/mod";
+ *
+ * const spec: Spec = explain({ command: ["true"], network: "host" }).spec;
+ * console.log(spec.linux?.namespaces?.map(({ type }) => type));
+ * ```
+ */
 export interface Spec {
   /** Of the specification: "1.2.0". */
   readonly ociVersion: string;

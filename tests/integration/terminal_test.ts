@@ -89,6 +89,14 @@ hostTest(
   },
 );
 
+hostTest("terminal: typing is echoed and edited inside", async () => {
+  await using terminal = sh('echo ready; read line; echo "<$line>"');
+  await terminal.shows("ready");
+  terminal.type("hellp\x7fo\r");
+  await terminal.ended();
+  assertStringIncludes(terminal.text, "hellp\b \bo\r\n<hello>\r\n");
+});
+
 hostTest("terminal: nothing of the last output is lost", async () => {
   await using terminal = sh("seq 1 20000");
   assertEquals(await terminal.ended(), 0);
