@@ -82,10 +82,16 @@ export function executeBelowInit(context: Context): void {
       label: "adopt orphans",
     });
   }
+  // Before there is a command: through /proc/1/fd it could otherwise reach the image's own directory (CVE-2024-21626).
+  b.syscall("close_range", [CHILD.sync, named(0xffffffff, "~0"), 0], {
+    ...meaning,
+    label: "close what the preparation left open",
+  });
   const everything = b.bytes(new Uint8Array(8).fill(0xff));
   const init = b.target();
-  // Like fork: memory is copied on write, and it is a few pages.
-  const command = b.call("clone", [named(SIG.SIGCHLD, "SIGCHLD"), 0, 0, 0, 0], "command", {
+  // Like vfork: nothing is copied, and PID 1 goes on once the command has been executed, or has failed to be.
+  const flags = named(0x4100 | SIG.SIGCHLD, "CLONE_VM|CLONE_VFORK|SIGCHLD");
+  const command = b.call("clone", [flags, 0, 0, 0, 0], "command", {
     ...meaning,
     label: "make a process for the command",
     hint: "is the number of processes limited?",
@@ -97,10 +103,6 @@ export function executeBelowInit(context: Context): void {
   b.place(init);
   // The command's end of a pipe or terminal must be the last one: else its reader waits for ever.
   b.syscall("close_range", [0, CHILD.report, 0], { ...meaning, label: "close the streams" });
-  b.syscall("close_range", [CHILD.sync, named(0xffffffff, "~0"), 0], {
-    ...meaning,
-    label: "close what the preparation left open",
-  });
   const SFD_CLOEXEC = named(0o2000000, "SFD_CLOEXEC");
   const signals = b.call("signalfd4", [-1, everything, 8, SFD_CLOEXEC], "signals", {
     ...meaning,

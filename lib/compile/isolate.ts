@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { CLONE, KEYCTL, MS, or } from "../../ffi/abi/constants.ts";
+import { CLONE, KEYCTL, MS, or, PR } from "../../ffi/abi/constants.ts";
 import { CHILD, type Context, named } from "./context.ts";
 
 /**
@@ -34,6 +34,14 @@ export function awaitHost({ builder: b }: Context): void {
   const size = b.call("read", [CHILD.sync, b.buffer(1), 1], "size", { label: "wait until libflux is ready" });
   b.require(size, "==", 1, { label: "see that libflux is still there" });
   b.syscall("close", [CHILD.sync], { label: "close the pipe to libflux" });
+}
+
+/**
+ * Keeps everybody without CAP_SYS_PTRACE from looking into the interpreter (CVE-2016-9962). The command's `execve` takes
+ * that away; a PID 1 of libflux's keeps it.
+ */
+export function notDumpable({ builder }: Context): void {
+  builder.syscall("prctl", [or(PR, "PR_SET_DUMPABLE"), 0, 0, 0, 0], { label: "let nobody look into this process" });
 }
 
 /** Makes file modes exact: libflux's caller may have any umask. Restored for the command by the last step. */

@@ -15,6 +15,7 @@ import {
   clearUmask,
   closeInherited,
   newKeyring,
+  notDumpable,
   privateMounts,
   rootPropagation,
   timeNamespace,
@@ -27,6 +28,7 @@ import { newSession, openTerminal } from "./terminal.ts";
 /** The order of a launch program: see ARCHITECTURE.md, "The order of a launch program". */
 const STEPS: readonly ((context: Context) => void)[] = [
   closeInherited,
+  notDumpable,
   clearUmask,
   newKeyring,
   prepareBinds,

@@ -4,6 +4,7 @@
  * @module
  */
 import { MOUNT_ATTR, MOVE_MOUNT, type Named, or } from "../../ffi/abi/constants.ts";
+import type { Meaning } from "../../ffi/program.ts";
 import type { Mount } from "../spec/types.ts";
 import { type Context, CWD, named, type PreparedMount } from "./context.ts";
 import { populateDevices } from "./devices.ts";
@@ -165,43 +166,45 @@ export function attachMounts(context: Context): void {
 export function attach(context: Context, mount: PreparedMount): void {
   const { builder: b } = context;
   const { destination, kind, field } = mount;
-  if (kind === "directory") context.makeDirectories(destination, field);
-  else {
-    context.makeDirectories(destination.slice(0, destination.lastIndexOf("/")), field);
-    // mknod and not open: it follows no symlink and hangs on no FIFO.
-    b.syscall("mknodat", [CWD, b.string(destination), named(0o100644, "S_IFREG|0644"), 0], {
-      label: `make the file ${destination} to mount on`,
-      path: destination,
-      field,
-      tolerate: 17,
-    });
-  }
-  const target = context.openTarget(destination, kind, {
-    label: `open ${destination} to mount on`,
-    path: destination,
-    field,
-    hint: kind === "directory" ? "it must be a real directory in the image, not a symbolic link" : "does it exist?",
-  });
-  // An image may have a symlink in the middle of the path that leads into /proc (CVE-2019-19921, CVE-2023-28642).
-  if (hasForeignPart(destination)) {
-    requireFilesystem(context, target, named(0x9fa0, "PROC_SUPER_MAGIC"), "!=", {
-      label: `see that ${destination} does not lead into /proc`,
-      path: destination,
-      field,
-      hint: "a symbolic link in the image leads there; nothing may be mounted over /proc",
-    });
-  }
-  b.syscall("move_mount", [
-    mount.descriptor,
-    b.string(""),
-    target,
-    b.string(""),
-    or(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH", "MOVE_MOUNT_T_EMPTY_PATH"),
-  ], {
+  makeTarget(context, mount);
+  const meaning: Meaning = {
     label: mount.type === "bind" ? `bind ${mount.what} on ${destination}` : `mount ${mount.what} on ${destination}`,
     path: destination,
     field,
-    hint: "a directory goes on a directory, a file on a file",
+    hint: kind === "directory"
+      ? "it must be a real directory in the image, not a file or a symbolic link"
+      : "a file goes on a file, not on a directory",
+  };
+  if (!hasForeignPart(destination)) {
+    // By path, and no link at its end is followed: one there makes this fail.
+    const flags = or(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH");
+    b.syscall("move_mount", [mount.descriptor, b.string(""), CWD, b.string(destination), flags], meaning);
+    return;
+  }
+  const target = context.openTarget(destination, kind, { ...meaning, label: `open ${destination} to mount on` });
+  // An image may have a symlink in the middle of the path that leads into /proc (CVE-2019-19921, CVE-2023-28642).
+  requireFilesystem(context, target, named(0x9fa0, "PROC_SUPER_MAGIC"), "!=", {
+    label: `see that ${destination} does not lead into /proc`,
+    path: destination,
+    field,
+    hint: "a symbolic link in the image leads there; nothing may be mounted over /proc",
+  });
+  const flags = or(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH", "MOVE_MOUNT_T_EMPTY_PATH");
+  b.syscall("move_mount", [mount.descriptor, b.string(""), target, b.string(""), flags], meaning);
+}
+
+/** Makes what is to be mounted on, where that isn't there. */
+function makeTarget(context: Context, { destination, kind, field }: PreparedMount): void {
+  // The kernel's own filesystems have what they have.
+  if (/^\/(proc|sys)\//.test(destination)) return;
+  if (kind === "directory") return context.makeDirectories(destination, field);
+  context.makeDirectories(destination.slice(0, destination.lastIndexOf("/")), field);
+  // mknod and not open: it follows no symlink and hangs on no FIFO.
+  context.builder.syscall("mknodat", [CWD, context.text(destination), named(0o100644, "S_IFREG|0644"), 0], {
+    label: `make the file ${destination} to mount on`,
+    path: destination,
+    field,
+    tolerate: 17,
   });
 }
 

@@ -6,7 +6,8 @@
 import { type Context, CWD, named } from "./context.ts";
 import { writeProc } from "./isolate.ts";
 
-const TO_TARGET = named(0x44, "MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH");
+/** No link at the end of the path is followed, and those of procfs and sysfs before it are the kernel's. */
+const TO_PATH = named(0x4, "MOVE_MOUNT_F_EMPTY_PATH");
 const CLONE_ONE = named(0x80001, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC");
 
 /** Before the pivot: an empty read-only directory for each masked one. Files get the container's `/dev/null` later. */
@@ -42,9 +43,6 @@ export function maskPaths(context: Context): void {
     // The same kernel serves /proc and /sys inside: what isn't there outside isn't there inside.
     if (kind === undefined) continue;
     const meaning = { path, field: "linux.maskedPaths" };
-    const done = b.target();
-    const target = context.openTarget(path, kind, { ...meaning, label: `open ${path} to cover it` }, 2);
-    b.branch(target, "<", 0, done, `if there is no ${path}, go on`);
     let cover = context.covers.find((one) => one.path === path)?.descriptor;
     if (cover === undefined) {
       // Made and verified as 1:3 by the step that filled /dev, by descriptor (CVE-2025-31133).
@@ -58,11 +56,11 @@ export function maskPaths(context: Context): void {
         },
       );
     }
-    b.syscall("move_mount", [cover, b.string(""), target, b.string(""), TO_TARGET], {
+    b.syscall("move_mount", [cover, b.string(""), CWD, b.string(path), TO_PATH], {
       ...meaning,
-      label: `cover ${path}`,
+      label: `cover ${path}, if it is there`,
+      tolerate: 2,
     });
-    b.place(done);
   }
 }
 
@@ -93,8 +91,7 @@ export function readonlyPaths(context: Context): void {
       ...meaning,
       label: `make ${path} read-only`,
     });
-    const target = context.openTarget(path, "file", { ...meaning, label: `open ${path} to put it back` });
-    b.syscall("move_mount", [tree, b.string(""), target, b.string(""), TO_TARGET], {
+    b.syscall("move_mount", [tree, b.string(""), CWD, b.string(path), TO_PATH], {
       ...meaning,
       label: `put the read-only ${path} in place`,
     });

@@ -81,7 +81,7 @@ const USAGE: readonly Case[] = [
   {
     args: run(["--bind", "/etc/passwd:/etc"]),
     code: 125,
-    says: ["could not bind /etc/passwd on /etc", "a file on a file"],
+    says: ["could not bind /etc/passwd on /etc", "a file goes on a file"],
   },
   {
     args: run(["--mount", "type=volume,dst=/x"]),

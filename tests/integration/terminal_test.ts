@@ -173,6 +173,7 @@ hostTest("terminal: --tty without one on standard input still gives one", async 
 
 hostTest("terminal: 'benchmark' shows its progress there, and 'ps' nothing but its table", async () => {
   await using terminal = new Terminal(["benchmark", "--image", BUSYBOX, "--count", "30"]);
+  await terminal.shows("total of 30 containers");
   assertEquals(await terminal.ended(), 0);
   // deno-lint-ignore no-control-regex
   assertMatch(terminal.text, /\r[█▏▎▍▌▋▊▉ ]+ \d+\/30[^]*\r\x1b\[K +MIN/);
