@@ -25,7 +25,6 @@ export class Terminal implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #reading: Promise<void>;
   #wake = (): void => {};
-  #over = false;
   /** All that was shown so far. */
   text = "";
 
@@ -55,7 +54,7 @@ export class Terminal implements AsyncDisposable {
   async #read(): Promise<void> {
     const buffer = new Uint8Array(65536);
     const decoder = new TextDecoder();
-    while (!this.#over) {
+    for (;;) {
       const size = await read(this.#master.number, buffer);
       if (size <= 0) break;
       this.text += decoder.decode(buffer.subarray(0, size), { stream: true });
@@ -90,13 +89,13 @@ export class Terminal implements AsyncDisposable {
 
   /** The window's size. */
   get size(): { readonly columns: number; readonly rows: number } | undefined {
-    return windowSize(this.#slave.number);
+    return windowSize(this.#master.number);
   }
 
   /** Its modes. */
   get modes(): Modes {
     const termios = new Uint8Array(64);
-    syscall("ioctl", this.#slave.number, 0x5401, termios);
+    syscall("ioctl", this.#master.number, 0x5401, termios);
     const local = new DataView(termios.buffer).getUint32(12, true);
     return { canonical: (local & 2) !== 0, echo: (local & 8) !== 0, signals: (local & 1) !== 0 };
   }
@@ -107,11 +106,14 @@ export class Terminal implements AsyncDisposable {
     return Number(children.split(" ")[0] || this.#child.pid);
   }
 
-  /** Waits for the program's end; answers its exit code. */
+  /** Waits for the program's end, and for all that it showed; answers its exit code. */
   async ended(): Promise<number> {
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), TIMEOUT);
     const { code } = await this.#child.status;
     clearTimeout(timer);
+    // Without it the pty would never end.
+    this.#slave.close();
+    await this.#reading;
     return code;
   }
 
@@ -124,7 +126,6 @@ export class Terminal implements AsyncDisposable {
       // ended already
     }
     await this.#child.status;
-    this.#over = true;
     this.#slave.close();
     await this.#reading;
     this.#master.close();

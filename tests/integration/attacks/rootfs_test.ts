@@ -4,8 +4,7 @@ import { run } from "../../../mod.ts";
 import { attack, linkInstead, trap } from "./tree.ts";
 
 hostTest("rule 1: nobody inside can reach what PID 1 runs, nor what it holds", async () => {
-  const script =
-    `for f in exe cwd root fd/3 fd/4 fd/5; do readlink /proc/1/$f; done; cat /proc/1/maps /proc/1/environ
+  const script = `for f in exe cwd root fd/3 fd/4 fd/5; do readlink /proc/1/$f; done; cat /proc/1/maps /proc/1/environ
     (echo x >/proc/1/exe) && echo overwritten; (cat /bin/true >>/proc/1/exe) && echo appended; head -c 4 /proc/1/exe; true`;
   assertEquals((await attack(BUSYBOX, `(${script}) 2>/dev/null`)).stdout, "");
 });
