@@ -162,6 +162,10 @@ export class Descriptor implements Disposable {
   #open = true;
   /** @param number The descriptor; owned from now on. */
   constructor(readonly number: number) {}
+  /** Whether it is still ours: a closed one's number may be somebody else's by now. */
+  get isOpen(): boolean {
+    return this.#open;
+  }
   /** Closes it; a second call does nothing, so that a reused number is never closed by mistake. */
   close(): void {
     if (!this.#open) return;

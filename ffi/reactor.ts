@@ -5,7 +5,7 @@
  * @module
  */
 import { E, EPOLL, POLL } from "./abi/constants.ts";
-import { checked, syscall, syscallInBackground } from "./libc.ts";
+import { checked, type Descriptor, syscall, syscallInBackground } from "./libc.ts";
 
 /** `struct epoll_event`: packed on x86-64 only (`linux/eventpoll.h`). */
 const EVENT = Deno.build.arch === "x86_64" ? { size: 12, data: 4 } : { size: 16, data: 8 };
@@ -88,6 +88,13 @@ export function forget(descriptor: number): void {
   syscall("epoll_ctl", reactor.epoll, EPOLL.EPOLL_CTL_DEL, descriptor, 0);
   // Lets the thread go home, so that a process with nothing to wait for can end.
   if (waiting.size === 0) syscall("write", reactor.wake, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]), 8);
+}
+
+/** Stops waiting for a descriptor and closes it. Does nothing to a closed one, whose number may be another's by now. */
+export function abandon(descriptor: Descriptor): void {
+  if (!descriptor.isOpen) return;
+  forget(descriptor.number);
+  descriptor.close();
 }
 
 /**

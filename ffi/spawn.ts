@@ -139,7 +139,7 @@ export class Child implements Disposable {
 
   /** Sends a signal, by pidfd; false when it has ended already. */
   signal(signal: number): boolean {
-    return syscall("pidfd_send_signal", this.pidfd.number, signal, 0, 0) === 0;
+    return this.pidfd.isOpen && syscall("pidfd_send_signal", this.pidfd.number, signal, 0, 0) === 0;
   }
 
   /** Waits for its end and reaps it; every call gives the same promise. */

@@ -6,7 +6,7 @@
 import { SIG, type Signal } from "../ffi/abi/constants.ts";
 import { type Descriptor, syscall, SyscallError } from "../ffi/libc.ts";
 import { link, type LinkOptions } from "../ffi/link.ts";
-import { forget } from "../ffi/reactor.ts";
+import { abandon } from "../ffi/reactor.ts";
 import { exitStatus } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
 import { PermissionError } from "./errors.ts";
@@ -136,10 +136,10 @@ export class Container implements AsyncDisposable {
     await this.status;
     for (const stream of [this.#stdout, this.#stderr]) if (stream?.locked === false) await stream.cancel();
     if (this.#stdin?.locked === false) await this.#stdin.abort().catch(() => {});
-    for (const stream of this.#streams) {
-      if (stream === undefined) continue;
-      forget(stream.number);
-      stream.close();
+    // Whoever still reads gets to the end, which closes it.
+    const inUse = [this.#stdin, this.#stdout, this.#stderr].map((stream) => stream?.locked ?? false);
+    for (const [index, stream] of this.#streams.entries()) {
+      if (stream !== undefined && inUse[index] !== true) abandon(stream);
     }
   }
 

@@ -6,7 +6,7 @@
  */
 import { AT, E, F, O } from "../ffi/abi/constants.ts";
 import { checked, Descriptor, pipe, syscall, syscallInBackground } from "../ffi/libc.ts";
-import { forget, read, writeAll } from "../ffi/reactor.ts";
+import { abandon, read, writeAll } from "../ffi/reactor.ts";
 import { streamKind } from "../ffi/spawn.ts";
 import type { Stream } from "./spec/options.ts";
 
@@ -75,10 +75,8 @@ function relayIn(target: Descriptor): Pick<Plumbing, "ended"> {
   return {
     ended: () => {
       over = true;
-      forget(source.number);
-      forget(target.number);
-      source.close();
-      target.close();
+      abandon(source);
+      abandon(target);
       return Promise.resolve();
     },
   };
@@ -129,8 +127,7 @@ export function readable(
       }
     },
     cancel() {
-      forget(source.number);
-      source.close();
+      abandon(source);
     },
   }, { highWaterMark: 0 });
 }
@@ -147,12 +144,10 @@ export function writable(
     },
     async close() {
       if (endOfFile !== undefined) await writeAll(target.number, endOfFile);
-      forget(target.number);
-      target.close();
+      abandon(target);
     },
     abort() {
-      forget(target.number);
-      target.close();
+      abandon(target);
     },
   });
 }

@@ -5,7 +5,7 @@
  */
 import { F } from "../../ffi/abi/constants.ts";
 import { checked, Descriptor, syscallInBackground } from "../../ffi/libc.ts";
-import { forget, read } from "../../ffi/reactor.ts";
+import { abandon, read } from "../../ffi/reactor.ts";
 import { rawMode, windowSize } from "../../ffi/terminal.ts";
 import { type Container, type ContainerStatus, run, type Signal } from "../container.ts";
 import type { TerminalSize } from "../spec/options.ts";
@@ -79,8 +79,8 @@ async function attachTerminal(container: Container): Promise<ContainerStatus> {
   cleanup.defer(() => Deno.removeSignalListener("SIGWINCH", resize));
   // What changed between the command line and now.
   resize();
-  const input = cleanup.use(new Descriptor(checked("fcntl", 0, F.F_DUPFD_CLOEXEC, 3)));
-  cleanup.defer(() => forget(input.number));
+  const input = new Descriptor(checked("fcntl", 0, F.F_DUPFD_CLOEXEC, 3));
+  cleanup.defer(() => abandon(input));
   const writer = container.stdin.getWriter();
   pump(input, (bytes) => writer.write(bytes)).then(() => writer.close()).catch(() => {});
   const output = (async () => {

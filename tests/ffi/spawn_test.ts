@@ -3,7 +3,7 @@ import { CLONE, F, SIG } from "../../ffi/abi/constants.ts";
 import { pipe, syscall } from "../../ffi/libc.ts";
 import { decodeReport, link } from "../../ffi/link.ts";
 import { ProgramBuilder } from "../../ffi/program.ts";
-import { read } from "../../ffi/reactor.ts";
+import { abandon, read } from "../../ffi/reactor.ts";
 import { executable, exitStatus, spawn } from "../../ffi/spawn.ts";
 
 const program = (fill: (b: ProgramBuilder) => void): ReturnType<typeof link> => {
@@ -87,6 +87,40 @@ Deno.test("Child.signal() and wait() tell how it ended", async () => {
   assertEquals(await child.wait(), { code: 137, signal: "SIGKILL" });
   assertEquals(child.signal(SIG.SIGKILL), false);
   reader.close();
+});
+
+Deno.test("Child.signal() of a disposed child never reaches who got its descriptor's number", async () => {
+  const { elf } = program((b) => b.exit(0, "exit"));
+  using image = executable(elf);
+  const { read: reader, write: writer } = pipe();
+  const child = spawn({ executable: image, flags: 0, report: writer.number, descriptors: [] });
+  const other = new Deno.Command("sleep", { args: ["1000"] }).spawn();
+  await child.wait();
+  child[Symbol.dispose]();
+  const opened: number[] = [];
+  for (let i = 0; i < 100 && !opened.includes(child.pidfd.number); i++) {
+    opened.push(syscall("pidfd_open", other.pid, 0));
+  }
+  assertEquals(child.signal(SIG.SIGKILL), false);
+  assertEquals(syscall("pidfd_send_signal", child.pidfd.number, 0, 0, 0), 0);
+  other.kill("SIGTERM");
+  assertEquals((await other.status).signal, "SIGTERM");
+  for (const number of opened) syscall("close", number);
+  reader.close();
+  writer.close();
+});
+
+Deno.test("abandon() of a closed descriptor doesn't take another's turn to be waited for", async () => {
+  const first = pipe();
+  first.read.close();
+  const second = pipe();
+  assertEquals(second.read.number, first.read.number);
+  const buffer = new Uint8Array(1);
+  const reading = read(second.read.number, buffer);
+  abandon(first.read);
+  syscall("write", second.write.number, new Uint8Array([7]), 1);
+  assertEquals([await reading, buffer[0]], [1, 7]);
+  for (const descriptor of [first.write, second.read, second.write]) descriptor.close();
 });
 
 Deno.test("exitStatus() reads raw wait statuses", () => {

@@ -67,6 +67,21 @@ hostTest("Container.kill() sends signals to the command", async () => {
   container.kill("SIGKILL");
 });
 
+hostTest("Container.kill() of one that has ended never reaches another", async () => {
+  const ended = await sh("true");
+  await ended.status;
+  // Descriptors are numbered anew: one of these has the number that the first one's pidfd had.
+  await using stack = new AsyncDisposableStack();
+  const others = [];
+  for (let i = 0; i < 5; i++) others.push(stack.use(await sh("read x; exit 4", { stdin: "piped" })));
+  ended.kill("SIGKILL");
+  await ended[Symbol.asyncDispose]();
+  for (const other of others) {
+    await other.stdin.close();
+    assertEquals((await other.status).code, 4);
+  }
+});
+
 hostTest("Container.status tells the signal that killed the command", async () => {
   await using container = await sh("kill -USR1 $$");
   const { code, signal } = await container.status;
@@ -89,6 +104,15 @@ hostTest("`await using` kills what still runs", async () => {
     assertEquals(container.name, name);
   }
   assertEquals(await list(), []);
+});
+
+hostTest("a reader that is still reading gets to the end when the container is disposed of", async () => {
+  let text: Promise<string>;
+  {
+    await using container = await sh("echo first; sleep 1000");
+    text = new Response(container.stdout).text();
+  }
+  assertEquals(await text, "first\n");
 });
 
 hostTest("errors are typed, and tell apart what went wrong", async () => {
