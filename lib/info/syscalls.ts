@@ -58,7 +58,7 @@ function memfd(): Feature {
   const wanted = {
     name: "executable memfd",
     required: false,
-    effect: "the launch program has to be a file, unlinked at once, below a state root that isn't mounted noexec",
+    effect: "launch programs become files without a name on /run, /var/lib, / or /tmp: one must not be mounted noexec",
     remedy: "sysctl -w vm.memfd_noexec=1",
   };
   let result = syscall("memfd_create", "libflux", MFD.MFD_CLOEXEC | MFD.MFD_ALLOW_SEALING | MFD.MFD_EXEC);

@@ -277,6 +277,31 @@ hostTest("run: --time shows where the time went, --quiet shows nothing", async (
   assertEquals((await runContainer([...IMAGE, "--quiet"], ["true"])).stderr, "");
 });
 
+hostTest("run: where memfds can't be executed, a file without a name does it", async () => {
+  const { LIBFLUX } = await import("./trees.ts");
+  // The setting belongs to a pid namespace.
+  const script = 'echo 2 >/proc/sys/vm/memfd_noexec && exec "$0" "$@"';
+  const run = [LIBFLUX, "run", uniqueName(), ...IMAGE, "--", "echo", "works"];
+  const child = new Deno.Command("unshare", {
+    args: ["--pid", "--fork", "--mount", "--mount-proc", "sh", "-c", script, ...run],
+    stdout: "piped",
+    stderr: "piped",
+  });
+  const { code, stdout, stderr } = await child.output();
+  assertEquals([code, new TextDecoder().decode(stdout), new TextDecoder().decode(stderr)], [0, "works\n", ""]);
+});
+
+hostTest("run: an image's path may have any character, and be a link, or relative", async () => {
+  using directory = temporaryDirectory();
+  const name = 'we ird:a,b\\c"d=e\n';
+  new Deno.Command("cp", { args: ["-a", BUSYBOX, `${directory.path}/${name}`] }).outputSync();
+  Deno.symlinkSync(name, `${directory.path}/link`);
+  for (const image of [`${directory.path}/${name}`, "./link"]) {
+    const { stdout, stderr } = await runContainer(["--image", image], ["echo", "works"], { cwd: directory.path });
+    assertEquals([stdout, stderr], ["works\n", ""]);
+  }
+});
+
 hostTest("run: the umask inside is 022 whatever the caller's is", async () => {
   const { LIBFLUX } = await import("./trees.ts");
   const child = new Deno.Command("sh", {

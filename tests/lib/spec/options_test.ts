@@ -28,7 +28,7 @@ Deno.test("checkPath() refuses a relative path, and shows how to write it", () =
   const error = assertThrows(
     () => checkPath("data", "the destination"),
     UsageError,
-    "the destination must be absolute",
+    "the destination must be an absolute path",
   );
   assertEquals([error.hint, error.path], ["write /data", "data"]);
 });
