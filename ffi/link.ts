@@ -78,11 +78,16 @@ export function link(program: LaunchProgram, options: LinkOptions = {}): Image {
     return address(operand);
   };
   const operands = (at: number, args: readonly Operand[]): void => {
-    args.forEach((arg, index) => word(at + 16 + index * 8, lower(arg)));
-    view.setUint8(
-      at + 4,
-      args.reduce((mask: number, arg, i) => typeof arg === "object" && arg.kind === "slot" ? mask | 1 << i : mask, 0),
-    );
+    let mask = 0;
+    let place = at + 16;
+    let bit = 1;
+    for (const arg of args) {
+      if (typeof arg === "object" && arg.kind === "slot") mask |= bit;
+      word(place, lower(arg));
+      place += 8;
+      bit <<= 1;
+    }
+    view.setUint8(at + 4, mask);
   };
   const encode = (instruction: Instruction, index: number): void => {
     const at = HEADER_SIZE + index * INSTRUCTION_SIZE;

@@ -9,7 +9,7 @@ import type { LaunchProgram } from "../ffi/program.ts";
 import { compile } from "./compile/mod.ts";
 import { ImageError, PermissionError, UsageError } from "./errors.ts";
 import { buildSpec, MASKED_PATHS } from "./spec/build.ts";
-import { checkOptions, printable, type RunOptions } from "./spec/options.ts";
+import { checkOptions, isBind, printable, type RunOptions } from "./spec/options.ts";
 import type { Spec } from "./spec/types.ts";
 import { readIfThere } from "./store/directory.ts";
 import { readInRoot } from "./users.ts";
@@ -97,8 +97,9 @@ function kindsOf(
 ): Map<string, "directory" | "file"> {
   const kinds = new Map(masked);
   kinds.set("/dev/shm", "directory");
-  for (const { type, source = "", destination } of options.mounts ?? []) {
-    if (type !== "bind") continue;
+  for (const mount of options.mounts ?? []) {
+    const { source = "", destination } = mount;
+    if (!isBind(mount)) continue;
     const kind = kindOf(source);
     if (kind === undefined) {
       throw new UsageError(`there is no ${printable(source)} to bind on ${printable(destination)}`, {

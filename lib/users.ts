@@ -52,7 +52,7 @@ export function parsePasswd(text: string): PasswdEntry[] {
     const fields = line.split(":");
     const [name = "", , uidText = "", gidText = "", , home = ""] = fields;
     const [uid, gid] = [id(uidText), id(gidText)];
-    if (fields.length !== 7 || name === "" || uid === undefined || gid === undefined) return [];
+    if (fields.length !== 7 || name === "" || uid === undefined || gid === undefined || line.includes("\0")) return [];
     return [{ name, uid, gid, home }];
   });
 }

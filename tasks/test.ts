@@ -40,13 +40,13 @@ function exists(path: string): boolean {
   }
 }
 
-/** Tests that look at descriptors, children and memory: all files of a parallel run share one process. */
-const ALONE = "tests/ffi/spawn_test.ts";
+/** Tests that look at descriptors and children, or run what they have just written: a parallel run is one process. */
+const ALONE = ["tests/ffi/spawn_test.ts", "tests/tasks/stub_test.ts"];
 
 async function unit(): Promise<Summary[]> {
   return [
-    await denoTest("unit tests", ["--parallel", `--ignore=tests/integration,tests/vm,${ALONE}`, "tests"]),
-    await denoTest("unit tests that watch the whole process", [ALONE]),
+    await denoTest("unit tests", ["--parallel", `--ignore=tests/integration,tests/vm,${ALONE.join(",")}`, "tests"]),
+    await denoTest("unit tests that watch the whole process", ALONE),
   ];
 }
 

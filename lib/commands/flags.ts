@@ -63,7 +63,7 @@ export function parseFlags(command: string, declared: readonly Flag[], args: rea
   const switches = flags.filter(({ value }) => value === undefined);
   const valued = flags.filter(({ value }) => value !== undefined);
   const end = args.indexOf("--");
-  const own = joinValues(end < 0 ? args : args.slice(0, end), flags);
+  const own = normalize(end < 0 ? args : args.slice(0, end), flags);
   const parsed: Record<string, unknown> = parseArgs([...own], {
     boolean: switches.map(({ name }) => name),
     negatable: switches.map(({ name }) => name),
@@ -96,28 +96,49 @@ export function parseFlags(command: string, declared: readonly Flag[], args: rea
   };
 }
 
-/** `--name value` as `--name=value` where the value begins with a dash, such as a negative number, and is no flag. */
-function joinValues(args: readonly string[], flags: readonly Flag[]): string[] {
-  const dashed = ({ name, short, aliases = [] }: Flag): string[] => [
-    ...[name, ...aliases].map((long) => `--${long}`),
-    ...(short === undefined ? [] : [`-${short}`]),
-  ];
-  const valued = new Set(flags.filter(({ value }) => value !== undefined).flatMap(dashed));
-  const known = new Set(flags.flatMap(dashed));
-  const joined: string[] = [];
+/**
+ * Writes what people write in other ways as `@std/cli` reads it: `--name value` as `--name=value` where the value begins
+ * with a dash, such as a negative number, and is no flag; `-nVALUE` as `--name=VALUE`; `--switch=false` as `--no-switch`.
+ */
+function normalize(args: readonly string[], flags: readonly Flag[]): string[] {
+  const byDashed = new Map<string, Flag>(flags.flatMap((flag) => {
+    const longs = [flag.name, ...(flag.aliases ?? [])].map((name) => [`--${name}`, flag] as const);
+    return flag.short === undefined ? longs : [...longs, [`-${flag.short}`, flag] as const];
+  }));
+  const normal: string[] = [];
   for (let i = 0; i < args.length; i++) {
     const [arg = "", next] = [args[i], args[i + 1]];
-    if (valued.has(arg) && next?.startsWith("-") === true && !known.has(next.split("=")[0] ?? "")) {
-      joined.push(`${arg}=${next}`);
+    const at = arg.indexOf("=");
+    const flag = byDashed.get(at < 0 || !arg.startsWith("--") ? arg : arg.slice(0, at));
+    const attached = arg.startsWith("--") || arg.length < 3 ? undefined : byDashed.get(arg.slice(0, 2));
+    if (attached?.value !== undefined) normal.push(`--${attached.name}=${arg.slice(2).replace(/^=/, "")}`);
+    else if (
+      flag?.value !== undefined && at < 0 && next?.startsWith("-") === true && !byDashed.has(next.split("=")[0] ?? "")
+    ) {
+      normal.push(`--${flag.name}=${next}`);
       i++;
-    } else joined.push(arg);
+    } else normal.push(arg.startsWith("--") && at >= 0 ? switched(arg, at, flags) : arg);
   }
-  return joined;
+  return normal;
+}
+
+/** A switch with a value; any other argument as it is. */
+function switched(arg: string, at: number, flags: readonly Flag[]): string {
+  const name = arg.slice(2, at).replace(/^no-/, "");
+  if (!flags.some((flag) => flag.value === undefined && flag.name === name)) return arg;
+  const value = arg.slice(at + 1);
+  const isNegated = arg.startsWith("--no-");
+  if (!["true", "false"].includes(value) || isNegated) {
+    throw new UsageError(`--${isNegated ? "no-" : ""}${name} takes no value, and got "${printable(value)}"`, {
+      hint: `write --${name} or --no-${name}`,
+    });
+  }
+  return value === "true" ? `--${name}` : `--no-${name}`;
 }
 
 function unknownFlag(command: string, key: string, flags: readonly Flag[]): UsageError {
   const dashed = (name: string): string => name.length === 1 ? `-${name}` : `--${name}`;
-  const foreign = FOREIGN[key];
+  const foreign = Object.hasOwn(FOREIGN, key) ? FOREIGN[key] : undefined;
   if (foreign !== undefined) {
     return new UsageError(`'libflux ${command}' has no flag ${dashed(key)}`, { hint: foreign });
   }

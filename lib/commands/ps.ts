@@ -34,7 +34,7 @@ type Field = (container: ContainerInfo, now: number) => string;
 
 const FIELDS: Readonly<Record<string, Field>> = {
   Name: ({ name }) => name,
-  ID: ({ id }) => id,
+  ID: ({ id }) => printable(id),
   State: ({ state }) => state,
   Pid: ({ pid }) => String(pid),
   Image: ({ image }) => printable(image),

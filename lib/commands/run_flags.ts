@@ -75,7 +75,7 @@ function choice<T extends string>(flags: Parsed, name: string, choices: readonly
 function parseVariable(text: string, from: string): readonly (readonly [string, string])[] {
   const at = text.indexOf("=");
   const key = at < 0 ? text : text.slice(0, at);
-  if (key === "" || /\s/.test(key)) {
+  if (key === "" || /[\s\0]/.test(key)) {
     throw new UsageError(`"${printable(text)}" in ${from} sets no variable`, {
       hint: "write K=V, or K to pass the caller's on",
     });

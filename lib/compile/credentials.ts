@@ -80,7 +80,8 @@ export function limits(context: Context): void {
     const field = `process.rlimits[${index}]`;
     const number = (RLIMITS as readonly string[]).indexOf(limit.type);
     if (number < 0) throw new TypeError(`${field}: there is no resource limit ${limit.type}`);
-    const values = b.words([limit.soft, limit.hard]);
+    // RLIM_INFINITY is 2^64 - 1, which a JavaScript number rounds up.
+    const values = b.words([limit.soft, limit.hard].map((value) => value >= 2 ** 64 ? -1 : value));
     b.syscall("prlimit64", [0, named(number, limit.type), values, 0], {
       label: `limit ${limit.type} to ${limit.soft}:${limit.hard}`,
       field,

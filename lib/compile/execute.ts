@@ -14,7 +14,8 @@ const DEFAULT_UMASK = 0o022;
 export function execute(context: Context): void {
   const { builder: b } = context;
   resetSignals(context);
-  b.syscall("umask", [named(context.spec.process.user.umask ?? DEFAULT_UMASK, "022")], {
+  const umask = context.spec.process.user.umask ?? DEFAULT_UMASK;
+  b.syscall("umask", [named(umask, `0${umask.toString(8)}`)], {
     label: "set the file mode mask",
     field: "process.user.umask",
   });

@@ -58,8 +58,22 @@ const STEPS: readonly ((context: Context) => void)[] = [
   enterWorkingDirectory,
 ];
 
+/** Throws a `TypeError` that names the field where a text can't be the kernel's, or a path has no root. */
+function check(value: unknown, field: string): void {
+  if (typeof value === "string") {
+    if (value.includes("\0")) throw new TypeError(`${field} has a NUL character in it`);
+    if (/(^root\.path|\.destination|^process\.cwd)$/.test(field) && !value.startsWith("/")) {
+      throw new TypeError(`${field} must be an absolute path, and "${value}" isn't`);
+    }
+  } else if (Array.isArray(value)) value.forEach((one, index) => check(one, `${field}[${index}]`));
+  else if (typeof value === "object" && value !== null) {
+    for (const [key, one] of Object.entries(value)) check(one, field === "" ? key : `${field}.${key}`);
+  }
+}
+
 /** Compiles a spec. Throws a `TypeError` that names the field where the spec can't be compiled. */
 export function compile(spec: Spec, launch: Launch): LaunchProgram {
+  check(spec, "");
   const context = new Context(spec, launch);
   for (const step of STEPS) step(context);
   if (launch.init) executeBelowInit(context);

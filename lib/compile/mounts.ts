@@ -5,6 +5,7 @@
  */
 import { MOUNT_ATTR, MOVE_MOUNT, type Named, or } from "../../ffi/abi/constants.ts";
 import type { Meaning } from "../../ffi/program.ts";
+import { isBind } from "../spec/options.ts";
 import type { Mount } from "../spec/types.ts";
 import { type Context, CWD, named, type PreparedMount } from "./context.ts";
 import { populateDevices } from "./devices.ts";
@@ -27,6 +28,9 @@ const ATTRIBUTES: Readonly<Record<string, readonly [keyof typeof MOUNT_ATTR | nu
     nodiratime: ["MOUNT_ATTR_NODIRATIME", null],
     diratime: [null, "MOUNT_ATTR_NODIRATIME"],
   };
+
+/** The modes that `MOUNT_ATTR__ATIME` masks. */
+const ACCESS_TIME = ["MOUNT_ATTR_NOATIME", "MOUNT_ATTR_STRICTATIME"] as const;
 
 /** `MS_*` of `mount_setattr`'s propagation field. */
 const PROPAGATION: Readonly<Record<string, number>> = {
@@ -58,17 +62,20 @@ function sortOptions(mount: Mount): Options {
   let propagation = 1 << 18;
   const options = mount.options ?? [];
   for (const option of options) {
-    const attribute = ATTRIBUTES[option];
+    const attribute = Object.hasOwn(ATTRIBUTES, option) ? ATTRIBUTES[option] : undefined;
     if (attribute !== undefined) {
-      if (attribute[1] !== null) {
-        clear.add(attribute[1]);
-        if (attribute[1] !== "MOUNT_ATTR__ATIME") set.delete(attribute[1]);
+      const [sets, clears] = attribute;
+      // Of those that exclude each other the last one wins.
+      if (clears === "MOUNT_ATTR__ATIME") { for (const mode of ACCESS_TIME) set.delete(mode); }
+      if (clears !== null) {
+        clear.add(clears);
+        set.delete(clears);
       }
-      if (attribute[0] !== null) {
-        set.add(attribute[0]);
-        clear.delete(attribute[0]);
+      if (sets !== null) {
+        set.add(sets);
+        clear.delete(sets);
       }
-    } else if (PROPAGATION[option] !== undefined) propagation = PROPAGATION[option];
+    } else if (Object.hasOwn(PROPAGATION, option)) propagation = PROPAGATION[option] ?? propagation;
     else if (!IGNORED.has(option)) {
       const [key = "", ...value] = option.split("=");
       parameters.push([key, value.length === 0 ? undefined : value.join("=")]);
@@ -82,9 +89,6 @@ function sortOptions(mount: Mount): Options {
     parameters,
   };
 }
-
-const isBind = (mount: Mount): boolean =>
-  mount.type === "bind" || (mount.options ?? []).some((option) => option === "bind" || option === "rbind");
 
 const treeFlags = (recursive: boolean): Named =>
   named(0x80001 | (recursive ? 0x8000 : 0), `OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC${recursive ? "|AT_RECURSIVE" : ""}`);

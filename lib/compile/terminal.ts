@@ -14,7 +14,7 @@ export function openTerminal(context: Context): void {
   const { builder: b, launch, devpts, spec } = context;
   if (launch.terminal === undefined) return;
   const field = "process.terminal";
-  if (devpts === undefined) throw new TypeError("a terminal needs a devpts mount in the spec");
+  if (devpts === undefined) throw new TypeError("process.terminal: a terminal needs a devpts mount in the spec");
   const openMode = context.open("O_RDWR", "O_NOCTTY", "O_CLOEXEC");
   const master = b.call("openat", [devpts, b.string("ptmx"), openMode, 0], "master", {
     label: "open a terminal",

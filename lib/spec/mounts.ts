@@ -121,7 +121,7 @@ export function parseMount(text: string): Mount {
     else if (["source", "src"].includes(key)) source = value;
     else if (["destination", "dst", "target"].includes(key)) destination = value;
     else if (["readonly", "ro"].includes(key)) flag("ro", value);
-    else if (key === "bind-propagation" && value !== undefined) options.push(value);
+    else if (key === "bind-propagation" && /^r?(private|slave|shared)$/.test(value ?? "")) options.push(value ?? "");
     else if (key === "tmpfs-size" && value !== undefined) options.push(`size=${value}`);
     else if (key === "tmpfs-mode" && value !== undefined) options.push(`mode=${value}`);
     else if (key === "bind-nonrecursive") flag("bind", value);

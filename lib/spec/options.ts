@@ -185,7 +185,13 @@ const PROC_TARGETS = new Set([
   "/proc/sys/kernel/ns_last_pid",
 ]);
 
-function checkMount({ destination, source, type }: Mount): void {
+/** Whether a mount is a bind: by its type or, as in the OCI specification, by its options. */
+export function isBind({ type, options = [] }: Mount): boolean {
+  return type === "bind" || options.includes("bind") || options.includes("rbind");
+}
+
+function checkMount(mount: Mount): void {
+  const { destination, source, type, options = [] } = mount;
   checkPath(destination, "a mount's destination");
   const normal = "/" + destination.split("/").filter((part) => part !== "" && part !== ".").join("/");
   if (normal === "/") {
@@ -200,10 +206,10 @@ function checkMount({ destination, source, type }: Mount): void {
       hint: "below /proc only the files that lxcfs serves can be covered, such as /proc/meminfo",
     });
   }
-  for (const text of [destination, source ?? ""]) {
+  for (const text of [destination, source ?? "", type ?? "", ...options]) {
     if (text.includes("\0")) throw new UsageError(`a mount has a NUL character in it: "${printable(text)}"`);
   }
-  if (type === "bind" && (source === undefined || !source.startsWith("/"))) {
+  if (isBind(mount) && (source === undefined || !source.startsWith("/"))) {
     throw new UsageError(
       `the source of the bind on ${destination} must be an absolute path, and "${printable(source ?? "")}" isn't`,
       { path: destination },

@@ -7,7 +7,7 @@ import { AT, E, openFlags } from "../../ffi/abi/constants.ts";
 import { ARCHITECTURE, Descriptor, syscall, SyscallError } from "../../ffi/libc.ts";
 import { stat, statDescriptor } from "../../ffi/stat.ts";
 import { NameInUseError } from "../errors.ts";
-import { checkName, isName } from "../spec/options.ts";
+import { checkName, isName, printable } from "../spec/options.ts";
 import { bootId, checkPrivateDirectory, makePrivateDirectory, readIfThere, writeAtomically } from "./directory.ts";
 import { Ledger } from "./ledger.ts";
 import { startTime } from "./process.ts";
@@ -120,7 +120,7 @@ export class Store {
     const state = this.state(name);
     const who = state === undefined
       ? "a container that is just being made"
-      : `the container ${state.id.slice(0, 12)}, running ${state.command[0] ?? ""} since ${state.created}`;
+      : `the container ${state.id.slice(0, 12)}, running ${printable(state.command[0] ?? "")} since ${state.created}`;
     return new NameInUseError(`the name ${name} is in use by ${who}`, {
       hint: "use another name, or --replace to end that container first",
     });
@@ -195,10 +195,14 @@ export function parseState(text: string | undefined): State | undefined {
   }
   if (typeof value !== "object" || value === null) return undefined;
   const state = value as Record<string, unknown>;
-  const strings = ["name", "id", "image", "created", "bootId"].every((key) => typeof state[key] === "string");
-  const numbers = ["pid", "startTime", "monitor"].every((key) => Number.isSafeInteger(state[key]));
-  const command = Array.isArray(state.command) && state.command.every((part) => typeof part === "string");
-  const labels = typeof state.labels === "object" && state.labels !== null &&
+  const strings = ["name", "image", "created", "bootId"].every((key) => typeof state[key] === "string") &&
+    /^[0-9a-f]{64}$/.test(String(state.id)) && !Number.isNaN(Date.parse(String(state.created)));
+  const isCount = (value: unknown, least: number): boolean => Number.isSafeInteger(value) && Number(value) >= least;
+  // Never init, whoever says so: --replace ends what is named here.
+  const numbers = isCount(state.pid, 2) && isCount(state.monitor, 1) && isCount(state.startTime, 0);
+  const command = Array.isArray(state.command) && state.command.length > 0 &&
+    state.command.every((part) => typeof part === "string");
+  const labels = typeof state.labels === "object" && state.labels !== null && !Array.isArray(state.labels) &&
     Object.values(state.labels).every((label) => typeof label === "string");
   // A pid means nothing after a reboot.
   return strings && numbers && command && labels && state.bootId === bootId() ? value as State : undefined;

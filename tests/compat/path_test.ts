@@ -45,3 +45,48 @@ Deno.test("URLs of files and back", () => {
   assertThrows(() => toFileUrl("a"), TypeError);
   assertEquals([isAbsolute("/a"), isAbsolute("a")], [true, false]);
 });
+
+Deno.test("dirname(), basename() and extname() at the edges", () => {
+  const cases = [
+    ["", ".", "", ""],
+    ["/", "/", "/", ""],
+    ["//", "/", "/", ""],
+    ["/a//", "/", "a", ""],
+    ["a//b", "a", "b", ""],
+    ["/a.d/b", "/a.d", "b", ""],
+    ["/a/b.c/", "/a", "b.c", ".c"],
+    [".a.b", ".", ".a.b", ".b"],
+    ["a.", ".", "a.", "."],
+    ["./a", ".", "a", ""],
+    ["../..", "..", "..", ""],
+  ] as const;
+  for (const [path, directory, base, extension] of cases) {
+    assertEquals([dirname(path), basename(path), extname(path)], [directory, base, extension], path);
+  }
+  assertEquals([basename("a.ts", ".ts"), basename(".ts", ".ts"), basename("a.ts", ".js")], ["a", ".ts", "a.ts"]);
+});
+
+Deno.test("resolve() ends without a slash, and can't leave the root", () => {
+  const cases = [
+    [["/a/", "b/"], "/a/b"],
+    [["/"], "/"],
+    [["/", ".."], "/"],
+    [["/a", "../../../b"], "/b"],
+    [["/a", "", "."], "/a"],
+    [["/a", "/b", "c"], "/b/c"],
+  ] as const;
+  for (const [segments, path] of cases) assertEquals(resolve(...segments), path);
+  assertEquals([resolve(), resolve(""), resolve(".")], [Deno.cwd(), Deno.cwd(), Deno.cwd()]);
+});
+
+Deno.test("relative() undoes resolve()", () => {
+  for (const [from, to] of [["/a/b/c", "/a/d"], ["/", "/"], ["/a", "/"], ["/a/b", "/a/b/c"], ["/ab", "/a"]] as const) {
+    assertEquals(resolve(from, relative(from, to)), to, `${from} ${to}`);
+  }
+  assertEquals(relative("/ab", "/a"), "../a");
+});
+
+Deno.test("normalize() and join() keep a trailing slash, and names that only look like dots", () => {
+  assertEquals([normalize("/a/./b/"), normalize("/..a/.../b."), normalize("//a//")], ["/a/b/", "/..a/.../b.", "/a/"]);
+  assertEquals([join("/a/", "/b/"), join("a", "../.."), join("", ""), join("/")], ["/a/b/", "..", ".", "/"]);
+});

@@ -164,9 +164,30 @@ Deno.test("compile() names the field of a spec that can't be compiled", () => {
     ],
     [{ ...DEFAULT.spec, process: { ...process, capabilities: { bounding: ["CAP_LUCK"] } } }, "process.capabilities"],
     [{ ...DEFAULT.spec, process: { ...process, capabilities: { effective: ["CAP_LUCK"] } } }, "process.capabilities"],
-    [{ ...DEFAULT.spec, hostname: "a\0b" }, "NUL"],
+    [{ ...DEFAULT.spec, hostname: "a\0b" }, "hostname has a NUL"],
+    [{ ...DEFAULT.spec, process: { ...process, args: ["a", "b\0"] } }, "process.args[1] has a NUL"],
+    [{ ...DEFAULT.spec, process: { ...process, cwd: "here" } }, "process.cwd must be an absolute path"],
+    [{ ...DEFAULT.spec, root: { path: "here" } }, "root.path must be an absolute path"],
+    [{ ...DEFAULT.spec, mounts: [{ destination: "a" }] }, "mounts[0].destination must be an absolute path"],
   ];
   for (const [wrong, says] of cases) assertThrows(() => compile(wrong, LAUNCH), TypeError, says);
+});
+
+Deno.test("compile() lets the last of access-time options win", () => {
+  const bits = (...options: string[]) => {
+    const mounts = [{ destination: "/data", type: "bind", source: "/data", options }];
+    return /set the options of \/data[^{]*\{(\d+), (\d+)/.exec(listing(compile(spec({ mounts }), LAUNCH)))?.slice(1, 3);
+  };
+  assertEquals(bits("noatime"), ["16", "112"]);
+  assertEquals(bits("noatime", "strictatime"), ["32", "112"]);
+  assertEquals(bits("noatime", "relatime"), ["0", "112"]);
+  assertEquals(bits("ro", "rw"), ["0", "1"]);
+});
+
+Deno.test("compile() knows infinity as the OCI specification writes it", () => {
+  const rlimits = [{ type: "RLIMIT_CORE", soft: 18446744073709551615, hard: 18446744073709551615 }];
+  const process = { ...DEFAULT.spec.process, rlimits };
+  assert(listing(compile({ ...DEFAULT.spec, process }, LAUNCH)).includes("prlimit64(0, RLIMIT_CORE, {-1, -1}, 0)"));
 });
 
 Deno.test("cloneFlags() are the new namespaces, but for time, which the interpreter unshares", () => {

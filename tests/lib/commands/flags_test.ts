@@ -38,6 +38,24 @@ Deno.test("parseFlags() takes values that begin with a dash, unless they are fla
   assertThrows(() => parse("--value", "--switch"), UsageError, "--value needs a value");
 });
 
+Deno.test("parseFlags() reads short flags with their value attached", () => {
+  assertEquals(["-vA=b", "-v=A=b", "-v5"].map((arg) => parse(arg).value("value")), ["A=b", "A=b", "5"]);
+  assertEquals(run("a", "-eFOO=bar", "-uweb", "--", "b")?.options.env, { FOO: "bar" });
+});
+
+Deno.test("parseFlags() takes true and false for a switch, and nothing else", () => {
+  assertEquals(["--switch=true", "--switch=false"].map((arg) => parse(arg).on("switch")), [true, false]);
+  for (const arg of ["--switch=no", "--switch=0", "--switch=", "--no-switch=x", "--no-switch=true"]) {
+    assertThrows(() => parse(arg), UsageError, "takes no value", arg);
+  }
+});
+
+Deno.test("parseFlags() finds nothing in what every object has", () => {
+  for (const arg of ["--constructor", "--toString", "--__proto__"]) {
+    assertStringIncludes(assertThrows(() => parse(arg), UsageError).hint ?? "", "--help", arg);
+  }
+});
+
 Deno.test("parseFlags() refuses what isn't declared, naming the nearest", () => {
   const hint = (arg: string) => assertThrows(() => parse(arg), UsageError).hint;
   assertEquals([hint("--valeu"), hint("--swich"), hint("--no-swich")], [

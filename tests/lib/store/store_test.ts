@@ -45,6 +45,13 @@ Deno.test("parseState() reads what was written, and nothing else", () => {
     { ...STATE, labels: null },
     { ...STATE, labels: { a: 1 } },
     { ...STATE, name: undefined },
+    { ...STATE, created: "junk" },
+    { ...STATE, labels: ["x"] },
+    { ...STATE, pid: 1 },
+    { ...STATE, pid: -1 },
+    { ...STATE, startTime: -1 },
+    { ...STATE, id: "short" },
+    { ...STATE, command: [] },
   ];
   for (const value of wrong) assertEquals(parseState(JSON.stringify(value)), undefined, JSON.stringify(value));
   for (const text of [undefined, "", "{", "\0"]) assertEquals(parseState(text), undefined);
