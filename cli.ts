@@ -59,19 +59,29 @@ function isDebug(args: readonly string[]): boolean {
   return level === "debug";
 }
 
+/** Writes to standard error, where that can be written to: what can't be told must not change the exit code. */
+function complain(text: string): void {
+  try {
+    console.error(text);
+  } catch {
+    // closed, or on a full disk
+  }
+}
+
 async function dispatch(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined) {
-    await Deno.stderr.write(new TextEncoder().encode(help()));
+    complain(help().trimEnd());
     return new UsageError("").exitCode;
   }
   if (name === "help" || name === "--help" || name === "-h") {
-    await Deno.stdout.write(new TextEncoder().encode(help()));
+    const { print } = await import("./lib/commands/flags.ts");
+    print(help());
     return 0;
   }
   if (name === "--version" || name === "version") {
-    const { VERSION } = await import("./lib/version.ts");
-    console.log(`libflux ${VERSION}`);
+    const [{ VERSION }, { print }] = await Promise.all([import("./lib/version.ts"), import("./lib/commands/flags.ts")]);
+    print(`libflux ${VERSION}\n`);
     return 0;
   }
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
@@ -100,7 +110,7 @@ export async function main(args: readonly string[]): Promise<number> {
     debug = isDebug(args);
     return await dispatch(args);
   } catch (error) {
-    console.error(describe(error, debug));
+    complain(describe(error, debug));
     return error instanceof FluxError ? error.exitCode : 125;
   }
 }

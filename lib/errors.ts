@@ -233,6 +233,7 @@ const ERRNO: Readonly<Record<number, readonly [string, string]>> = {
   30: ["EROFS", "read-only filesystem"],
   31: ["EMLINK", "too many links"],
   32: ["EPIPE", "broken pipe"],
+  34: ["ERANGE", "out of range"],
   36: ["ENAMETOOLONG", "name too long"],
   38: ["ENOSYS", "not implemented by this kernel"],
   39: ["ENOTEMPTY", "directory not empty"],
@@ -252,11 +253,20 @@ export function errnoText(errno: number): string {
   return known === undefined ? `error ${errno}` : `${known[1]} (${known[0]})`;
 }
 
+// deno-lint-ignore no-control-regex
+const CONTROL = /[\x00-\x1f\x7f-\x9f]/g;
+
+/** A text with control characters shown as escapes: an error message must not be able to drive a terminal. */
+export function printable(text: string): string {
+  return text.replace(CONTROL, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}
+
 /** An error for a person: one line, and with `debug` all that is known. */
 export function describe(error: unknown, debug = false): string {
   const lines: string[] = [];
   if (error instanceof FluxError) {
-    lines.push(`libflux: ${error.message}${error.hint === undefined ? "" : `; ${error.hint}`}`);
+    // Whatever a path or a name has in it: an error must not be able to drive a terminal.
+    lines.push(printable(`libflux: ${error.message}${error.hint === undefined ? "" : `; ${error.hint}`}`));
   } else if (error instanceof Error) {
     lines.push(`libflux: this is a bug in libflux, please report it: ${error.name}: ${error.message}`);
   } else lines.push(`libflux: ${error}`);

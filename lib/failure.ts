@@ -14,10 +14,15 @@ import { diagnose, diagnoseSearch } from "./rootfs/diagnose.ts";
 export function launchError({ spec }: Prepared, image: Image, report: Uint8Array<ArrayBuffer>): FluxError {
   const { instruction, errno, index } = decodeReport(image, report);
   const tree = { image: spec.root.path, mounts: spec.mounts ?? [], architecture: ARCHITECTURE };
-  if (instruction?.role === "execve" && errno !== E.ENOSYS) return diagnose(tree, instruction.path ?? "", errno);
-  if (instruction?.role === "notFound") {
+  const [command = ""] = spec.process.args;
+  // Looked for in a PATH of one directory, there is no second try that could tell.
+  const wasSearched = !command.includes("/") && errno === E.ENOENT;
+  if (instruction?.role === "execve" && errno !== E.ENOSYS && !wasSearched) {
+    return diagnose(tree, instruction.path ?? "", errno);
+  }
+  if (instruction?.role === "notFound" || instruction?.role === "execve" && wasSearched) {
     const path = (spec.process.env ?? []).find((entry) => entry.startsWith("PATH="))?.slice(5) ?? "";
-    return diagnoseSearch(tree, spec.process.args[0] ?? "", path);
+    return diagnoseSearch(tree, command, path);
   }
   const label = instruction?.label ?? (index < 0 ? "execute the launch program" : `do step ${index}`);
   const options = {

@@ -47,6 +47,12 @@ function resolveImage(options: RunOptions): string {
     if (error instanceof Deno.errors.NotADirectory) {
       throw new ImageError(`the image ${shown} is below a file and not below a directory`, { path, cause: error });
     }
+    if (error instanceof Deno.errors.FilesystemLoop || /os error 36/.test(String(error))) {
+      const why = error instanceof Deno.errors.FilesystemLoop
+        ? "it is a loop of symbolic links"
+        : "its name is too long";
+      throw new ImageError(`the image ${shown} can't be found: ${why}`, { path, cause: error });
+    }
     if (error instanceof Deno.errors.PermissionDenied) {
       throw new PermissionError(`the image ${shown} can't be read: permission denied`, { path, cause: error });
     }

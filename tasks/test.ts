@@ -52,9 +52,14 @@ async function unit(): Promise<Summary[]> {
 
 /**
  * Integration tests get a mount and a network namespace made for the suite: what a failing test leaves there goes away
- * with the suite. In a new network namespace even `lo` is down.
+ * with the suite. In a new network namespace even `lo` is down. A state root of their own keeps the containers of this
+ * machine apart.
  */
-const NAMESPACES = ["unshare", "--mount", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"];
+const NAMESPACES = [
+  ...["unshare", "--mount", "--net", "sh", "-c"],
+  'mkdir -p -m 700 /run/libflux && mount -t tmpfs -o mode=700 none /run/libflux && ip link set lo up && exec "$@"',
+  "sh",
+];
 
 async function integration(): Promise<Summary[]> {
   if (Deno.uid() !== 0) {

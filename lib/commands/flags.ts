@@ -4,7 +4,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { UsageError } from "../errors.ts";
+import { FluxError, UsageError } from "../errors.ts";
 import { nearest } from "../render.ts";
 import { printable } from "../spec/options.ts";
 
@@ -178,6 +178,8 @@ export function print(text: string): void {
   try {
     for (let done = 0; done < bytes.length;) done += Deno.stdout.writeSync(bytes.subarray(done));
   } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    if (error instanceof Deno.errors.BrokenPipe) return;
+    const why = (error as Error).message.replace(/ \(os error \d+\)$/, "").toLowerCase();
+    throw new FluxError(`standard output can't be written to: ${why}`, { hint: "write elsewhere", cause: error });
   }
 }

@@ -45,7 +45,9 @@ class Signals implements Disposable {
   #deliver(signal: Signal): void {
     const insisted = signal === "SIGINT" && performance.now() - this.#interrupted < INSISTENCE;
     if (signal === "SIGINT") this.#interrupted = performance.now();
-    if (insisted && !this.quiet) console.error("libflux: second interrupt: killing the container");
+    // A raw terminal goes down at a newline, and not back to the left.
+    const end = Deno.stderr.isTerminal() ? "\r" : "";
+    if (insisted && !this.quiet) console.error(`libflux: second interrupt: killing the container${end}`);
     const sent = insisted ? "SIGKILL" : signal;
     if (this.#container === undefined) this.#waiting.push(sent);
     else this.#container.kill(sent);

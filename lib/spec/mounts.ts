@@ -145,6 +145,9 @@ export function parseMount(text: string): Mount {
       options: withTmpfsDefaults(splitOptions(options.join(","), isTmpfsOption, text)),
     };
   }
+  if (type === "") {
+    throw new UsageError(`"${printable(text)}" says no type`, { hint: "write type=bind or type=tmpfs" });
+  }
   if (type !== "bind") {
     throw new UsageError(`"${printable(type)}" is no type of mount that libflux makes`, {
       hint: "use type=bind or type=tmpfs",

@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { UsageError } from "../errors.ts";
+import { printable, UsageError } from "../errors.ts";
+
+export { printable };
 import type { Mount } from "./types.ts";
 
 /** Where one of the command's streams goes: as `Deno.Command` has it. */
@@ -100,14 +102,6 @@ export function checkName(name: string): void {
   throw new UsageError(`"${printable(name)}" can't be a container's name`, {
     hint: "use 1 to 64 letters, digits, '_', '+', '-' or '.', the first not a '.'",
   });
-}
-
-// deno-lint-ignore no-control-regex
-const CONTROL = /[\x00-\x1f\x7f-\x9f]/g;
-
-/** A text with control characters shown as escapes: an error message must not be able to drive a terminal. */
-export function printable(text: string): string {
-  return text.replace(CONTROL, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 
 /** Throws a {@link UsageError} that names the first option that can't be. */

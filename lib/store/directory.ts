@@ -6,7 +6,7 @@
 import { AT, E, O, openFlags } from "../../ffi/abi/constants.ts";
 import { ARCHITECTURE, checked, Descriptor, syscall, SyscallError } from "../../ffi/libc.ts";
 import { isType, stat } from "../../ffi/stat.ts";
-import { PermissionError } from "../errors.ts";
+import { errnoText, PermissionError } from "../errors.ts";
 
 /** The directory that state is kept in: for root, for a user with a session, for a user without one. */
 export function defaultRoot(): string {
@@ -56,7 +56,7 @@ function makeSlowly(path: string): void {
       ? "there is a file in the way"
       : error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable
       ? "permission denied"
-      : (error as Error).message;
+      : errnoText(Number(/os error (\d+)/.exec(String(error))?.[1] ?? E.EIO));
     throw refused(path, `can't be made: ${why}`);
   }
 }

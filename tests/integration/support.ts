@@ -168,11 +168,17 @@ const PATIENCE = 5_000;
 /** Waits until the host is as it was; fails, showing the difference, when that doesn't happen soon. */
 export async function assertHost(before: Host, root?: string): Promise<void> {
   const deadline = performance.now() + PATIENCE;
+  // Others on this machine may leave theirs meanwhile: only what is new counts.
+  const now = (): Host => {
+    const found = host(root);
+    const added = found.namespaces.filter((name) => !before.namespaces.includes(name));
+    return { ...found, namespaces: [...before.namespaces, ...added] };
+  };
   while (performance.now() < deadline) {
-    if (JSON.stringify(host(root)) === JSON.stringify(before)) return;
+    if (JSON.stringify(now()) === JSON.stringify(before)) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  assertEquals(host(root), before);
+  assertEquals(now(), before);
 }
 
 /** The numbers of this process's open descriptors. */

@@ -100,10 +100,11 @@ export class Terminal implements AsyncDisposable {
     return { canonical: (local & 2) !== 0, echo: (local & 8) !== 0, signals: (local & 1) !== 0 };
   }
 
-  /** The pid of libflux: the child of setsid, or setsid itself, which needn't fork. */
+  /** The pid of libflux. setsid forks only where it leads a process group; else libflux has taken its place. */
   pid(): number {
-    const children = Deno.readTextFileSync(`/proc/${this.#child.pid}/task/${this.#child.pid}/children`).trim();
-    return Number(children.split(" ")[0] || this.#child.pid);
+    const { pid } = this.#child;
+    if (Deno.readTextFileSync(`/proc/${pid}/comm`).trim() !== "setsid") return pid;
+    return Number(Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim().split(" ")[0] || pid);
   }
 
   /** Waits for the program's end, and for all that it showed; answers its exit code. */
