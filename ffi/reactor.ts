@@ -17,15 +17,23 @@ interface Epoll {
   readonly wake: number;
 }
 
-const waiting = new Map<number, (events: number) => void>();
+interface Waiter {
+  /** Tells it from an earlier one of a descriptor with the same number, whose event may still be on its way. */
+  readonly generation: number;
+  readonly resolve: (events: number) => void;
+}
+
+const waiting = new Map<number, Waiter>();
+let generations = 0;
 let reactor: Epoll | undefined;
 let running = false;
 
-function event(events: number, descriptor: number): Uint8Array<ArrayBuffer> {
+function event(events: number, descriptor: number, generation = 0): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(EVENT.size);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, events, true);
   view.setInt32(EVENT.data, descriptor, true);
+  view.setUint32(EVENT.data + 4, generation, true);
   return bytes;
 }
 
@@ -50,9 +58,10 @@ async function run({ epoll, wake }: Epoll): Promise<void> {
         syscall("read", wake, new Uint8Array(8), 8);
         continue;
       }
-      const resolve = waiting.get(descriptor);
+      const waiter = waiting.get(descriptor);
+      if (waiter?.generation !== view.getUint32(i * EVENT.size + EVENT.data + 4, true)) continue;
       forget(descriptor);
-      resolve?.(view.getUint32(i * EVENT.size, true));
+      waiter.resolve(view.getUint32(i * EVENT.size, true));
     }
   }
   running = false;
@@ -66,18 +75,20 @@ async function run({ epoll, wake }: Epoll): Promise<void> {
 export function ready(descriptor: number, events: number = POLL.POLLIN): Promise<number> {
   const { epoll, wake } = open();
   if (waiting.has(descriptor)) throw new Error(`descriptor ${descriptor} is waited for already`);
+  generations = (generations + 1) >>> 0;
+  const generation = generations;
   const added = syscall(
     "epoll_ctl",
     epoll,
     EPOLL.EPOLL_CTL_ADD,
     descriptor,
-    event(events | EPOLL.EPOLLONESHOT, descriptor),
+    event(events | EPOLL.EPOLLONESHOT, descriptor, generation),
   );
   // Regular files can't be polled: they are always ready.
   if (added === -E.EPERM) return Promise.resolve(events);
   if (added < 0) throw new Error(`epoll_ctl: errno ${-added}`);
   return new Promise((resolve) => {
-    waiting.set(descriptor, resolve);
+    waiting.set(descriptor, { generation, resolve });
     if (!running) run({ epoll, wake });
   });
 }

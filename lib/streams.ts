@@ -113,7 +113,8 @@ export function readable(
   return new ReadableStream({
     async pull(controller) {
       const buffer = new Uint8Array(BUFFER_SIZE);
-      for (;;) {
+      // Cancelled during a pause, its number may be another's by now.
+      while (source.isOpen) {
         const over = isOver();
         const size = await read(source.number, buffer);
         if (size === -E.EAGAIN) continue;

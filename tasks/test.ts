@@ -41,7 +41,7 @@ function exists(path: string): boolean {
 }
 
 /** Tests that look at descriptors and children, or run what they have just written: a parallel run is one process. */
-const ALONE = ["tests/ffi/spawn_test.ts", "tests/tasks/stub_test.ts"];
+const ALONE = ["tests/ffi/reactor_test.ts", "tests/ffi/spawn_test.ts", "tests/tasks/stub_test.ts"];
 
 async function unit(): Promise<Summary[]> {
   return [
