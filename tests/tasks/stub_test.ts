@@ -7,7 +7,7 @@ type Architecture = typeof ARCHITECTURES[number];
 
 const ADDED_ARGUMENTS = [
   ...["run", "-A", "--quiet", "--no-config", "--no-lock", "--no-remote", "--no-npm", "--ext=js"],
-  "--v8-flags=--no-lazy,--min-semi-space-size=4",
+  "--v8-flags=--no-lazy,--min-semi-space-size=4,--no-sparkplug,--invocation-count-for-maglev=4000,--invocation-count-for-maglev-osr=2000",
 ];
 const ADDED_ENVIRONMENT = ["DENO_NO_UPDATE_CHECK=1", "DENO_DISABLE_NODE_SHIM=1"];
 

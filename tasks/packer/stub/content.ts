@@ -23,9 +23,16 @@ export interface StubOptions {
 
 /**
  * For a program that runs for milliseconds: all its functions are compiled at once, and so are kept in the code cache; and
- * there is room for all that a start allocates, so that nothing of it has to be collected.
+ * there is room for all that a start allocates, so that nothing of it has to be collected. Machine code is made late: in
+ * so short a life it takes more time than it saves, and a core that the container could have used.
  */
-export const V8_FLAGS = "--v8-flags=--no-lazy,--min-semi-space-size=4";
+export const V8_FLAGS = "--v8-flags=" + [
+  "--no-lazy",
+  "--min-semi-space-size=4",
+  "--no-sparkplug",
+  "--invocation-count-for-maglev=4000",
+  "--invocation-count-for-maglev-osr=2000",
+].join(",");
 
 /** What comes between the program's name and the bundle's path. */
 export const ARGUMENTS = [
