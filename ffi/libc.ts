@@ -25,14 +25,21 @@ export class SyscallError extends Error {
   }
 }
 
-const SIGNATURE = { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" } as const;
-const SPAWN_SIGNATURE = { parameters: ["i64"], result: "i64" } as const;
+const SIX = ["i64", "i64", "i64", "i64", "i64", "i64"] as const;
+const SIGNATURE = { parameters: ["i64", ...SIX], result: "i64" } as const;
+/**
+ * The same to libc: a structure of one word is passed as the word is. Deno compiles machine code for functions without
+ * structures, which takes longer than the two calls.
+ */
+const LIBC_SIGNATURE = { parameters: [{ struct: ["i64"] }, ...SIX], result: "i64" } as const;
+const BLOCK_SIGNATURE = { parameters: ["i64"], result: "i64" } as const;
 const PAGE = 4096n;
 
 interface Native {
   readonly call: Deno.UnsafeFnPointer<typeof SIGNATURE>;
   readonly callInBackground: Deno.UnsafeFnPointer<typeof SIGNATURE & { nonblocking: true }>;
-  readonly spawn: Deno.UnsafeFnPointer<typeof SPAWN_SIGNATURE>;
+  readonly spawn: Deno.UnsafeFnPointer<typeof BLOCK_SIGNATURE>;
+  readonly sequence: Deno.UnsafeFnPointer<typeof BLOCK_SIGNATURE & { nonblocking: true }>;
 }
 
 let native: Native | undefined;
@@ -40,8 +47,9 @@ let native: Native | undefined;
 /** Maps the routines on first use: commands that make no syscall (`help`, `explain`) don't pay for it. */
 function load(): Native {
   if (native !== undefined) return native;
-  const libc = Deno.dlopen("libc.so.6", { syscall: SIGNATURE });
-  const number = (name: SyscallName) => BigInt(syscallNumber(name, ARCHITECTURE));
+  const libc = Deno.dlopen("libc.so.6", { syscall: LIBC_SIGNATURE });
+  const number = (name: SyscallName) =>
+    new Uint8Array(new BigInt64Array([BigInt(syscallNumber(name, ARCHITECTURE))]).buffer);
   const page = libc.symbols.syscall(
     number("mmap"),
     0n,
@@ -53,11 +61,14 @@ function load(): Native {
   );
   if (page === -1n) throw new SyscallError("mmap", 12);
   const code = routines(ARCHITECTURE);
-  // The second routine starts on a cache line of its own, so that neither's length matters to the other.
-  const spawnOffset = (code.syscall.length + 63) & ~63;
+  // Each starts on a cache line of its own, so that no length matters to another.
+  const after = (offset: number, { length }: Uint8Array): number => (offset + length + 63) & ~63;
+  const spawnOffset = after(0, code.syscall);
+  const sequenceOffset = after(spawnOffset, code.spawn);
   const view = new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(pointer(page), Number(PAGE)));
   view.set(code.syscall);
   view.set(code.spawn, spawnOffset);
+  view.set(code.sequence, sequenceOffset);
   // Never writable and executable at once.
   if (
     libc.symbols.syscall(number("mprotect"), page, PAGE, BigInt(MMAP.PROT_READ | MMAP.PROT_EXEC), 0n, 0n, 0n) !== 0n
@@ -67,7 +78,11 @@ function load(): Native {
   return native = {
     call: new Deno.UnsafeFnPointer(pointer(page), SIGNATURE),
     callInBackground: new Deno.UnsafeFnPointer(pointer(page), { ...SIGNATURE, nonblocking: true }),
-    spawn: new Deno.UnsafeFnPointer(pointer(page + BigInt(spawnOffset)), SPAWN_SIGNATURE),
+    spawn: new Deno.UnsafeFnPointer(pointer(page + BigInt(spawnOffset)), BLOCK_SIGNATURE),
+    sequence: new Deno.UnsafeFnPointer(pointer(page + BigInt(sequenceOffset)), {
+      ...BLOCK_SIGNATURE,
+      nonblocking: true,
+    }),
   };
 }
 
@@ -134,6 +149,11 @@ export function callSpawnStub(block: number): number {
   return Number(load().spawn.call(BigInt(block)));
 }
 
+/** Runs the sequence on a block at this address, on a thread of Deno's pool: see `routines/mod.ts`. */
+export async function callSequence(block: number): Promise<number> {
+  return Number(await load().sequence.call(BigInt(block)));
+}
+
 /** Memory outside the JavaScript heap, at an address that never moves. */
 export class NativeMemory implements Disposable {
   readonly address: number;
@@ -171,6 +191,12 @@ export class Descriptor implements Disposable {
     if (!this.#open) return;
     this.#open = false;
     syscall("close", this.number);
+  }
+  /** Closes it on a thread of Deno's pool: for what takes the kernel long to let go of. */
+  async closeInBackground(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await syscallInBackground("close", this.number);
   }
   [Symbol.dispose](): void {
     this.close();

@@ -19,6 +19,8 @@ export interface BenchmarkOptions {
   readonly memory?: boolean;
   /** The state root. */
   readonly root?: string;
+  /** What else each container shall have, as {@linkcode run} takes it. */
+  readonly options?: Omit<RunOptions, "image" | "command" | "root" | "name">;
   /** Called after each container with the number that have ended. */
   readonly onProgress?: (done: number) => void;
 }
@@ -94,6 +96,7 @@ export async function benchmark(options: BenchmarkOptions = {}): Promise<Benchma
     stdin: "null",
     stdout: "null",
     stderr: "null",
+    ...options.options,
     ...(options.root === undefined ? {} : { root: options.root }),
   };
   const samples = { creation: [] as number[], start: [] as number[], total: [] as number[], tearDown: [] as number[] };

@@ -7,6 +7,7 @@ import { SIG, type Signal } from "../ffi/abi/constants.ts";
 import { type Descriptor, syscall, SyscallError } from "../ffi/libc.ts";
 import { link, type LinkOptions } from "../ffi/link.ts";
 import { abandon } from "../ffi/reactor.ts";
+import { networkNamespace } from "../ffi/network_namespace.ts";
 import { exitStatus } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
 import { PermissionError } from "./errors.ts";
@@ -15,6 +16,7 @@ import { launch, type Launched, type Timings } from "./launch.ts";
 import { generateName, prepare } from "./prepare.ts";
 import type { RunOptions, TerminalSize } from "./spec/options.ts";
 import { openStore, replace } from "./store/open.ts";
+import type { Claim } from "./store/state.ts";
 import { killNamespace } from "./store/process.ts";
 import { duplicate, layOut, plumb, type Plumbing, readable, writable } from "./streams.ts";
 
@@ -152,7 +154,8 @@ export class Container implements AsyncDisposable {
   }
 
   async #run(): Promise<ContainerStatus> {
-    const { child, plumbing, status: report, lifeline, master, claim, namespace, created, timings } = this.#parts;
+    const { child, plumbing, status: report, lifeline, master, mounts, claim, namespace, created, timings } =
+      this.#parts;
     const started = new Date(created.getTime() + timings.create + timings.start);
     const end = await child.wait();
     const finished = new Date();
@@ -169,7 +172,7 @@ export class Container implements AsyncDisposable {
       this.#over = true;
       for (const descriptor of [report, lifeline, master]) descriptor?.close();
       child[Symbol.dispose]();
-      await claim.release();
+      await Promise.all([mounts?.closeInBackground(), claim.release()]);
       this.#timings = { ...timings, tearDown: performance.now() - before };
     }
   }
@@ -211,26 +214,30 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
   const layout = options.terminal === undefined
     ? layOut([options.stdin ?? "null", options.stdout ?? "piped", options.stderr ?? "piped"])
     : (["null", "null", "null"] as const);
-  // Wrong options are told before anything is touched.
-  const prepared = prepare(named, layout.flatMap((how, index) => how === "null" ? [index] : []));
-  if (Deno.uid() !== 0) {
-    throw new PermissionError("making a container takes root", { hint: "run it with sudo" });
-  }
-  const store = await openStore(options.root);
-  if (options.replace === true) await replace(store, prepared.name);
-  const claim = await store.claim(prepared.name);
+  const isRoot = Deno.uid() === 0;
+  // On another thread, while this one compiles; should that fail, launch() tells.
+  const network = isRoot && options.network !== "host" ? networkNamespace() : undefined;
+  network?.catch(() => {});
   const plumbing: Plumbing[] = [];
+  let claim: Claim | undefined;
   try {
+    // Wrong options are told before anything is touched.
+    const prepared = prepare(named, layout.flatMap((how, index) => how === "null" ? [index] : []));
+    if (!isRoot) throw new PermissionError("making a container takes root", { hint: "run it with sudo" });
+    const store = await openStore(options.root);
+    if (options.replace === true) await replace(store, prepared.name);
+    claim = await store.claim(prepared.name);
     layout.forEach((how, index) => plumbing.push(plumb(how, index)));
     const image = link(prepared.program, linkOptions);
-    return new Container(await launch({ prepared, image, claim, plumbing, created, begin, options }));
+    return new Container(await launch({ prepared, image, claim, plumbing, network, created, begin, options }));
   } catch (error) {
+    (await network?.catch(() => undefined))?.close();
     for (const { ours, started, ended } of plumbing) {
       ours?.close();
       started();
       await ended();
     }
-    await claim.release();
+    await claim?.release();
     throw error instanceof SyscallError ? hostError(error) : error;
   }
 }

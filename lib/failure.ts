@@ -38,10 +38,17 @@ export function launchError({ spec }: Prepared, image: Image, report: Uint8Array
 /** A syscall of libflux itself that failed. */
 export function hostError(error: SyscallError): FluxError {
   const options = { step: error.syscall, errno: error.errno, cause: error };
-  if (error.syscall === "clone3" && error.errno === E.EPERM) {
+  const makesNamespaces = error.syscall === "clone3" || error.syscall === "unshare";
+  if (makesNamespaces && error.errno === E.EPERM) {
     return new PermissionError("the kernel doesn't let libflux make namespaces: operation not permitted (EPERM)", {
       ...options,
       hint: "this takes CAP_SYS_ADMIN: is libflux itself in a container? 'libflux info' tells what is missing",
+    });
+  }
+  if (makesNamespaces && error.errno === E.ENOSPC) {
+    return new LaunchError("could not make namespaces: this host has as many as it allows (ENOSPC)", {
+      ...options,
+      hint: "end some containers, or raise the limits in /proc/sys/user/max_*_namespaces",
     });
   }
   return new LaunchError(

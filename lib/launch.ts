@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { SIG } from "../ffi/abi/constants.ts";
-import { type Descriptor, pipe, syscall } from "../ffi/libc.ts";
+import { AT, O, SIG } from "../ffi/abi/constants.ts";
+import { Descriptor, pipe, syscall } from "../ffi/libc.ts";
 import { type Image, REPORT_DESCRIPTOR } from "../ffi/link.ts";
 import { read } from "../ffi/reactor.ts";
 import { type Child, executable, spawn } from "../ffi/spawn.ts";
@@ -40,6 +40,8 @@ export interface LaunchOptions {
   readonly claim: Claim;
   /** The command's three streams, laid. */
   readonly plumbing: readonly Plumbing[];
+  /** The network namespace to join, where it is a new one. */
+  readonly network: Promise<Descriptor> | undefined;
   readonly created: Date;
   /** `performance.now()` when the container was asked for. */
   readonly begin: number;
@@ -58,7 +60,9 @@ export interface Launched extends LaunchOptions {
   readonly lifeline: Descriptor | undefined;
   /** The master of the container's terminal. */
   readonly master: Descriptor | undefined;
-  /** The mount namespace, where only that tells which processes are the container's. */
+  /** The mount namespace, so that the end of PID 1 doesn't have to wait until all of it has been unmounted. */
+  readonly mounts: Descriptor | undefined;
+  /** The mount namespace's inode, where only that tells which processes are the container's. */
   readonly namespace: number | undefined;
   readonly timings: Timings;
 }
@@ -118,6 +122,8 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
   const status = init ? ends.open(reading(), CHILD.status) : undefined;
   const lifeline = init ? ends.open(writing(), CHILD.lifeline) : undefined;
   const sync = ends.open(writing(), CHILD.sync);
+  using network = await from.network;
+  if (network !== undefined) ends.descriptors.push([network.number, CHILD.network]);
   const console = options.terminal === undefined ? undefined : ends.open(socketPair(), CHILD.console);
   const ready = performance.now();
   const child = spawn({
@@ -128,12 +134,14 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
   });
   const cloned = performance.now();
   const ended = child.wait();
+  let mounts: Descriptor | undefined;
   const abort = (): void => void child.signal(SIG.SIGKILL);
   options.signal?.addEventListener("abort", abort);
   try {
     ends.give();
     // While the child makes its mounts; it runs no command before the byte has come.
     const written = writeDown(from, child.pid);
+    mounts = openMounts(child.pid);
     syscall("write", sync.number, new Uint8Array([1]), 1);
     sync.close();
     for (const { started } of plumbing) started();
@@ -146,16 +154,23 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     if (master !== undefined) setNonBlocking(master);
     ends.keep();
     const timings = { create: ready - begin, clone: cloned - ready, start: executed - ready, tearDown: 0 };
-    return { ...from, ...written, child, status, lifeline, master, timings };
+    return { ...from, ...written, child, status, lifeline, master, mounts, timings };
   } catch (error) {
     // Reaped before its descriptors are closed, so that no zombie stays.
     child.signal(SIG.SIGKILL);
     await ended;
     child[Symbol.dispose]();
+    mounts?.close();
     throw error;
   } finally {
     options.signal?.removeEventListener("abort", abort);
   }
+}
+
+/** A descriptor of the mount namespace; none where libflux may not look into processes. */
+function openMounts(pid: number): Descriptor | undefined {
+  const opened = syscall("openat", AT.AT_FDCWD, `/proc/${pid}/ns/mnt`, O.O_RDONLY | O.O_CLOEXEC, 0);
+  return opened < 0 ? undefined : new Descriptor(opened);
 }
 
 /** Ledger and state of a child that waits for both. */

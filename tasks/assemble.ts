@@ -9,10 +9,14 @@ import * as x86_64 from "../ffi/routines/x86_64.ts";
 import { ROOT, run } from "./process.ts";
 
 /** The bytes of every routine in hexadecimal digits. */
-export function assembleAll(): Record<"x86_64" | "aarch64", Record<"syscall" | "spawn" | "interpreter", string>> {
-  const hex = ({ syscall, spawn, interpreter }: typeof x86_64 | typeof aarch64) => ({
+export function assembleAll(): Record<
+  "x86_64" | "aarch64",
+  Record<"syscall" | "spawn" | "sequence" | "interpreter", string>
+> {
+  const hex = ({ syscall, spawn, sequence, interpreter }: typeof x86_64 | typeof aarch64) => ({
     syscall: syscall().assemble().toHex(),
     spawn: spawn().assemble().toHex(),
+    sequence: sequence().assemble().toHex(),
     interpreter: interpreter().assemble().toHex(),
   });
   return { x86_64: hex(x86_64), aarch64: hex(aarch64) };

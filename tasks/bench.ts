@@ -151,6 +151,16 @@ async function main(): Promise<number> {
       root: `${directory}/state`,
     });
     const reaped = startToReaped(warm);
+    // As crun and runc run it: without an overlay, and without a PID 1 beside the command.
+    const alike = startToReaped(
+      await benchmark({
+        image: rootfs,
+        count: WARM_RUNS,
+        command: ["/bin/true"],
+        root: `${directory}/state`,
+        options: { writable: true, init: false },
+      }),
+    );
     const cold = `${BINARY} run bench --image ${rootfs} -- /bin/true`;
     const [crun, runc, deno, libflux] = await hyperfine([
       `crun --cgroup-manager=disabled run --bundle ${directory} libflux-bench-crun`,
@@ -170,6 +180,7 @@ async function main(): Promise<number> {
     row("                tear-down", warm.tearDown);
     row("                total", warm.total);
     console.log(`                start to reaped ${" ".repeat(13)}${ms(reaped)}`);
+    console.log(`   the same, --writable --no-init ${" ".repeat(11)}${ms(alike)}`);
     row("crun run", crun);
     row("runc run", runc);
     row("deno run hello.js", deno);
@@ -178,8 +189,12 @@ async function main(): Promise<number> {
 
     goal(`start to reaped at most 2 ms at the median: ${ms(reaped).trim()}`, reaped <= 2);
     if (crun !== undefined) {
-      const ratio = crun.median / reaped;
-      goal(`at least 4 times faster than crun run: ${ratio.toFixed(1)} times`, ratio >= 4);
+      const ratio = crun.median / alike;
+      goal(
+        `at least 4 times faster than crun run: ${ratio.toFixed(1)} times; ` +
+          `with overlay and init, which crun has none of, ${(crun.median / reaped).toFixed(1)} times`,
+        ratio >= 4,
+      );
     }
     if (deno !== undefined && libflux !== undefined) {
       const more = libflux.median - deno.median;

@@ -201,6 +201,7 @@ export const IOCTL = {
   TIOCGPTPEER: 0x5441,
   SIOCGIFFLAGS: 0x8913,
   SIOCSIFFLAGS: 0x8914,
+  SIOCGSKNS: 0x894c,
 } as const;
 
 /** `asm-generic/poll.h` and `linux/eventpoll.h` */
@@ -305,6 +306,7 @@ export const E = {
   ENOTDIR: 20,
   EISDIR: 21,
   EINVAL: 22,
+  ENOSPC: 28,
   EPIPE: 32,
   ENOSYS: 38,
   ELOOP: 40,

@@ -6,7 +6,7 @@
 import { type SyscallName, syscallNumber } from "../abi/syscalls.ts";
 import { AArch64, type Register } from "../assembler/aarch64.ts";
 import { DATA_ADDRESS } from "../elf.ts";
-import { INSTRUCTION_SIZE } from "./format.ts";
+import { INSTRUCTION_SIZE, SEQUENCE_CALL_SIZE } from "./format.ts";
 
 const LAST_ERRNO = -4095;
 const EINTR = -4;
@@ -101,6 +101,46 @@ export function spawn(): AArch64 {
 }
 
 const ARGUMENTS: readonly Register[] = ["x0", "x1", "x2", "x3", "x4", "x5"];
+
+/** Calls in a row: x9 is the call, x10 how many are left before the last, x11 the first failure. */
+export function sequence(): AArch64 {
+  const a = new AArch64();
+  const call = (): void => {
+    a.load("x8", "x9", 0);
+    ARGUMENTS.forEach((register, index) => a.load(register, "x9", 8 + index * 8));
+    a.syscall();
+    a.compareWith("x0", LAST_ERRNO);
+  };
+  a.load("x10", "x0", 0);
+  a.add("x9", "x0", 8);
+  a.set("x11", 0);
+  a.label("next");
+  a.jumpIfZero("x10", "last");
+  call();
+  a.jumpIf("hs", "failed");
+  a.load("x12", "x9", 56);
+  a.jumpIfZero("x12", "advance");
+  a.store("x12", 0, "x0");
+  a.label("advance");
+  a.add("x9", "x9", SEQUENCE_CALL_SIZE);
+  a.subtract("x10", "x10", 1);
+  a.jump("next");
+  a.label("failed");
+  a.move("x11", "x0");
+  a.label("skip");
+  a.add("x9", "x9", SEQUENCE_CALL_SIZE);
+  a.subtract("x10", "x10", 1);
+  a.jumpIfZero("x10", "skip", false);
+  a.label("last");
+  call();
+  a.jumpIf("lo", "return");
+  a.jumpIfZero("x11", "return", false);
+  a.move("x11", "x0");
+  a.label("return");
+  a.move("x0", "x11");
+  a.return();
+  return a;
+}
 
 /** Four instructions, no stack: x19 is the instruction, x20 the program's data. */
 export function interpreter(): AArch64 {

@@ -6,3 +6,6 @@
 
 /** Bytes of an encoded instruction. */
 export const INSTRUCTION_SIZE = 72;
+
+/** Bytes of a call in a block of the sequence: number, six arguments, where to put the result. */
+export const SEQUENCE_CALL_SIZE = 64;

@@ -19,6 +19,11 @@
  * | 14 | address of an empty string |
  * | 15 | descriptor that the child closes first: the other end of word 2's |
  *
+ * `sequence(block)` makes calls in a row on the calling thread, for what one thread does to itself and undoes. Its block:
+ * the number of calls before the last; the calls, eight words each (number, six arguments, address for the result or 0).
+ * The first that fails ends the row, but the last call is made in any case. Returns 0, or `-errno` of what failed
+ * first.
+ *
  * The interpreter runs a launch program. At `DATA_ADDRESS`: the address of the first instruction, the report's
  * descriptor, room for the report `{address of the instruction, -errno}`, then the instructions. Each is nine words:
  * operation, flags and masks; syscall number, width or condition; six operands; address of the result, or of the
@@ -26,7 +31,7 @@
  *
  * @module
  */
-export { INSTRUCTION_SIZE } from "./format.ts";
+export { INSTRUCTION_SIZE, SEQUENCE_CALL_SIZE } from "./format.ts";
 import type { Architecture } from "../abi/syscalls.ts";
 import { ASSEMBLED } from "./assembled.ts";
 
@@ -34,15 +39,17 @@ import { ASSEMBLED } from "./assembled.ts";
 export interface Routines {
   readonly syscall: Uint8Array<ArrayBuffer>;
   readonly spawn: Uint8Array<ArrayBuffer>;
+  readonly sequence: Uint8Array<ArrayBuffer>;
   readonly interpreter: Uint8Array<ArrayBuffer>;
 }
 
 /** The routines for an architecture, as `assembled.ts` keeps them. */
 export function routines(architecture: Architecture): Routines {
-  const { syscall, spawn, interpreter } = ASSEMBLED[architecture];
+  const { syscall, spawn, sequence, interpreter } = ASSEMBLED[architecture];
   return {
     syscall: Uint8Array.fromHex(syscall),
     spawn: Uint8Array.fromHex(spawn),
+    sequence: Uint8Array.fromHex(sequence),
     interpreter: Uint8Array.fromHex(interpreter),
   };
 }

@@ -6,7 +6,7 @@
 import { type SyscallName, syscallNumber } from "../abi/syscalls.ts";
 import { type Register, X86_64 } from "../assembler/x86_64.ts";
 import { DATA_ADDRESS } from "../elf.ts";
-import { INSTRUCTION_SIZE } from "./format.ts";
+import { INSTRUCTION_SIZE, SEQUENCE_CALL_SIZE } from "./format.ts";
 
 const LAST_ERRNO = -4095;
 const EINTR = -4;
@@ -111,6 +111,56 @@ export function spawn(): X86_64 {
 }
 
 const ARGUMENTS: readonly Register[] = ["rdi", "rsi", "rdx", "r10", "r8", "r9"];
+
+/** Calls in a row: rbx is the call, r12 how many are left before the last, r13 the first failure. */
+export function sequence(): X86_64 {
+  const a = new X86_64();
+  const call = (): void => {
+    a.load("rax", "rbx", 0);
+    ARGUMENTS.forEach((register, index) => a.load(register, "rbx", 8 + index * 8));
+    a.syscall();
+    a.arithmeticWith("cmp", "rax", LAST_ERRNO);
+  };
+  a.push("rbx");
+  a.push("r12");
+  a.push("r13");
+  a.load("r12", "rdi", 0);
+  a.address("rbx", "rdi", 8);
+  a.set("r13", 0);
+  a.label("next");
+  a.test("r12");
+  a.jumpIf("e", "last");
+  call();
+  a.jumpIf("ae", "failed");
+  a.load("rcx", "rbx", 56);
+  a.test("rcx");
+  a.jumpIf("e", "advance");
+  a.store("rcx", 0, "rax");
+  a.label("advance");
+  a.arithmeticWith("add", "rbx", SEQUENCE_CALL_SIZE);
+  a.arithmeticWith("sub", "r12", 1);
+  a.jump("next");
+  a.label("failed");
+  a.move("r13", "rax");
+  a.label("skip");
+  a.arithmeticWith("add", "rbx", SEQUENCE_CALL_SIZE);
+  a.arithmeticWith("sub", "r12", 1);
+  a.test("r12");
+  a.jumpIf("ne", "skip");
+  a.label("last");
+  call();
+  a.jumpIf("b", "return");
+  a.test("r13");
+  a.jumpIf("ne", "return");
+  a.move("r13", "rax");
+  a.label("return");
+  a.move("rax", "r13");
+  a.pop("r13");
+  a.pop("r12");
+  a.pop("rbx");
+  a.return();
+  return a;
+}
 
 /** Four instructions, no stack: rbx is the instruction, r12 the program's data. */
 export function interpreter(): X86_64 {

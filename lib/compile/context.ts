@@ -20,6 +20,8 @@ export const CHILD = {
   sync: 6,
   /** A Unix socket that takes the master of the container's terminal. */
   console: 7,
+  /** The network namespace that libflux has made beside. */
+  network: 8,
 } as const;
 
 /** What the host knows and a pure compiler must be told. */
@@ -57,6 +59,11 @@ export const named = (value: number, text: string): Named => ({ kind: "named", v
 
 /** `AT_FDCWD` */
 export const CWD = named(AT.AT_FDCWD, "AT_FDCWD");
+
+/** True where a spec asks for a new namespace of this kind. */
+export function isNew(spec: Spec, kind: string): boolean {
+  return spec.linux?.namespaces?.some(({ type, path }) => type === kind && path === undefined) ?? false;
+}
 
 /** The state of one compilation. */
 export class Context {
@@ -155,8 +162,7 @@ export class Context {
 
   /** True where the spec asks for a new namespace of this kind. */
   has(type: string): boolean {
-    return this.spec.linux?.namespaces?.some((namespace) => namespace.type === type && namespace.path === undefined) ??
-      false;
+    return isNew(this.spec, type);
   }
 
   /** True where a mount of the spec covers or lies at this path. */

@@ -4,17 +4,19 @@
  * @module
  */
 import { CLONE, KEYCTL, MS, or, PR } from "../../ffi/abi/constants.ts";
-import { CHILD, type Context, named } from "./context.ts";
+import type { Spec } from "../spec/types.ts";
+import { CHILD, type Context, isNew, named } from "./context.ts";
 
 /**
  * Closes what libflux itself inherited and passed on (CVE-2024-21626): a shell's redirection such as `3</etc/shadow`
  * isn't close-on-exec, unlike all that libflux opens.
  */
-export function closeInherited({ builder: b, launch }: Context): void {
+export function closeInherited({ builder: b, launch, spec }: Context): void {
   const used: number[] = [CHILD.report];
   if (launch.init) used.push(CHILD.status, CHILD.lifeline);
   used.push(CHILD.sync);
   if (launch.terminal !== undefined) used.push(CHILD.console);
+  if (joinsNetwork(spec)) used.push(CHILD.network);
   used.push(Infinity);
   used.slice(1).forEach((next, index) => {
     const first = (used[index] ?? 0) + 1;
@@ -24,6 +26,24 @@ export function closeInherited({ builder: b, launch }: Context): void {
       field: "process",
     });
   });
+}
+
+/**
+ * True where the new network namespace is made by libflux, beside all else, and joined by the program. One that belongs to
+ * a new user namespace can only be made inside it: by `clone3`.
+ */
+export function joinsNetwork(spec: Spec): boolean {
+  return isNew(spec, "network") && !isNew(spec, "user");
+}
+
+/** Enters the network namespace, first of all: whatever is mounted for sysfs shows the one of who mounts it. */
+export function joinNetwork({ builder: b, spec }: Context): void {
+  if (!joinsNetwork(spec)) return;
+  b.syscall("setns", [CHILD.network, or(CLONE, "CLONE_NEWNET")], {
+    label: "enter the network namespace that libflux has made, with its lo up",
+    field: "linux.namespaces",
+  });
+  b.syscall("close", [CHILD.network], { label: "close its descriptor" });
 }
 
 /**

@@ -14,6 +14,8 @@ import {
   awaitHost,
   clearUmask,
   closeInherited,
+  joinNetwork,
+  joinsNetwork,
   newKeyring,
   notDumpable,
   privateMounts,
@@ -28,6 +30,7 @@ import { newSession, openTerminal } from "./terminal.ts";
 /** The order of a launch program: see ARCHITECTURE.md, "The order of a launch program". */
 const STEPS: readonly ((context: Context) => void)[] = [
   closeInherited,
+  joinNetwork,
   notDumpable,
   clearUmask,
   newKeyring,
@@ -94,12 +97,16 @@ const NAMESPACE_FLAGS: Readonly<Record<string, number>> = {
   user: CLONE.CLONE_NEWUSER,
 };
 
-/** The flags `clone3` takes for a spec's new namespaces. Time isn't among them: the interpreter unshares it. */
+/**
+ * The flags `clone3` takes for a spec's new namespaces. Time isn't among them: the interpreter unshares it; nor is a network
+ * that it joins.
+ */
 export function cloneFlags(spec: Spec): number {
-  return (spec.linux?.namespaces ?? []).reduce(
+  const flags = (spec.linux?.namespaces ?? []).reduce(
     (flags, { type, path }) => path === undefined ? flags | (NAMESPACE_FLAGS[type] ?? 0) : flags,
     0,
-  ) >>> 0;
+  );
+  return (joinsNetwork(spec) ? flags & ~CLONE.CLONE_NEWNET : flags) >>> 0;
 }
 
-export type { Launch };
+export { joinsNetwork, type Launch };

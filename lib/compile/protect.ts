@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { loopbackUp } from "../../ffi/network_namespace.ts";
 import { type Context, CWD, named } from "./context.ts";
-import { writeProc } from "./isolate.ts";
+import { joinsNetwork, writeProc } from "./isolate.ts";
 
 /** No link at the end of the path is followed, and those of procfs and sysfs before it are the kernel's. */
 const TO_PATH = named(0x4, "MOVE_MOUNT_F_EMPTY_PATH");
@@ -130,7 +131,8 @@ export function hostname({ builder: b, spec }: Context): void {
 
 /** Brings up `lo`: a network namespace is born with it down. */
 export function loopback(context: Context): void {
-  if (!context.has("network")) return;
+  // The one that libflux makes has it up already.
+  if (!context.has("network") || joinsNetwork(context.spec)) return;
   const { builder: b } = context;
   const field = "linux.namespaces";
   const AF_INET = named(2, "AF_INET");
@@ -138,10 +140,6 @@ export function loopback(context: Context): void {
     label: "open a socket to set up lo",
     field,
   });
-  // struct ifreq, linux/if.h: the name in 16 bytes, then the flags IFF_UP | IFF_RUNNING.
-  const request = new Uint8Array(40);
-  request.set(new TextEncoder().encode("lo"));
-  request[16] = 0x41;
-  b.syscall("ioctl", [socket, named(0x8914, "SIOCSIFFLAGS"), b.bytes(request)], { label: "bring lo up", field });
+  b.syscall("ioctl", [socket, named(0x8914, "SIOCSIFFLAGS"), b.bytes(loopbackUp())], { label: "bring lo up", field });
   b.syscall("close", [socket], { label: "close the socket" });
 }

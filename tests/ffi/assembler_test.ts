@@ -31,7 +31,7 @@ Deno.test("assembled.ts holds what the assemblers make: run tasks/assemble.ts af
 
 const hex = (bytes: Uint8Array): string[] => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"));
 
-for (const routine of ["syscall", "spawn", "interpreter"] as const) {
+for (const routine of ["syscall", "spawn", "sequence", "interpreter"] as const) {
   Deno.test(`x86-64 ${routine}: the same bytes as GNU as`, () => {
     const code = x86_64[routine]();
     assertEquals(hex(code.assemble()), hex(gnu("x86_64", code.source)));

@@ -190,9 +190,20 @@ Deno.test("compile() knows infinity as the OCI specification writes it", () => {
   assert(listing(compile({ ...DEFAULT.spec, process }, LAUNCH)).includes("prlimit64(0, RLIMIT_CORE, {-1, -1}, 0)"));
 });
 
-Deno.test("cloneFlags() are the new namespaces, but for time, which the interpreter unshares", () => {
-  assertEquals(cloneFlags(FULL.spec).toString(16), "6e020000");
+Deno.test("cloneFlags() are the new namespaces, but for time and network, which the interpreter enters", () => {
+  assertEquals(cloneFlags(FULL.spec).toString(16), "2e020000");
   assertEquals(cloneFlags(SHARED.spec).toString(16), "2020000");
+});
+
+Deno.test("a network namespace that belongs to a new user namespace is made with it, and gets its lo inside", () => {
+  const { linux = {} } = DEFAULT.spec;
+  const namespaces = [...linux.namespaces ?? [], { type: "user" as const }];
+  const spec = { ...DEFAULT.spec, linux: { ...linux, namespaces } };
+  assertEquals(cloneFlags(spec).toString(16), "7e020000");
+  const inside = listing(compile(spec, LAUNCH));
+  assert(inside.includes("bring lo up") && !inside.includes("CLONE_NEWNET"), inside);
+  const beside = listing(compile(DEFAULT.spec, LAUNCH));
+  assert(!beside.includes("bring lo up") && beside.includes("setns(8, CLONE_NEWNET)"), beside);
 });
 
 Deno.test("compile() uses each architecture's own open flags", () => {
