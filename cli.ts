@@ -53,9 +53,10 @@ function isDebug(args: readonly string[]): boolean {
   const at = own.findIndex((arg) => arg === "--log-level" || arg.startsWith("--log-level="));
   if (at < 0) return false;
   const level = own[at]?.includes("=") === true ? own[at]?.slice("--log-level=".length) : own[at + 1];
-  if (level === undefined || !LEVELS.includes(level)) {
-    throw new UsageError(`--log-level is ${LEVELS.join(", ")}, not "${level ?? ""}"`);
+  if (level === undefined || level === "") {
+    throw new UsageError("--log-level needs a value", { hint: `write --log-level ${LEVELS.join("|")}` });
   }
+  if (!LEVELS.includes(level)) throw new UsageError(`--log-level is ${LEVELS.join(", ")}, not "${level}"`);
   return level === "debug";
 }
 
@@ -74,12 +75,13 @@ async function dispatch(args: readonly string[]): Promise<number> {
     complain(help().trimEnd());
     return new UsageError("").exitCode;
   }
+  if (name === "help" && rest[0] !== undefined) return await dispatch([rest[0], "--help"]);
   if (name === "help" || name === "--help" || name === "-h") {
     const { print } = await import("./lib/commands/flags.ts");
     print(help());
     return 0;
   }
-  if (name === "--version" || name === "version") {
+  if (name === "--version" || name === "version" || name === "-v" || name === "-V") {
     const [{ VERSION }, { print }] = await Promise.all([import("./lib/version.ts"), import("./lib/commands/flags.ts")]);
     print(`libflux ${VERSION}\n`);
     return 0;
@@ -90,6 +92,11 @@ async function dispatch(args: readonly string[]): Promise<number> {
       import("./lib/render.ts"),
       import("./lib/spec/options.ts"),
     ]);
+    if (name.startsWith("-")) {
+      throw new UsageError(`"${printable(name)}" stands where the command belongs`, {
+        hint: "flags come after it: libflux COMMAND [FLAG…]",
+      });
+    }
     const near = nearest(name, Object.keys(COMMANDS));
     throw new UsageError(`libflux has no command "${printable(name)}"`, {
       hint: near === undefined ? "'libflux help' shows those it has" : `did you mean 'libflux ${near}'?`,

@@ -3,11 +3,12 @@
  *
  * @module
  */
+import { E } from "../ffi/abi/constants.ts";
 import { ARCHITECTURE } from "../ffi/libc.ts";
 import { isType, stat } from "../ffi/stat.ts";
 import type { LaunchProgram } from "../ffi/program.ts";
 import { compile } from "./compile/mod.ts";
-import { ImageError, PermissionError, UsageError } from "./errors.ts";
+import { errnoText, ImageError, PermissionError, UsageError } from "./errors.ts";
 import { buildSpec, MASKED_PATHS } from "./spec/build.ts";
 import { checkOptions, isBind, printable, type RunOptions } from "./spec/options.ts";
 import type { Spec } from "./spec/types.ts";
@@ -67,9 +68,10 @@ function resolveImage(options: RunOptions): string {
   return resolved;
 }
 
-function kindOf(path: string): "directory" | "file" | undefined {
+/** What is at a path; `-errno` where that can't be told. */
+function kindOf(path: string): "directory" | "file" | number {
   const found = stat(path);
-  return typeof found === "number" ? undefined : isType(found, "S_IFDIR") ? "directory" : "file";
+  return typeof found === "number" ? found : isType(found, "S_IFDIR") ? "directory" : "file";
 }
 
 /** The numbers of the signals that a process ignores, and that its children would too. @param status `/proc/PID/status`. */
@@ -90,7 +92,7 @@ function kernelFacts(): NonNullable<typeof kernel> {
   return kernel ??= {
     masked: new Map(MASKED_PATHS.flatMap((path) => {
       const kind = kindOf(path);
-      return kind === undefined ? [] : [[path, kind] as const];
+      return typeof kind === "number" ? [] : [[path, kind] as const];
     })),
     ignored: ignoredSignals(readIfThere("/proc/self/status") ?? ""),
   };
@@ -107,11 +109,15 @@ function kindsOf(
     const { source = "", destination } = mount;
     if (!isBind(mount)) continue;
     const kind = kindOf(source);
-    if (kind === undefined) {
-      throw new UsageError(`there is no ${printable(source)} to bind on ${printable(destination)}`, {
-        path: source,
-        hint: "make it first, or correct the path",
-      });
+    if (typeof kind === "number") {
+      const [shown, target] = [printable(source), printable(destination)];
+      if (kind === -E.ENOENT) {
+        throw new UsageError(`there is no ${shown} to bind on ${target}`, {
+          path: source,
+          hint: "make it first, or correct the path",
+        });
+      }
+      throw new UsageError(`${shown} can't be bound on ${target}: ${errnoText(-kind)}`, { path: source });
     }
     kinds.set(source, kind);
   }

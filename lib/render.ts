@@ -33,12 +33,13 @@ function distance(a: string, b: string): number {
   return rows[a.length]?.[b.length] ?? Infinity;
 }
 
-/** The candidate that a mistyped word most likely means; nothing where none is within two changes. */
+/** The candidate that a mistyped word most likely means; nothing where none is near: two changes make any short word another. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  const MAX_CHANGES = 2;
+  const SHORT = 4;
+  const maxChanges = word.length <= SHORT ? 1 : 2;
   const ranked = candidates.map((candidate) => [distance(word, candidate), candidate] as const).sort(([a], [b]) =>
     a - b
   );
   const [best] = ranked;
-  return best !== undefined && best[0] <= Math.min(MAX_CHANGES, word.length - 1) ? best[1] : undefined;
+  return best !== undefined && best[0] <= Math.min(maxChanges, word.length - 1) ? best[1] : undefined;
 }

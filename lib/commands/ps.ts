@@ -44,17 +44,18 @@ const FIELDS: Readonly<Record<string, Field>> = {
   Labels: ({ labels }) => Object.entries(labels).map(([key, value]) => printable(`${key}=${value}`)).join(","),
 };
 
-/** Fills in a template. Throws a `UsageError` on a field that isn't there. */
-export function fillTemplate(template: string, container: ContainerInfo, now: number): string {
-  return template.replaceAll("\\t", "\t").replace(/\{\{\s*\.?([^{}]*?)\s*\}\}/g, (whole, name: string) => {
-    const field = Object.entries(FIELDS).find(([known]) => known.toLowerCase() === name.toLowerCase())?.[1];
-    if (field === undefined) {
-      throw new UsageError(`there is no field ${printable(whole)}`, {
-        hint: `use ${Object.keys(FIELDS).map((one) => `{{.${one}}}`).join(" ")}`,
-      });
-    }
-    return field(container, now);
+/** Reads a template; the answer fills it in. Throws a `UsageError` on a field that isn't there. */
+export function readTemplate(template: string): Field {
+  const parts = template.replaceAll("\\t", "\t").split(/(\{\{[^{}]*\}\})/).map((part, index): Field => {
+    if (index % 2 === 0) return () => part;
+    const name = part.slice(2, -2).trim().replace(/^\./, "").toLowerCase();
+    const field = Object.entries(FIELDS).find(([known]) => known.toLowerCase() === name)?.[1];
+    if (field !== undefined) return field;
+    throw new UsageError(`there is no field ${printable(part)}`, {
+      hint: `use ${Object.keys(FIELDS).map((one) => `{{.${one}}}`).join(" ")}`,
+    });
   });
+  return (container, now) => parts.map((part) => part(container, now)).join("");
 }
 
 /** Reads a filter. Throws a `UsageError` on one that isn't known. */
@@ -92,6 +93,7 @@ export async function psCommand(args: readonly string[]): Promise<number> {
       hint: "a template looks like '{{.Name}} {{.Pid}}'",
     });
   }
+  const template = format === "table" || format === "json" ? undefined : readTemplate(format);
   const root = flags.value("root");
   const containers = (await list(root === undefined ? {} : { root })).filter((container) =>
     filters.every((filter) => filter(container))
@@ -99,10 +101,10 @@ export async function psCommand(args: readonly string[]): Promise<number> {
   const now = Date.now();
   if (flags.on("quiet") === true) print(containers.map(({ name }) => `${name}\n`).join(""));
   else if (format === "json") print(`${JSON.stringify(containers, null, 2)}\n`);
-  else if (format === "table") {
+  else if (template === undefined) {
     const columns = ["Name", "State", "Pid", "Image", "Command", "Age"] as const;
     const rows = containers.map((container) => columns.map((column) => FIELDS[column]?.(container, now) ?? ""));
     print(table(columns.map((column) => column.toUpperCase()), rows));
-  } else print(containers.map((container) => `${fillTemplate(format, container, now)}\n`).join(""));
+  } else print(containers.map((container) => `${template(container, now)}\n`).join(""));
   return 0;
 }

@@ -93,6 +93,8 @@ function readVariables(file: string): (readonly [string, string])[] {
       ? "there is no such file"
       : error instanceof Deno.errors.PermissionDenied
       ? "permission denied"
+      : error instanceof Deno.errors.IsADirectory
+      ? "it is a directory"
       : "it is no text file";
     throw new UsageError(`the variables in ${printable(file)} can't be read: ${why}`, { path: file, cause: error });
   }

@@ -191,7 +191,7 @@ export function enterWorkingDirectory({ builder: b, spec }: Context): void {
   b.syscall("chdir", [b.string(cwd)], {
     ...meaning,
     label: `go to the working directory ${cwd}`,
-    hint: "may the container's user enter it?",
+    hint: "is it a directory, and may the container's user enter it?",
   });
   const buffer = b.buffer(4096);
   b.syscall("getcwd", [buffer, 4096], { ...meaning, label: "ask where that is" });

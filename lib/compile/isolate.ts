@@ -126,7 +126,11 @@ export function timeNamespace(context: Context): void {
     field,
     hint: "time namespaces need Linux 5.6",
   });
-  writeProc(context, "self/timens_offsets", lines, { label: "set the clocks of the time namespace", field });
+  writeProc(context, "self/timens_offsets", lines, {
+    label: "set the clocks of the time namespace",
+    field,
+    hint: "a clock inside can't be before 0, nor more than 146 years on",
+  });
   const entry = b.call(
     "openat",
     [procfs, b.string("self/ns/time_for_children"), context.open("O_RDONLY", "O_CLOEXEC"), 0],

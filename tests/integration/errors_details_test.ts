@@ -46,6 +46,25 @@ hostTest("errors: a flag without its value says how to write it", async () => {
   ) await refused(["run", "x", flag, "--", "true"], 125, `--${name} needs a value; write --${name} ${value}`);
 });
 
+hostTest("errors: what stands before the command, or asks for help in another way", async () => {
+  await refused(["--root", "/tmp", "ps"], 125, `"--root" stands where the command belongs; flags come after it`);
+  await refused(["ps", "--log-level"], 125, "--log-level needs a value; write --log-level error|warn|info|debug");
+  await refused(run(["--foo"]), 125, "has no flag --foo; 'libflux run --help' shows");
+  await refused(run(["--imgae", "/"]), 125, "did you mean --image?");
+  await refused(["ps", "--format", "{{.Foo}}"], 125, "there is no field {{.Foo}}; use {{.Name}}");
+  for (const flag of ["--version", "-v", "-V"]) assertMatch((await libflux([flag])).stdout, /^libflux \d/);
+  assertEquals((await libflux(["help", "run"])).stdout, (await libflux(["run", "--help"])).stdout);
+});
+
+hostTest("errors: paths of the host that are no use", async () => {
+  using directory = temporaryDirectory();
+  Deno.symlinkSync("loop", `${directory.path}/loop`);
+  const bind = `${directory.path}/loop:/data`;
+  await refused(run(["--bind", bind]), 125, "/loop can't be bound on /data: too many symbolic links");
+  await refused(run(["--env-file", directory.path]), 125, "can't be read: it is a directory");
+  await refused(run(["--workdir", "/bin/busybox"]), 125, "is it a directory");
+});
+
 hostTest("errors: docker's flags are explained, in each way they can be written", async () => {
   for (
     const [flags, says] of [

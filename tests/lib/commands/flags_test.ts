@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { parseFlags } from "../../../lib/commands/flags.ts";
 import { parseRun } from "../../../lib/commands/run_flags.ts";
-import { age, fillTemplate, parseFilter } from "../../../lib/commands/ps.ts";
+import { age, parseFilter, readTemplate } from "../../../lib/commands/ps.ts";
 import { UsageError } from "../../../lib/errors.ts";
 
 const FLAGS = [
@@ -164,12 +164,12 @@ Deno.test("age() is in the largest unit that fits", () => {
   ]);
 });
 
-Deno.test("fillTemplate() knows every column, and refuses others", () => {
+Deno.test("readTemplate() knows every column, and refuses others", () => {
   assertEquals(
-    fillTemplate("{{.Name}}\\t{{ .pid }} {{.Command}} {{.Labels}} {{.Age}}", CONTAINER, 6000),
+    readTemplate("{{.Name}}\\t{{ .pid }} {{.Command}} {{.Labels}} {{.Age}}")(CONTAINER, 6000),
     "web\t42 a b\\x0a tier=web 5s",
   );
-  assertThrows(() => fillTemplate("{{.Colour}}", CONTAINER, 0), UsageError, "no field");
+  assertThrows(() => readTemplate("{{.Colour}}"), UsageError, "no field");
 });
 
 Deno.test("parseFilter() matches names, states, images and labels", () => {

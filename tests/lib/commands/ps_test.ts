@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { age, fillTemplate, parseFilter } from "../../../lib/commands/ps.ts";
+import { age, parseFilter, readTemplate } from "../../../lib/commands/ps.ts";
 import { UsageError } from "../../../lib/errors.ts";
 import type { ContainerInfo } from "../../../lib/list.ts";
 
@@ -14,9 +14,9 @@ const CONTAINER: ContainerInfo = {
   labels: { tier: "front", empty: "", "with=equals": "a=b" },
 };
 const NOW = CONTAINER.created.getTime() + 90_000;
-const fill = (template: string): string => fillTemplate(template, CONTAINER, NOW);
+const fill = (template: string): string => readTemplate(template)(CONTAINER, NOW);
 
-Deno.test("fillTemplate() fills in every field that its own hint names", () => {
+Deno.test("readTemplate() fills in every field that its own hint names", () => {
   const hint = assertThrows(() => fill("{{.Nothing}}"), UsageError).hint ?? "";
   const fields = Array.from(hint.matchAll(/\{\{\.(\w+)\}\}/g), ([, name]) => name ?? "");
   const values: Readonly<Record<string, string>> = {
@@ -34,7 +34,7 @@ Deno.test("fillTemplate() fills in every field that its own hint names", () => {
   for (const [field, value] of Object.entries(values)) assertEquals(fill(`{{.${field}}}`), value, field);
 });
 
-Deno.test("fillTemplate() minds neither case nor blanks nor a missing dot, and keeps all other text", () => {
+Deno.test("readTemplate() minds neither case nor blanks nor a missing dot, and keeps all other text", () => {
   for (const template of ["{{.Name}}", "{{ .Name }}", "{{.NAME}}", "{{name}}", "{{  .name}}"]) {
     assertEquals(fill(template), "web", template);
   }
@@ -42,15 +42,15 @@ Deno.test("fillTemplate() minds neither case nor blanks nor a missing dot, and k
   assertEquals(fill("no field"), "no field");
 });
 
-Deno.test("fillTemplate() refuses fields that aren't there, those of every object too", () => {
+Deno.test("readTemplate() refuses fields that aren't there, those of every object too", () => {
   for (const name of ["Colour", "Names", "toString", "constructor", "__proto__", "Name.Length", ""]) {
     assertStringIncludes(assertThrows(() => fill(`{{.${name}}}`), UsageError).message, "no field", name);
   }
 });
 
-Deno.test("fillTemplate() shows what a container says of itself without letting it drive a terminal", () => {
+Deno.test("readTemplate() shows what a container says of itself without letting it drive a terminal", () => {
   const hostile = { ...CONTAINER, image: "/\x1b[2J", command: ["a\x07", "\n"], labels: { "k\x1b": "v\x9b" } };
-  const text = fillTemplate("{{.Image}} {{.Command}} {{.Labels}}", hostile, NOW);
+  const text = readTemplate("{{.Image}} {{.Command}} {{.Labels}}")(hostile, NOW);
   assertEquals(text, "/\\x1b[2J a\\x07 \\x0a k\\x1b=v\\x9b");
 });
 

@@ -118,7 +118,7 @@ Deno.test("parseRun() says which file of variables can't be read, and why", () =
       `${path}/missing can't be read: there is no`,
     );
     const error = refusal("--env-file", path);
-    assertStringIncludes(error.message, "it is no text file");
+    assertStringIncludes(error.message, "it is a directory");
     assertEquals(error.path, path);
   } finally {
     Deno.removeSync(path, { recursive: true });
