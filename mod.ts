@@ -17,13 +17,17 @@ export { explain, type Explanation } from "./lib/explain.ts";
 export { benchmark, type BenchmarkOptions, type BenchmarkResult, type Statistics } from "./lib/benchmark.ts";
 export { type Feature, type HostInfo, info } from "./lib/info.ts";
 export type { RunOptions, Stream, TerminalSize } from "./lib/spec/options.ts";
+export type { Limits } from "./lib/spec/limits.ts";
+export type { Usage } from "./lib/cgroups/cgroup.ts";
 export type {
   Capabilities,
+  DeviceRate,
   Linux,
   Mount,
   Namespace,
   NamespaceType,
   Process,
+  Resources,
   Rlimit,
   Spec,
   TimeOffset,
@@ -35,6 +39,7 @@ export {
   type FluxErrorOptions,
   ImageError,
   LaunchError,
+  LimitError,
   NameInUseError,
   NotExecutableError,
   PermissionError,

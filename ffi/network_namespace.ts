@@ -8,20 +8,13 @@
  * @module
  */
 import { AT, CLONE, IOCTL, O } from "./abi/constants.ts";
+import { loopbackUp } from "./abi/network.ts";
 import { syscallNumber } from "./abi/syscalls.ts";
-import { ARCHITECTURE, callSequence, checked, cString, Descriptor, NativeMemory, SyscallError } from "./libc.ts";
+import { ARCHITECTURE, callSequence, checked, Descriptor, NativeMemory, SyscallError } from "./libc.ts";
 import { SEQUENCE_CALL_SIZE } from "./routines/format.ts";
 
 const AF_INET = 2;
 const SOCK_DGRAM_CLOEXEC = 0o2000002;
-
-/** `struct ifreq` (`linux/if.h`) that brings `lo` up: the name in 16 bytes, then the flags IFF_UP | IFF_RUNNING. */
-export function loopbackUp(): Uint8Array<ArrayBuffer> {
-  const request = new Uint8Array(40);
-  request.set(cString("lo"));
-  request[16] = 0x41;
-  return request;
-}
 
 const BLOCK_SIZE = 4096;
 /** The calls, of which the fourth takes its descriptor from the third; then what it points to. */

@@ -10,11 +10,14 @@ import { abandon } from "../ffi/reactor.ts";
 import { networkNamespace } from "../ffi/network_namespace.ts";
 import { exitStatus } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
+import { type Cgroups, createCgroups, type Usage } from "./cgroups/cgroup.ts";
 import { PermissionError } from "./errors.ts";
 import { hostError } from "./failure.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
-import { generateName, prepare } from "./prepare.ts";
+import { generateName, prepare, type Prepared } from "./prepare.ts";
+import { DEFAULT_CGROUP_PARENT } from "./spec/build.ts";
 import type { RunOptions, TerminalSize } from "./spec/options.ts";
+import type { Entry } from "./store/ledger.ts";
 import { openStore, replace } from "./store/open.ts";
 import type { Claim } from "./store/state.ts";
 import { killNamespace } from "./store/process.ts";
@@ -28,6 +31,10 @@ export interface ContainerStatus {
   readonly code: number;
   /** The signal that killed it. */
   readonly signal?: Signal;
+  /** Whether the kernel killed it because it had no memory left. */
+  readonly outOfMemory?: boolean;
+  /** What it used, where {@linkcode RunOptions.measure} asked for it and cgroups tell, and where it was killed. */
+  readonly usage?: Usage;
   /** When it was asked for. */
   readonly created: Date;
   /** When the command began to run. */
@@ -82,7 +89,7 @@ export class Container implements AsyncDisposable {
     const own = launched as Launched;
     this.#parts = own;
     this.name = own.prepared.name;
-    this.id = own.id;
+    this.id = own.prepared.id;
     this.pid = own.child.pid;
     this.#timings = own.timings;
     const master = own.master;
@@ -167,7 +174,8 @@ export class Container implements AsyncDisposable {
       const raw = new Uint8Array(4);
       const reported = report !== undefined && syscall("read", report.number, raw, 4) === 4;
       const status = reported ? exitStatus(new DataView(raw.buffer).getInt32(0, true)) : end;
-      return { ...status, created, started, finished };
+      const used = measured(this.#parts, status);
+      return { ...status, ...used, created, started, finished };
     } finally {
       this.#over = true;
       for (const descriptor of [report, lifeline, master]) descriptor?.close();
@@ -205,6 +213,26 @@ export function run(options: RunOptions): Promise<Container> {
   return start(options);
 }
 
+/** What the cgroups tell of a container that has ended: asked for, or killed. */
+function measured(
+  { cgroups, options }: Launched,
+  { signal }: { readonly signal?: Signal },
+): Pick<ContainerStatus, "usage" | "outOfMemory"> {
+  if (options.measure !== true && signal !== "SIGKILL") return {};
+  const usage = cgroups.usage();
+  return { usage, ...(signal === "SIGKILL" && (usage.outOfMemoryKills ?? 0) > 0 ? { outOfMemory: true } : {}) };
+}
+
+/** Makes the container's cgroups, after writing them down. */
+function makeCgroups({ cgroups, unifiedMount }: Prepared, claim: Claim): Cgroups {
+  const entries = cgroups.directories.map((directory): Entry => {
+    const parent = directory.slice(0, directory.lastIndexOf("/"));
+    return { kind: "cgroup", directory, ...(parent.endsWith(DEFAULT_CGROUP_PARENT) ? { parent } : {}) };
+  });
+  if (entries.length > 0) claim.ledger.add(...entries);
+  return createCgroups(cgroups, unifiedMount);
+}
+
 /** {@linkcode run}, with what tests make fail. */
 export async function start(options: RunOptions, linkOptions: LinkOptions = {}): Promise<Container> {
   if (options.signal?.aborted === true) throw options.signal.reason;
@@ -227,9 +255,10 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
     const store = await openStore(options.root);
     if (options.replace === true) await replace(store, prepared.name);
     claim = await store.claim(prepared.name);
+    const cgroups = makeCgroups(prepared, claim);
     layout.forEach((how, index) => plumbing.push(plumb(how, index)));
     const image = link(prepared.program, linkOptions);
-    return new Container(await launch({ prepared, image, claim, plumbing, network, created, begin, options }));
+    return new Container(await launch({ prepared, image, claim, cgroups, plumbing, network, created, begin, options }));
   } catch (error) {
     (await network?.catch(() => undefined))?.close();
     for (const { ours, started, ended } of plumbing) {

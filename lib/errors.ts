@@ -202,6 +202,26 @@ export class CommandNotFoundError extends FluxError {
   override readonly exitCode: number = 127;
 }
 
+/**
+ * A limit that this host can't enforce.
+ *
+ * @example
+ * ```ts
+ * import { LimitError, run } from "@libflux/cli/mod";
+ *
+ * try {
+ *   await using _container = await run({ command: ["true"], limits: { cpusetCpus: "4000" } });
+ * } catch (error) {
+ *   if (!(error instanceof LimitError)) throw error;
+ *   console.log(error.message);
+ * }
+ * ```
+ */
+export class LimitError extends FluxError {
+  /** The class's own name. */
+  override name = "LimitError";
+}
+
 /** `asm-generic/errno-base.h` and `asm-generic/errno.h`: names and meanings of the numbers that syscalls of libflux give. */
 const ERRNO: Readonly<Record<number, readonly [string, string]>> = {
   1: ["EPERM", "operation not permitted"],

@@ -4,7 +4,7 @@
  * @module
  */
 import { listing } from "../ffi/listing.ts";
-import { cloneFlags } from "./compile/mod.ts";
+import { cloneFlags, joinsNetwork } from "./compile/mod.ts";
 import { CLONE } from "../ffi/abi/constants.ts";
 import { prepare } from "./prepare.ts";
 import type { RunOptions } from "./spec/options.ts";
@@ -41,7 +41,11 @@ export function explain(options: RunOptions): Explanation {
   const names = Object.entries(CLONE).filter(([name, value]) =>
     name.startsWith("CLONE_NEW") && value < 2 ** 32 && (flags & value) !== 0
   ).map(([name]) => name);
-  const before = `libflux, on the host: clone a process into new namespaces, let it execute the program below
+  const beside = joinsNetwork(spec)
+    ? "libflux, on the host, beside all else: make a network namespace, bring up its lo\n" +
+      "     unshare(CLONE_NEWNET)\n"
+    : "";
+  const before = `${beside}libflux, on the host: clone a process into new namespaces, let it execute the program below
      clone3({flags: ${["CLONE_VM", "CLONE_PIDFD", ...names].join("|")}})
      execveat(memfd, "", AT_EMPTY_PATH)\n`;
   return { spec, listing: before + listing(program), instructions: program.instructions.length };

@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { AT, O, SIG } from "../ffi/abi/constants.ts";
+import { AT, CLONE, O, SIG } from "../ffi/abi/constants.ts";
 import { Descriptor, pipe, syscall } from "../ffi/libc.ts";
 import { type Image, REPORT_DESCRIPTOR } from "../ffi/link.ts";
 import { read } from "../ffi/reactor.ts";
 import { type Child, executable, spawn } from "../ffi/spawn.ts";
 import { receiveDescriptor, socketPair } from "../ffi/terminal.ts";
+import type { Cgroups } from "./cgroups/cgroup.ts";
 import { CHILD } from "./compile/context.ts";
 import { cloneFlags } from "./compile/mod.ts";
 import { launchError } from "./failure.ts";
@@ -40,6 +41,8 @@ export interface LaunchOptions {
   readonly claim: Claim;
   /** The command's three streams, laid. */
   readonly plumbing: readonly Plumbing[];
+  /** The cgroups, made. */
+  readonly cgroups: Cgroups;
   /** The network namespace to join, where it is a new one. */
   readonly network: Promise<Descriptor> | undefined;
   readonly created: Date;
@@ -50,8 +53,6 @@ export interface LaunchOptions {
 
 /** A container whose command runs. */
 export interface Launched extends LaunchOptions {
-  /** 64 hexadecimal digits. */
-  readonly id: string;
   /** PID 1. */
   readonly child: Child;
   /** Where a reaping init writes the command's raw wait status. */
@@ -126,9 +127,11 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
   if (network !== undefined) ends.descriptors.push([network.number, CHILD.network]);
   const console = options.terminal === undefined ? undefined : ends.open(socketPair(), CHILD.console);
   const ready = performance.now();
+  using cgroup = from.cgroups.open();
   const child = spawn({
     executable: memfd,
-    flags: cloneFlags(prepared.spec),
+    flags: cloneFlags(prepared.spec) + (cgroup === undefined ? 0 : CLONE.CLONE_INTO_CGROUP),
+    ...(cgroup === undefined ? {} : { cgroup: cgroup.number }),
     report: ends.descriptors[plumbing.length]?.[0] ?? -1,
     descriptors: ends.descriptors,
   });
@@ -177,17 +180,16 @@ function openMounts(pid: number): Descriptor | undefined {
 function writeDown(
   { prepared, claim, created, options }: LaunchOptions,
   pid: number,
-): Pick<Launched, "id" | "namespace"> {
+): Pick<Launched, "namespace"> {
   // None where it has failed already: then there is nothing to kill either.
   const started = startTime(pid) ?? 0;
   const namespace = options.pid === "host" ? mountNamespace(pid) : undefined;
   const entries: Entry[] = [{ kind: "process", pid, startTime: started }];
   if (namespace !== undefined) entries.unshift({ kind: "mountNamespace", inode: namespace });
   claim.ledger.add(...entries);
-  const id = crypto.getRandomValues(new Uint8Array(32)).toHex();
   claim.write({
     name: prepared.name,
-    id,
+    id: prepared.id,
     pid,
     startTime: started,
     image: prepared.spec.root.path,
@@ -197,5 +199,5 @@ function writeDown(
     monitor: Deno.pid,
     bootId: bootId(),
   });
-  return { id, namespace };
+  return { namespace };
 }

@@ -7,9 +7,12 @@ import { E } from "../ffi/abi/constants.ts";
 import { ARCHITECTURE } from "../ffi/libc.ts";
 import { isType, stat } from "../ffi/stat.ts";
 import type { LaunchProgram } from "../ffi/program.ts";
+import { type Hierarchies, parseHierarchies } from "./cgroups/hierarchies.ts";
+import { type CgroupPlan, planCgroups } from "./cgroups/plan.ts";
 import { compile } from "./compile/mod.ts";
 import { errnoText, ImageError, PermissionError, UsageError } from "./errors.ts";
 import { buildSpec, MASKED_PATHS } from "./spec/build.ts";
+import { unaskedFields } from "./spec/limits.ts";
 import { checkOptions, isBind, printable, type RunOptions } from "./spec/options.ts";
 import type { Spec } from "./spec/types.ts";
 import { readIfThere } from "./store/directory.ts";
@@ -20,6 +23,12 @@ export interface Prepared {
   readonly name: string;
   readonly spec: Spec;
   readonly program: LaunchProgram;
+  /** The cgroups to make before it starts. */
+  readonly cgroups: CgroupPlan;
+  /** Where v2 is mounted. */
+  readonly unifiedMount: string | undefined;
+  /** 64 hexadecimal digits. */
+  readonly id: string;
 }
 
 const decoder = new TextDecoder();
@@ -81,6 +90,16 @@ export function ignoredSignals(status: string): number[] {
   return Array.from({ length: ALL }, (_, index) => index + 1).filter((number) =>
     (mask >> BigInt(number - 1) & 1n) === 1n
   );
+}
+
+/** What is mounted, and which controllers v2 has at its root. */
+let hierarchies: (Hierarchies & { readonly controllers: readonly string[] }) | undefined;
+
+function cgroupFacts(): NonNullable<typeof hierarchies> {
+  if (hierarchies !== undefined) return hierarchies;
+  const found = parseHierarchies(readIfThere("/proc/self/mountinfo") ?? "");
+  const controllers = (readIfThere(`${found.unified}/cgroup.controllers`) ?? "").trim().split(/\s+/);
+  return hierarchies = { ...found, controllers };
 }
 
 /** Facts that don't change while a process runs. */
@@ -159,13 +178,21 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
   const { masked, ignored } = kernelFacts();
   const text = (path: string): string => decoder.decode(readInRoot(image, path));
   const hostname = Deno.hostname();
+  const id = crypto.getRandomValues(new Uint8Array(32)).toHex();
   const spec = buildSpec(options, {
     name,
+    id,
     image,
     passwd: text("/etc/passwd"),
     // Only read where somebody is looked up.
     group: options.user === undefined ? "" : text("/etc/group"),
     hostname,
+  });
+  const host = cgroupFacts();
+  const { cgroupsPath = "", resources = {} } = spec.linux ?? {};
+  const cgroups = planCgroups(host, cgroupsPath, resources, {
+    controllers: host.controllers,
+    unasked: unaskedFields(options.limits ?? {}),
   });
   const program = compile(spec, {
     architecture: ARCHITECTURE,
@@ -175,7 +202,12 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
     nullStreams: options.terminal === undefined ? nullStreams : [],
     kinds: kindsOf(options, masked),
     ignoredSignals: ignored,
+    legacyGroups: [...new Set(cgroups.legacy.values())].map((directory) => ({
+      name: [...cgroups.legacy].filter(([, group]) => group === directory).map(([name]) => name).join(","),
+      directory,
+      required: cgroups.required.has(directory),
+    })),
     ...(options.terminal === undefined ? {} : { terminal: options.terminal }),
   });
-  return { name, spec, program };
+  return { name, id, spec, program, cgroups, unifiedMount: host.unified };
 }

@@ -161,6 +161,7 @@ export const RESOLVE = {
 export const S = {
   S_IFMT: 0o170000,
   S_IFCHR: 0o020000,
+  S_IFBLK: 0o060000,
   S_IFDIR: 0o040000,
   S_IFREG: 0o100000,
   S_IFLNK: 0o120000,
@@ -308,6 +309,7 @@ export const E = {
   EINVAL: 22,
   ENOSPC: 28,
   EPIPE: 32,
+  ERANGE: 34,
   ENOSYS: 38,
   ELOOP: 40,
 } as const;

@@ -100,17 +100,35 @@ async function attachTerminal(container: Container): Promise<ContainerStatus> {
   return status;
 }
 
-function report(container: Container, { started, finished }: ContainerStatus): void {
+function report(container: Container, { started, finished, usage = {} }: ContainerStatus): void {
   const { create, clone, start, tearDown } = container.timings;
-  const rows: readonly (readonly [string, number])[] = [
+  const rows: (readonly [string, number])[] = [
     ["create: options to sealed image", create],
     ["clone: new namespaces", clone],
     ["launch: mounts, pivot, credentials, exec", start - clone],
     ["run: the command itself", finished.getTime() - started.getTime()],
     ["tear down: back to a clean host", tearDown],
   ];
+  const { memoryPeak, cpuTime, throttledTime } = usage;
+  if (cpuTime !== undefined) rows.push(["CPU time of all processes", cpuTime]);
+  if (throttledTime !== undefined && throttledTime > 0) rows.push(["held back by the CPU limit", throttledTime]);
   const width = Math.max(...rows.map(([name]) => name.length));
   for (const [name, time] of rows) console.error(`${name.padEnd(width)}  ${time.toFixed(2).padStart(9)} ms`);
+  if (memoryPeak !== undefined) {
+    console.error(`${"most memory at one time".padEnd(width)}  ${mebibytes(memoryPeak).padStart(12)}`);
+  }
+}
+
+const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
+
+/** Why a command was killed that had no memory left. */
+function outOfMemory({ usage = {} }: ContainerStatus): string {
+  const { memoryLimit, memoryPeak } = usage;
+  const parts = [
+    ...(memoryLimit === undefined ? [] : [`limit ${mebibytes(memoryLimit)}`]),
+    ...(memoryPeak === undefined ? [] : [`peak ${mebibytes(memoryPeak)}`]),
+  ];
+  return `libflux: killed: out of memory${parts.length === 0 ? "" : ` (${parts.join(", ")})`}`;
 }
 
 /** Runs the command; answers its exit code. */
@@ -127,10 +145,12 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     stdin: line.interactive ? "inherit" : "null",
     stdout: "inherit",
     stderr: "inherit",
+    measure: line.time,
     ...(tty ? { terminal: windowSize(1) ?? windowSize(0) ?? DEFAULT_SIZE } : {}),
   });
   signals.attach(container);
   const status = tty ? await attachTerminal(container) : await container.status;
+  if (status.outOfMemory === true) console.error(outOfMemory(status));
   if (line.time) report(container, status);
   return status.code;
 }

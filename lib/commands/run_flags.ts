@@ -8,6 +8,7 @@ import { parseBind, parseMount, parseTmpfs } from "../spec/mounts.ts";
 import { checkName, printable, type RunOptions } from "../spec/options.ts";
 import type { Mount } from "../spec/types.ts";
 import { type Flag, type Parsed, parseFlags } from "./flags.ts";
+import { LIMIT_FLAGS, PROCESS_LIMIT_FLAGS, readLimits, readScore, readUlimits } from "./limit_flags.ts";
 
 /** All of them. */
 export const RUN_FLAGS: readonly Flag[] = [
@@ -59,6 +60,8 @@ export const RUN_FLAGS: readonly Flag[] = [
   { name: "ipc", value: "private|host", help: "whose IPC objects are seen inside" },
   { name: "uts", value: "private|host", help: "whose host name is seen inside" },
   { name: "time-offset", value: "SECONDS", help: "how far the monotonic and boot-time clocks are ahead inside" },
+  ...LIMIT_FLAGS,
+  ...PROCESS_LIMIT_FLAGS,
   { name: "quiet", short: "q", help: "say nothing of libflux's own, errors apart" },
   { name: "time", help: "show at the end where the time went" },
 ];
@@ -165,6 +168,10 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
     ipc: choice(flags, "ipc", ["private", "host"]),
     uts: choice(flags, "uts", ["private", "host"]),
     timeOffset: offset === undefined ? undefined : Number(offset),
+    limits: readLimits(flags),
+    ulimits: readUlimits(flags),
+    oomScoreAdj: readScore(flags),
+    cgroupParent: flags.value("cgroup-parent"),
   };
   const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   return {

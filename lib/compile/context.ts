@@ -39,8 +39,20 @@ export interface Launch {
   readonly nullStreams: readonly number[];
   /** Numbers of the signals that libflux ignores, as Deno does SIGPIPE, and as what started it may do others: exec would pass that on. */
   readonly ignoredSignals: readonly number[];
+  /** Cgroups of v1 to join; in one of v2 it is born. */
+  readonly legacyGroups: readonly LegacyGroup[];
   /** What bind sources and masked paths are; one that isn't named doesn't exist. */
   readonly kinds: ReadonlyMap<string, "directory" | "file">;
+}
+
+/** A cgroup of v1 that the container's first process joins. */
+export interface LegacyGroup {
+  /** What v1 calls its controllers: "cpu,cpuacct". */
+  readonly name: string;
+  /** Its directory on the host. */
+  readonly directory: string;
+  /** Whether it must be there. */
+  readonly required: boolean;
 }
 
 /** A mount that was prepared before the pivot and waits to be attached. */

@@ -5,6 +5,7 @@
  * @module
  */
 import { or, PR } from "../../ffi/abi/constants.ts";
+import { RLIMITS } from "../spec/limits.ts";
 import { type Context, named } from "./context.ts";
 import { writeProc } from "./isolate.ts";
 
@@ -51,26 +52,6 @@ export const CAPABILITIES = [
   "CAP_PERFMON",
   "CAP_BPF",
   "CAP_CHECKPOINT_RESTORE",
-] as const;
-
-/** `RLIMIT_*`, `asm-generic/resource.h`. */
-const RLIMITS = [
-  "RLIMIT_CPU",
-  "RLIMIT_FSIZE",
-  "RLIMIT_DATA",
-  "RLIMIT_STACK",
-  "RLIMIT_CORE",
-  "RLIMIT_RSS",
-  "RLIMIT_NPROC",
-  "RLIMIT_NOFILE",
-  "RLIMIT_MEMLOCK",
-  "RLIMIT_AS",
-  "RLIMIT_LOCKS",
-  "RLIMIT_SIGPENDING",
-  "RLIMIT_MSGQUEUE",
-  "RLIMIT_NICE",
-  "RLIMIT_RTPRIO",
-  "RLIMIT_RTTIME",
 ] as const;
 
 /** Sets resource limits and the OOM score, while there is still the privilege to raise them. */

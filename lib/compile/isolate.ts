@@ -5,7 +5,7 @@
  */
 import { CLONE, KEYCTL, MS, or, PR } from "../../ffi/abi/constants.ts";
 import type { Spec } from "../spec/types.ts";
-import { CHILD, type Context, isNew, named } from "./context.ts";
+import { CHILD, type Context, CWD, isNew, named } from "./context.ts";
 
 /**
  * Closes what libflux itself inherited and passed on (CVE-2024-21626): a shell's redirection such as `3</etc/shadow`
@@ -44,6 +44,38 @@ export function joinNetwork({ builder: b, spec }: Context): void {
     field: "linux.namespaces",
   });
   b.syscall("close", [CHILD.network], { label: "close its descriptor" });
+}
+
+/**
+ * Joins the container's cgroups of v1. A process that writes "0" to `tasks` moves itself and nobody else, which spares the
+ * kernel the lock that holds up every fork on the host while another process is moved.
+ */
+export function joinCgroups(context: Context): void {
+  const { builder: b, launch } = context;
+  const field = "linux.cgroupsPath";
+  for (const { name, directory, required } of launch.legacyGroups) {
+    const path = `${directory}/tasks`;
+    const meaning = { path, field };
+    const done = b.target();
+    const tasks = b.call("openat", [CWD, b.string(path), context.open("O_WRONLY", "O_CLOEXEC"), 0], "tasks", {
+      ...meaning,
+      label: `open the container's cgroup of ${name}${required ? "" : ", if it is there"}`,
+      ...(required ? {} : { tolerate: 2 }),
+    });
+    if (!required) b.branch(tasks, "<", 0, done, "if it isn't there, go on");
+    b.syscall("write", [tasks, b.string("0"), 1], { ...meaning, label: `join the cgroup of ${name}` });
+    b.syscall("close", [tasks], { label: "close it" });
+    b.place(done);
+  }
+}
+
+/** Makes the cgroups that the process is in by now the roots of what the container sees of cgroups. */
+export function cgroupNamespace(context: Context): void {
+  if (!context.has("cgroup")) return;
+  context.builder.syscall("unshare", [or(CLONE, "CLONE_NEWCGROUP")], {
+    label: "make its cgroups the roots of what the container sees",
+    field: "linux.namespaces",
+  });
 }
 
 /**

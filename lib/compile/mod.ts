@@ -12,8 +12,10 @@ import { nullStreams } from "./devices.ts";
 import { execute, executeBelowInit } from "./execute.ts";
 import {
   awaitHost,
+  cgroupNamespace,
   clearUmask,
   closeInherited,
+  joinCgroups,
   joinNetwork,
   joinsNetwork,
   newKeyring,
@@ -31,6 +33,8 @@ import { newSession, openTerminal } from "./terminal.ts";
 const STEPS: readonly ((context: Context) => void)[] = [
   closeInherited,
   joinNetwork,
+  joinCgroups,
+  cgroupNamespace,
   notDumpable,
   clearUmask,
   newKeyring,
@@ -92,14 +96,13 @@ const NAMESPACE_FLAGS: Readonly<Record<string, number>> = {
   pid: CLONE.CLONE_NEWPID,
   ipc: CLONE.CLONE_NEWIPC,
   uts: CLONE.CLONE_NEWUTS,
-  cgroup: CLONE.CLONE_NEWCGROUP,
   network: CLONE.CLONE_NEWNET,
   user: CLONE.CLONE_NEWUSER,
 };
 
 /**
- * The flags `clone3` takes for a spec's new namespaces. Time isn't among them: the interpreter unshares it; nor is a network
- * that it joins.
+ * The flags `clone3` takes for a spec's new namespaces. Time and cgroup aren't among them: the interpreter unshares them, the
+ * one with its clocks set, the other from the cgroup it is in by then. Nor is a network that it joins.
  */
 export function cloneFlags(spec: Spec): number {
   const flags = (spec.linux?.namespaces ?? []).reduce(

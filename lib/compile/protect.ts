@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { loopbackUp } from "../../ffi/network_namespace.ts";
+import { loopbackUp } from "../../ffi/abi/network.ts";
 import { type Context, CWD, named } from "./context.ts";
 import { joinsNetwork, writeProc } from "./isolate.ts";
 

@@ -5,6 +5,7 @@
  */
 import { UsageError } from "../errors.ts";
 import { type Account, parseGroups, parsePasswd, resolveUser } from "../users.ts";
+import { toResources } from "./limits.ts";
 import { checkOptions, type RunOptions } from "./options.ts";
 import type { Capabilities, Mount, NamespaceType, Spec } from "./types.ts";
 
@@ -12,6 +13,8 @@ import type { Capabilities, Mount, NamespaceType, Spec } from "./types.ts";
 export interface Facts {
   /** The container's name. */
   readonly name: string;
+  /** 64 hexadecimal digits. */
+  readonly id: string;
   /** The image's absolute path, all symlinks resolved. */
   readonly image: string;
   /** The image's `/etc/passwd`; empty where there is none. */
@@ -23,6 +26,9 @@ export interface Facts {
 }
 
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** The cgroup above those of containers that weren't given another. */
+export const DEFAULT_CGROUP_PARENT = "/libflux";
 
 /** SECURITY.md, rule 15. */
 export const DEFAULT_CAPABILITIES: readonly string[] = [
@@ -162,10 +168,14 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
       },
       capabilities: capabilitiesOf(account),
       noNewPrivileges: false,
+      ...(options.ulimits === undefined ? {} : { rlimits: options.ulimits }),
+      ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: options.oomScoreAdj }),
     },
     ...(options.uts === "host" ? {} : { hostname }),
     ...(options.labels === undefined ? {} : { annotations: options.labels }),
     linux: {
+      cgroupsPath: `${options.cgroupParent ?? DEFAULT_CGROUP_PARENT}/${facts.id}`,
+      resources: toResources(options.limits ?? {}),
       namespaces: [
         ...kinds.filter((type) => !shared.has(type)).map((type) => ({ type })),
         ...(options.timeOffset === undefined ? [] : [{ type: "time" as const }]),

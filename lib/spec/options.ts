@@ -6,7 +6,8 @@
 import { printable, UsageError } from "../errors.ts";
 
 export { printable };
-import type { Mount } from "./types.ts";
+import { checkLimits, type Limits } from "./limits.ts";
+import type { Mount, Rlimit } from "./types.ts";
 
 /** Where one of the command's streams goes: as `Deno.Command` has it. */
 export type Stream = "inherit" | "piped" | "null";
@@ -76,6 +77,16 @@ export interface RunOptions {
   readonly uts?: "private" | "host";
   /** Seconds that `CLOCK_MONOTONIC` and `CLOCK_BOOTTIME` are ahead inside. */
   readonly timeOffset?: number;
+  /** How much it may use. */
+  readonly limits?: Limits;
+  /** Resource limits of the command: `{ type: "RLIMIT_NOFILE", soft, hard }`. */
+  readonly ulimits?: readonly Rlimit[];
+  /** How soon the kernel kills it when the host is short of memory, from -1000 to 1000. */
+  readonly oomScoreAdj?: number;
+  /** The cgroup to make the container's in, counted from the root of the hierarchies; `/libflux` if left out. */
+  readonly cgroupParent?: string;
+  /** Ask the cgroups at the end what was used: `ContainerStatus.usage`. */
+  readonly measure?: boolean;
   /** `null` if left out. */
   readonly stdin?: Stream;
   /** `piped` if left out. */
@@ -150,6 +161,16 @@ export function checkOptions(options: RunOptions): void {
     throw new UsageError(`the time offset ${options.timeOffset} is no whole number of seconds`);
   }
   for (const mount of options.mounts ?? []) checkMount(mount);
+  if (options.limits !== undefined) checkLimits(options.limits);
+  if (options.cgroupParent !== undefined) checkCgroup(options.cgroupParent);
+}
+
+/** SECURITY.md, rule 5. */
+function checkCgroup(path: string): void {
+  if (/^(\/[^/\0]+)+$/.test(path) && !path.split("/").some((part) => part === "." || part === "..")) return;
+  throw new UsageError(`"${printable(path)}" can't be the cgroup above the container's`, {
+    hint: "write it from the root of the hierarchy, without '.' and '..': /my/group",
+  });
 }
 
 /** Throws unless a path inside is absolute and has no `..`. */

@@ -106,8 +106,48 @@ export interface TimeOffset {
   readonly nanosecs?: number;
 }
 
+/** How much the container may use of what its host has; what isn't named is as much as there is. */
+export interface Resources {
+  /** Bytes. `swap` is memory and swap together; -1 is no limit. */
+  readonly memory?: { readonly limit?: number; readonly reservation?: number; readonly swap?: number };
+  /** `quota` and `period` in microseconds; `cpus` and `mems` as lists: "0-2,7". */
+  readonly cpu?: {
+    readonly quota?: number;
+    readonly period?: number;
+    readonly cpus?: string;
+    readonly mems?: string;
+  };
+  /** Processes and threads; -1 is no limit. */
+  readonly pids?: { readonly limit: number };
+  /** Rates in bytes or operations a second. */
+  readonly blockIO?: {
+    readonly throttleReadBpsDevice?: readonly DeviceRate[];
+    readonly throttleWriteBpsDevice?: readonly DeviceRate[];
+    readonly throttleReadIOPSDevice?: readonly DeviceRate[];
+    readonly throttleWriteIOPSDevice?: readonly DeviceRate[];
+  };
+  /** `pageSize` as the kernel writes it, "2MB"; `limit` in bytes. */
+  readonly hugepageLimits?: readonly { readonly pageSize: string; readonly limit: number }[];
+  /** Files of cgroup v2 and what to write to them. */
+  readonly unified?: Readonly<Record<string, string>>;
+}
+
+/** A rate of a block device. */
+export interface DeviceRate {
+  /** Of the device's number. */
+  readonly major: number;
+  /** Of the device's number. */
+  readonly minor: number;
+  /** Bytes or operations a second. */
+  readonly rate: number;
+}
+
 /** What only Linux has. */
 export interface Linux {
+  /** The cgroup, counted from the root of the hierarchies: "/libflux/ID". */
+  readonly cgroupsPath?: string;
+  /** Its limits. */
+  readonly resources?: Resources;
   /** Those that aren't named are the host's. */
   readonly namespaces?: readonly Namespace[];
   /** Of a new time namespace. */

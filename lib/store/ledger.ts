@@ -9,6 +9,7 @@
 import { AT } from "../../ffi/abi/constants.ts";
 import { syscall } from "../../ffi/libc.ts";
 import { append, readIfThere } from "./directory.ts";
+import { removeCgroup } from "./cgroup.ts";
 import { killNamespace, killProcess } from "./process.ts";
 
 /** Something on the host that has to be undone. */
@@ -16,7 +17,9 @@ export type Entry =
   /** PID 1 of the container; runs no command until this was written. */
   | { readonly kind: "process"; readonly pid: number; readonly startTime: number }
   /** The mount namespace of a container without a pid namespace of its own: whoever is in it belongs to it. */
-  | { readonly kind: "mountNamespace"; readonly inode: number };
+  | { readonly kind: "mountNamespace"; readonly inode: number }
+  /** A cgroup's directory, and the one above, to be removed where nobody else is in it any more. */
+  | { readonly kind: "cgroup"; readonly directory: string; readonly parent?: string };
 
 /** A container's ledger. */
 export class Ledger {
@@ -65,10 +68,19 @@ function isEntry(value: unknown): value is Entry {
   const entry = value as Record<string, unknown>;
   // Never init, whoever says so.
   if (entry.kind === "process") return isCount(entry.pid) && entry.pid > 1 && isCount(entry.startTime);
+  if (entry.kind === "cgroup") {
+    return isCgroup(entry.directory) && (entry.parent === undefined || isCgroup(entry.parent));
+  }
   return entry.kind === "mountNamespace" && isCount(entry.inode);
+}
+
+/** A path that can only be that of a container's cgroup: what is in it is killed, whoever says so. */
+function isCgroup(value: unknown): value is string {
+  return typeof value === "string" && value.startsWith("/") && !/\0|\/\.\.?(\/|$)/.test(value);
 }
 
 async function undo(entry: Entry): Promise<void> {
   if (entry.kind === "process") await killProcess(entry);
+  else if (entry.kind === "cgroup") await removeCgroup(entry.directory, entry.parent);
   else await killNamespace(entry.inode);
 }

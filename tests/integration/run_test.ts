@@ -273,7 +273,10 @@ hostTest("run: --time-offset moves the monotonic clock", async () => {
 hostTest("run: --time shows where the time went, --quiet shows nothing", async () => {
   const { code, stderr } = await runContainer([...IMAGE, "--time"], ["true"]);
   assertEquals(code, 0);
-  assertMatch(stderr, /^create[^\n]* ms\nclone[^\n]* ms\nlaunch[^\n]* ms\nrun[^\n]* ms\ntear down[^\n]* ms\n$/);
+  assertMatch(
+    stderr,
+    /^create[^\n]* ms\nclone[^\n]* ms\nlaunch[^\n]* ms\nrun[^\n]* ms\ntear down[^\n]* ms\nCPU time[^\n]* ms\nmost memory[^\n]* MiB\n$/,
+  );
   assertEquals((await runContainer([...IMAGE, "--quiet"], ["true"])).stderr, "");
 });
 

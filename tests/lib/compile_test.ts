@@ -15,6 +15,7 @@ const FACTS = {
   passwd: "root:x:0:0::/root:/bin/sh\nweb:x:1000:1000::/home/web:/bin/sh\n",
   group: "web:x:1000:\n",
   hostname: "host",
+  id: "0123456789abcdef".repeat(4),
 };
 const KINDS: Launch["kinds"] = new Map([
   ["/proc/acpi", "directory"],
@@ -30,6 +31,10 @@ const LAUNCH: Launch = {
   files: [{ path: "/etc/hostname", content: "web\n" }],
   nullStreams: [0],
   ignoredSignals: [13],
+  legacyGroups: [
+    { name: "pids", directory: "/sys/fs/cgroup/pids/libflux/web", required: true },
+    { name: "cpu", directory: "/sys/fs/cgroup/cpu/libflux/web", required: false },
+  ],
   kinds: KINDS,
 };
 const spec = (options: Partial<RunOptions> = {}): Spec => buildSpec({ command: ["true"], ...options }, FACTS);
@@ -190,16 +195,16 @@ Deno.test("compile() knows infinity as the OCI specification writes it", () => {
   assert(listing(compile({ ...DEFAULT.spec, process }, LAUNCH)).includes("prlimit64(0, RLIMIT_CORE, {-1, -1}, 0)"));
 });
 
-Deno.test("cloneFlags() are the new namespaces, but for time and network, which the interpreter enters", () => {
-  assertEquals(cloneFlags(FULL.spec).toString(16), "2e020000");
-  assertEquals(cloneFlags(SHARED.spec).toString(16), "2020000");
+Deno.test("cloneFlags() are the new namespaces, but for time, cgroup and network, which the interpreter enters", () => {
+  assertEquals(cloneFlags(FULL.spec).toString(16), "2c020000");
+  assertEquals(cloneFlags(SHARED.spec).toString(16), "20000");
 });
 
 Deno.test("a network namespace that belongs to a new user namespace is made with it, and gets its lo inside", () => {
   const { linux = {} } = DEFAULT.spec;
   const namespaces = [...linux.namespaces ?? [], { type: "user" as const }];
   const spec = { ...DEFAULT.spec, linux: { ...linux, namespaces } };
-  assertEquals(cloneFlags(spec).toString(16), "7e020000");
+  assertEquals(cloneFlags(spec).toString(16), "7c020000");
   const inside = listing(compile(spec, LAUNCH));
   assert(inside.includes("bring lo up") && !inside.includes("CLONE_NEWNET"), inside);
   const beside = listing(compile(DEFAULT.spec, LAUNCH));

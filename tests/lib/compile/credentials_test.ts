@@ -14,6 +14,7 @@ const LAUNCH: Launch = {
   files: [],
   nullStreams: [],
   ignoredSignals: [],
+  legacyGroups: [],
   kinds: new Map(),
 };
 const FACTS = {
@@ -22,6 +23,7 @@ const FACTS = {
   passwd: "web:x:1000:1000::/home/web:/bin/sh\n",
   group: "web:x:1000:\nlogs:x:70000:web\n",
   hostname: "host",
+  id: "0123456789abcdef".repeat(4),
 };
 const spec = (options: Partial<RunOptions> = {}, process: Partial<Process> = {}): Spec => {
   const built = buildSpec({ command: ["true"], ...options }, FACTS);

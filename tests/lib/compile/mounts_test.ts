@@ -12,9 +12,10 @@ const LAUNCH: Launch = {
   files: [],
   nullStreams: [],
   ignoredSignals: [],
+  legacyGroups: [],
   kinds: new Map([["/source", "directory"], ["/file", "file"]]),
 };
-const FACTS = { name: "web", image: "/image", passwd: "", group: "", hostname: "host" };
+const FACTS = { name: "web", image: "/image", passwd: "", group: "", hostname: "host", id: "0".repeat(64) };
 
 const program = (options: Partial<RunOptions>, launch: Partial<Launch> = {}): LaunchProgram =>
   compile(buildSpec({ command: ["true"], ...options }, FACTS), { ...LAUNCH, ...launch });

@@ -10,6 +10,7 @@ const FACTS = {
   passwd: "root:x:0:0::/root:/bin/sh\nweb:x:1000:1000::/home/web:/bin/sh\n",
   group: "web:x:1000:\nlogs:x:4:web\n",
   hostname: "host",
+  id: "0123456789abcdef".repeat(4),
 };
 const build = (options: Partial<RunOptions> = {}): Spec => buildSpec({ command: ["true"], ...options }, FACTS);
 const namespaces = (spec: Spec) => spec.linux?.namespaces?.map(({ type }) => type);

@@ -1,0 +1,46 @@
+/**
+ * Where this host mounts its cgroups: v2, v1, or v2 beside v1.
+ *
+ * @module
+ */
+import type { Controller } from "./settings.ts";
+
+/** What is mounted where. */
+export interface Hierarchies {
+  /** The mount point of v2; nothing where there is none. */
+  readonly unified: string | undefined;
+  /** Mount points of v1's controllers, by v1's names. */
+  readonly legacy: ReadonlyMap<string, string>;
+}
+
+/** v1's controllers; its named hierarchies, such as systemd's, limit nothing. */
+const LEGACY = new Set(["blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "hugetlb", "memory", "pids"]);
+
+/** v1's name of a controller. */
+export function legacyName(controller: Controller): string {
+  return controller === "io" ? "blkio" : controller;
+}
+
+/**
+ * Reads the mount table (`man 5 proc_pid_mountinfo`).
+ *
+ * @param mountinfo The content of `/proc/self/mountinfo`.
+ */
+export function parseHierarchies(mountinfo: string): Hierarchies {
+  let unified: string | undefined;
+  const legacy = new Map<string, string>();
+  for (const line of mountinfo.split("\n")) {
+    const [left = "", right = ""] = line.split(" - ");
+    const [type, , options = ""] = right.split(" ");
+    const mountPoint = left.split(" ")[4]?.replace(
+      /\\([0-7]{3})/g,
+      (_, code) => String.fromCharCode(parseInt(code, 8)),
+    );
+    if (mountPoint === undefined) continue;
+    // What is mounted later is on top.
+    if (type === "cgroup2") unified = mountPoint;
+    if (type !== "cgroup") continue;
+    for (const name of options.split(",")) if (LEGACY.has(name)) legacy.set(name, mountPoint);
+  }
+  return { unified, legacy };
+}

@@ -1,0 +1,97 @@
+/**
+ * Which cgroups a container gets and what is written there, decided before anything is made. Pure.
+ *
+ * @module
+ */
+import { LimitError } from "../errors.ts";
+import { optionOf } from "../spec/limits.ts";
+import type { Resources } from "../spec/types.ts";
+import { type Hierarchies, legacyName } from "./hierarchies.ts";
+import { type Controller, legacySettings, type Setting, unifiedSettings } from "./settings.ts";
+
+/** A file to write. */
+export interface Write extends Setting {
+  /** The cgroup's directory. */
+  readonly directory: string;
+  /** Whether it was asked for: what wasn't never fails a run. */
+  readonly required: boolean;
+}
+
+/** What a container gets. */
+export interface CgroupPlan {
+  /** The container's directory in the v2 hierarchy; nothing where there is none. */
+  readonly unified: string | undefined;
+  /** Its directories in v1's hierarchies, by v1's names of the controllers. */
+  readonly legacy: ReadonlyMap<string, string>;
+  /** Every directory once. */
+  readonly directories: readonly string[];
+  /** Directories of v1 that can't be done without. */
+  readonly required: ReadonlySet<string>;
+  readonly writes: readonly Write[];
+}
+
+/** What every container has on v1, where it is mounted, so that it can be measured and paused. */
+const MEASURED = ["memory", "cpu", "cpuacct", "pids"] as const;
+
+/** Throws a `LimitError` for a limit that this host can't enforce. @param path `linux.cgroupsPath`. */
+export function planCgroups(
+  { unified, legacy }: Hierarchies,
+  path: string,
+  resources: Resources,
+  options: { readonly controllers: readonly string[]; readonly unasked?: ReadonlySet<string> },
+): CgroupPlan {
+  const { controllers, unasked = new Set<string>() } = options;
+  const own = unified === undefined ? undefined : unified + path;
+  const groups = new Map<string, string>();
+  const required = new Set<string>();
+  const writes: Write[] = [];
+  const settings = unifiedSettings(resources);
+  for (const setting of settings) {
+    const asked = !unasked.has(setting.field);
+    const name = legacyName(setting.controller);
+    const mount = legacy.get(name);
+    if (mount !== undefined) {
+      if (asked) required.add(mount + path);
+      groups.set(name, mount + path);
+    } else if (own !== undefined && controllers.includes(setting.controller)) {
+      writes.push({ ...setting, directory: own, required: asked });
+    } else if (asked) throw noController(setting, own !== undefined, legacy.size > 0);
+  }
+  for (const controller of new Set(settings.map((setting) => setting.controller))) {
+    const directory = groups.get(legacyName(controller));
+    if (directory !== undefined) writes.push(...legacyWrites(resources, controller, directory, unasked));
+  }
+  for (const name of unified === undefined ? [...MEASURED, "freezer"] : MEASURED) {
+    const mount = legacy.get(name);
+    if (mount !== undefined) groups.set(name, mount + path);
+  }
+  const directories = new Set([...own === undefined ? [] : [own], ...groups.values()]);
+  return { unified: own, legacy: groups, directories: [...directories], required, writes };
+}
+
+function legacyWrites(
+  resources: Resources,
+  controller: Controller,
+  directory: string,
+  unasked: ReadonlySet<string>,
+): Write[] {
+  return legacySettings(resources, controller).map((setting) => {
+    if ("missing" in setting) {
+      throw new LimitError(`this host has cgroup v1 for ${controller}, which has no ${optionOf(setting.missing)}`, {
+        hint: "leave it out, or boot with cgroup_no_v1=all",
+      });
+    }
+    return { ...setting, directory, required: !unasked.has(setting.field) };
+  });
+}
+
+function noController({ controller, field }: Setting, hasUnified: boolean, hasLegacy: boolean): LimitError {
+  const hint = hasUnified
+    ? `the kernel may lack it, or the cgroup above doesn't hand it down: see cgroup.controllers`
+    : hasLegacy
+    ? `mount it: mount -t cgroup -o ${legacyName(controller)} none /sys/fs/cgroup/${legacyName(controller)}`
+    : "mount it: mount -t cgroup2 none /sys/fs/cgroup";
+  return new LimitError(`${optionOf(field)} can't be enforced: this host has no cgroup controller "${controller}"`, {
+    hint,
+  });
+}

@@ -1,0 +1,79 @@
+/**
+ * Removing cgroups, with whoever is still in them.
+ *
+ * @module
+ */
+import { AT, E, O, openFlags, SIG } from "../../ffi/abi/constants.ts";
+import { ARCHITECTURE, Descriptor, syscall } from "../../ffi/libc.ts";
+import { readIfThere } from "./directory.ts";
+
+/** Tries, and milliseconds between two of them: a killed process takes a moment to go. */
+const TRIES = 100;
+const PAUSE = 20;
+
+function write(path: string, value: string): void {
+  const opened = syscall("openat", AT.AT_FDCWD, path, O.O_WRONLY | O.O_CLOEXEC, 0);
+  if (opened < 0) return;
+  using file = new Descriptor(opened);
+  const bytes = new TextEncoder().encode(value);
+  syscall("write", file.number, bytes, bytes.length);
+}
+
+/** Kills all processes in a cgroup. A frozen one of v1 would ignore that: it is thawed first. */
+function killAll(directory: string): void {
+  write(`${directory}/freezer.state`, "THAWED");
+  write(`${directory}/cgroup.freeze`, "0");
+  write(`${directory}/cgroup.kill`, "1");
+  for (const pid of (readIfThere(`${directory}/cgroup.procs`) ?? "").split("\n")) {
+    if (!/^[1-9][0-9]*$/.test(pid) || Number(pid) === Deno.pid || pid === "1") continue;
+    const opened = syscall("pidfd_open", Number(pid), 0);
+    if (opened < 0) continue;
+    using pidfd = new Descriptor(opened);
+    // Read again: by now the number could be another's, who isn't in here.
+    if (!(readIfThere(`${directory}/cgroup.procs`) ?? "").split("\n").includes(pid)) continue;
+    syscall("pidfd_send_signal", pidfd.number, SIG.SIGKILL, 0, 0);
+  }
+}
+
+/** Removes a directory with those that were made inside the container. */
+function removeTree(directory: string, depth = 0): number {
+  const removed = syscall("unlinkat", AT.AT_FDCWD, directory, AT.AT_REMOVEDIR);
+  // Also what has children is "busy".
+  const DEEPEST = 64;
+  if (removed !== -E.EBUSY || depth === DEEPEST) return removed;
+  killAll(directory);
+  for (const { name, isDirectory } of Deno.readDirSync(directory)) {
+    if (isDirectory) removeTree(`${directory}/${name}`, depth + 1);
+  }
+  return syscall("unlinkat", AT.AT_FDCWD, directory, AT.AT_REMOVEDIR);
+}
+
+/** `linux/magic.h`: CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC. */
+const MAGIC = [0x27e0eb, 0x63677270];
+
+/** Whether a path is a directory of cgroups: elsewhere nothing is removed, whatever a ledger says. */
+function isCgroup(path: string): boolean {
+  const flags = openFlags(ARCHITECTURE, "O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC").value;
+  const opened = syscall("openat", AT.AT_FDCWD, path, flags, 0);
+  if (opened < 0) return false;
+  using directory = new Descriptor(opened);
+  const statfs = new Uint8Array(120);
+  return syscall("fstatfs", directory.number, statfs) === 0 &&
+    MAGIC.includes(new DataView(statfs.buffer).getUint32(0, true));
+}
+
+/**
+ * Removes a container's cgroup, killing what is in it, and the one above where it is libflux's and nobody else's any more.
+ *
+ * @returns Whether it is gone. A process that the kernel can't end just now, in the middle of a disk write, can hold it.
+ */
+export async function removeCgroup(directory: string, parent?: string): Promise<boolean> {
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    if (!isCgroup(directory) || removeTree(directory) === 0) {
+      if (parent !== undefined && isCgroup(parent)) syscall("unlinkat", AT.AT_FDCWD, parent, AT.AT_REMOVEDIR);
+      return true;
+    }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  }
+  return false;
+}

@@ -1,0 +1,135 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { run } from "../../mod.ts";
+import { BUSYBOX, hostTest, libflux, runContainer, uniqueName } from "./support.ts";
+
+const IMAGE = ["--image", BUSYBOX];
+const sh = (flags: readonly string[], script: string) => runContainer([...IMAGE, ...flags], ["sh", "-c", script]);
+/** Doubles a text until there is no memory for it. */
+const EAT = "x=a; while :; do x=$x$x; done";
+
+hostTest("limits: --memory kills what goes past it, and says so", async () => {
+  const { code, stderr } = await sh(["--memory", "32M", "--memory-swap", "32M"], EAT);
+  assertEquals([code, stderr], [137, "libflux: killed: out of memory (limit 32 MiB, peak 32 MiB)\n"]);
+});
+
+hostTest("limits: a command that is killed by somebody else wasn't out of memory", async () => {
+  assertEquals(await sh(["--memory", "32M"], "kill -9 $$"), { code: 137, stdout: "", stderr: "" });
+});
+
+hostTest("limits: --cpus holds a busy loop to what was asked for", async () => {
+  for (const cpus of [0.2, 0.5]) {
+    const limits = { cpus };
+    await using container = await run({
+      image: BUSYBOX,
+      command: ["sh", "-c", "while :; do :; done"],
+      limits,
+      measure: true,
+    });
+    const SECONDS = 2;
+    await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000));
+    container.kill("SIGKILL");
+    const { usage, started, finished } = await container.status;
+    const share = (usage?.cpuTime ?? 0) / (finished.getTime() - started.getTime());
+    assert(Math.abs(share - cpus) < 0.1 * cpus, `${share} of a CPU, and ${cpus} were asked for`);
+    assert((usage?.throttledTime ?? 0) > 0);
+  }
+});
+
+hostTest("limits: --pids-limit contains a bomb, and the host still starts processes", async () => {
+  const bomb = "bomb() { bomb | bomb & }; bomb 2>/dev/null; sleep 1";
+  const running = sh(["--pids-limit", "30"], bomb);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  assertEquals((await new Deno.Command("true").output()).code, 0);
+  await running;
+});
+
+hostTest("limits: the usual one of processes is 4096, and none can be asked for", async () => {
+  for (const [limits, expected] of [[{}, "4096\n"], [{ pids: -1 }, "max\n"]] as const) {
+    await using container = await run({ image: BUSYBOX, command: ["sleep", "60"], limits });
+    assertEquals(Deno.readTextFileSync(`/sys/fs/cgroup/pids/libflux/${container.id}/pids.max`), expected);
+  }
+});
+
+hostTest("limits: --cpuset-cpus is what nproc counts", async () => {
+  assertEquals((await sh(["--cpuset-cpus", "0"], "nproc")).stdout, "1\n");
+  const { code, stderr } = await sh(["--cpuset-cpus", "4000"], "nproc");
+  assertEquals(code, 125);
+  assertMatch(stderr, /^libflux: --cpuset-cpus can't be enforced: cpuset.cpus doesn't take 4000: .*\n$/);
+});
+
+hostTest("limits: --ulimit and --oom-score-adj are the command's", async () => {
+  const { stdout } = await sh(
+    ["--ulimit", "nofile=100:200", "--ulimit", "core=0", "--oom-score-adj", "500"],
+    "ulimit -n; ulimit -Hn; ulimit -c; cat /proc/self/oom_score_adj",
+  );
+  assertEquals(stdout, "100\n200\n0\n500\n");
+});
+
+hostTest("limits: cgroups are the roots of what the container sees, and read-only", async () => {
+  const { stdout } = await sh(["--memory", "64M"], "cat /proc/self/cgroup; mkdir /sys/fs/cgroup/x 2>&1");
+  const lines = stdout.trim().split("\n");
+  assertStringIncludes(lines.pop() ?? "", "Read-only file system");
+  for (const line of lines) assertMatch(line, /^\d+:[^:]*:\/$/);
+});
+
+hostTest("limits: --cgroup-parent holds the container's cgroup, and stays", async () => {
+  const parent = `/libflux-test-${Deno.pid}`;
+  const mount = "/sys/fs/cgroup/pids";
+  Deno.mkdirSync(mount + parent);
+  try {
+    await using container = await run({
+      image: BUSYBOX,
+      command: ["sleep", "60"],
+      cgroupParent: parent,
+      limits: { pids: 50 },
+    });
+    const group = `${mount}${parent}/${container.id}`;
+    assertEquals(Deno.readTextFileSync(`${group}/pids.max`), "50\n");
+    assert(Deno.readTextFileSync(`${group}/cgroup.procs`).split("\n").includes(String(container.pid)));
+  } finally {
+    for (const { name } of Deno.readDirSync("/sys/fs/cgroup")) {
+      try {
+        Deno.removeSync(`/sys/fs/cgroup/${name}${parent}`);
+      } catch {
+        // not there
+      }
+    }
+  }
+});
+
+hostTest("limits: what can't be is told in one sentence", async () => {
+  for (
+    const [flags, says] of [
+      [["--memory", "lots"], "--memory is an amount of memory"],
+      [["--memory", "1k"], "memory is a whole number at least"],
+      [["--memory-swap", "64M"], "memory and swap together"],
+      [["--cpus", "many"], "--cpus is a number"],
+      [["--cpu-weight", "0"], "from 1 to 10000"],
+      [["--device-read-bps", "/dev/null:1M"], "it is no block device"],
+      [["--device-read-bps", "/dev/nowhere:1M"], "there is no such file"],
+      [["--ulimit", "files=1"], "is no resource limit"],
+      [["--ulimit", "nofile=5:4"], "the soft limit is above the hard one"],
+      [["--oom-score-adj", "5000"], "from -1000 to 1000"],
+      [["--cgroup-parent", "../x"], "can't be the cgroup above"],
+      [["--cgroup-parent", "/a/../b"], "can't be the cgroup above"],
+    ] as const
+  ) {
+    const { code, stderr } = await libflux(["run", uniqueName(), ...IMAGE, ...flags, "--", "true"]);
+    assertEquals(code, 125, stderr);
+    assertMatch(stderr, /^libflux: [^\n]+\n$/);
+    assertStringIncludes(stderr, says);
+  }
+});
+
+hostTest("limits: 500 containers with limits leave no cgroup", async () => {
+  for (let i = 0; i < 500; i++) {
+    await using container = await run({
+      image: BUSYBOX,
+      command: ["true"],
+      stdout: "null",
+      stderr: "null",
+      limits: { memory: 2 ** 25, cpus: 1, pids: 20 },
+    });
+    assertEquals((await container.status).code, 0);
+  }
+});
