@@ -15,7 +15,6 @@ import { PermissionError } from "./errors.ts";
 import { hostError } from "./failure.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
 import { generateName, prepare, type Prepared } from "./prepare.ts";
-import { DEFAULT_CGROUP_PARENT } from "./spec/build.ts";
 import type { RunOptions, TerminalSize } from "./spec/options.ts";
 import type { Entry } from "./store/ledger.ts";
 import { openStore, replace } from "./store/open.ts";
@@ -225,10 +224,7 @@ function measured(
 
 /** Makes the container's cgroups, after writing them down. */
 function makeCgroups({ cgroups, unifiedMount }: Prepared, claim: Claim): Cgroups {
-  const entries = cgroups.directories.map((directory): Entry => {
-    const parent = directory.slice(0, directory.lastIndexOf("/"));
-    return { kind: "cgroup", directory, ...(parent.endsWith(DEFAULT_CGROUP_PARENT) ? { parent } : {}) };
-  });
+  const entries = cgroups.directories.map((directory): Entry => ({ kind: "cgroup", directory }));
   if (entries.length > 0) claim.ledger.add(...entries);
   return createCgroups(cgroups, unifiedMount);
 }

@@ -15,6 +15,7 @@ import { buildSpec, MASKED_PATHS } from "./spec/build.ts";
 import { unaskedFields } from "./spec/limits.ts";
 import { checkOptions, isBind, printable, type RunOptions } from "./spec/options.ts";
 import type { Spec } from "./spec/types.ts";
+import { isCgroup } from "./store/cgroup.ts";
 import { readIfThere } from "./store/directory.ts";
 import { readInRoot } from "./users.ts";
 
@@ -97,9 +98,12 @@ let hierarchies: (Hierarchies & { readonly controllers: readonly string[] }) | u
 
 function cgroupFacts(): NonNullable<typeof hierarchies> {
   if (hierarchies !== undefined) return hierarchies;
-  const found = parseHierarchies(readIfThere("/proc/self/mountinfo") ?? "");
-  const controllers = (readIfThere(`${found.unified}/cgroup.controllers`) ?? "").trim().split(/\s+/);
-  return hierarchies = { ...found, controllers };
+  const table = parseHierarchies(readIfThere("/proc/self/mountinfo") ?? "");
+  // Something else may be mounted over one by now.
+  const unified = table.unified !== undefined && isCgroup(table.unified) ? table.unified : undefined;
+  const legacy = new Map([...table.legacy].filter(([, mount]) => isCgroup(mount)));
+  const controllers = (readIfThere(`${unified}/cgroup.controllers`) ?? "").trim().split(/\s+/);
+  return hierarchies = { unified, legacy, controllers };
 }
 
 /** Facts that don't change while a process runs. */
@@ -193,6 +197,7 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
   const cgroups = planCgroups(host, cgroupsPath, resources, {
     controllers: host.controllers,
     unasked: unaskedFields(options.limits ?? {}),
+    measure: options.measure ?? false,
   });
   const program = compile(spec, {
     architecture: ARCHITECTURE,

@@ -83,6 +83,15 @@ async function hyperfine(commands: readonly string[], output: string): Promise<(
   return timings;
 }
 
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Groups that runc made for its containers and leaves in the hierarchies of v1. */
 function removeGroups(): void {
   for (const { name } of Deno.readDirSync("/sys/fs/cgroup")) {
@@ -210,7 +219,7 @@ async function main(): Promise<number> {
     return 0;
   } finally {
     removeGroups();
-    Deno.removeSync(STATE, { recursive: true });
+    if (isThere(STATE)) Deno.removeSync(STATE, { recursive: true });
     Deno.removeSync(directory, { recursive: true });
   }
 }

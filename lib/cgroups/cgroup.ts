@@ -49,9 +49,7 @@ function makeDirectory(path: string): number {
 export function createCgroups(plan: CgroupPlan, mount: string | undefined): Cgroups {
   const made = new Set<string>();
   for (const directory of plan.directories) {
-    // Whoever ends the last container beside removes the directory above: then once more.
-    let result = makeDirectory(directory);
-    if (result === -E.ENOENT) result = makeDirectory(directory);
+    const result = makeDirectory(directory);
     if (result === 0) made.add(directory);
     else if (plan.required.has(directory)) {
       throw new LimitError(`the cgroup ${directory} can't be made: ${errnoText(-result)}`, { path: directory });

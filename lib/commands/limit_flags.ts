@@ -42,7 +42,7 @@ export const PROCESS_LIMIT_FLAGS: readonly Flag[] = [
     value: "-1000..1000",
     help: "how soon the kernel kills it when the host is short of memory",
   },
-  { name: "cgroup-parent", value: "PATH", help: "the cgroup to make the container's in; /libflux by default" },
+  { name: "cgroup-parent", value: "PATH", help: "the cgroup to make the container's in; the root by default" },
 ];
 
 function number(flags: Parsed, name: string): number | undefined {

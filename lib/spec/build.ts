@@ -27,9 +27,6 @@ export interface Facts {
 
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** The cgroup above those of containers that weren't given another. */
-export const DEFAULT_CGROUP_PARENT = "/libflux";
-
 /** SECURITY.md, rule 15. */
 export const DEFAULT_CAPABILITIES: readonly string[] = [
   "CAP_CHOWN",
@@ -174,7 +171,8 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
     ...(options.uts === "host" ? {} : { hostname }),
     ...(options.labels === undefined ? {} : { annotations: options.labels }),
     linux: {
-      cgroupsPath: `${options.cgroupParent ?? DEFAULT_CGROUP_PARENT}/${facts.id}`,
+      // At the root: a directory above would have to be made and removed with every container that is alone.
+      cgroupsPath: options.cgroupParent === undefined ? `/libflux-${facts.id}` : `${options.cgroupParent}/${facts.id}`,
       resources: toResources(options.limits ?? {}),
       namespaces: [
         ...kinds.filter((type) => !shared.has(type)).map((type) => ({ type })),

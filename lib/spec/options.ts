@@ -83,7 +83,7 @@ export interface RunOptions {
   readonly ulimits?: readonly Rlimit[];
   /** How soon the kernel kills it when the host is short of memory, from -1000 to 1000. */
   readonly oomScoreAdj?: number;
-  /** The cgroup to make the container's in, counted from the root of the hierarchies; `/libflux` if left out. */
+  /** The cgroup to make the container's in, counted from the root of the hierarchies; the root if left out. */
   readonly cgroupParent?: string;
   /** Ask the cgroups at the end what was used: `ContainerStatus.usage`. */
   readonly measure?: boolean;

@@ -144,7 +144,7 @@ export interface DeviceRate {
 
 /** What only Linux has. */
 export interface Linux {
-  /** The cgroup, counted from the root of the hierarchies: "/libflux/ID". */
+  /** The cgroup, counted from the root of the hierarchies: "/libflux-ID". */
   readonly cgroupsPath?: string;
   /** Its limits. */
   readonly resources?: Resources;

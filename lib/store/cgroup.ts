@@ -51,8 +51,8 @@ function removeTree(directory: string, depth = 0): number {
 /** `linux/magic.h`: CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC. */
 const MAGIC = [0x27e0eb, 0x63677270];
 
-/** Whether a path is a directory of cgroups: elsewhere nothing is removed, whatever a ledger says. */
-function isCgroup(path: string): boolean {
+/** Whether a path is a directory of cgroups: elsewhere nothing is made, and nothing removed, whatever a ledger says. */
+export function isCgroup(path: string): boolean {
   const flags = openFlags(ARCHITECTURE, "O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC").value;
   const opened = syscall("openat", AT.AT_FDCWD, path, flags, 0);
   if (opened < 0) return false;
@@ -63,16 +63,13 @@ function isCgroup(path: string): boolean {
 }
 
 /**
- * Removes a container's cgroup, killing what is in it, and the one above where it is libflux's and nobody else's any more.
+ * Removes a container's cgroup, killing what is in it.
  *
  * @returns Whether it is gone. A process that the kernel can't end just now, in the middle of a disk write, can hold it.
  */
-export async function removeCgroup(directory: string, parent?: string): Promise<boolean> {
+export async function removeCgroup(directory: string): Promise<boolean> {
   for (let attempt = 0; attempt < TRIES; attempt++) {
-    if (!isCgroup(directory) || removeTree(directory) === 0) {
-      if (parent !== undefined && isCgroup(parent)) syscall("unlinkat", AT.AT_FDCWD, parent, AT.AT_REMOVEDIR);
-      return true;
-    }
+    if (!isCgroup(directory) || removeTree(directory) === 0) return true;
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
   }
   return false;

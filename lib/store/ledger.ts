@@ -18,8 +18,8 @@ export type Entry =
   | { readonly kind: "process"; readonly pid: number; readonly startTime: number }
   /** The mount namespace of a container without a pid namespace of its own: whoever is in it belongs to it. */
   | { readonly kind: "mountNamespace"; readonly inode: number }
-  /** A cgroup's directory, and the one above, to be removed where nobody else is in it any more. */
-  | { readonly kind: "cgroup"; readonly directory: string; readonly parent?: string };
+  /** A cgroup's directory. */
+  | { readonly kind: "cgroup"; readonly directory: string };
 
 /** A container's ledger. */
 export class Ledger {
@@ -68,9 +68,7 @@ function isEntry(value: unknown): value is Entry {
   const entry = value as Record<string, unknown>;
   // Never init, whoever says so.
   if (entry.kind === "process") return isCount(entry.pid) && entry.pid > 1 && isCount(entry.startTime);
-  if (entry.kind === "cgroup") {
-    return isCgroup(entry.directory) && (entry.parent === undefined || isCgroup(entry.parent));
-  }
+  if (entry.kind === "cgroup") return isCgroup(entry.directory);
   return entry.kind === "mountNamespace" && isCount(entry.inode);
 }
 
@@ -81,6 +79,6 @@ function isCgroup(value: unknown): value is string {
 
 async function undo(entry: Entry): Promise<void> {
   if (entry.kind === "process") await killProcess(entry);
-  else if (entry.kind === "cgroup") await removeCgroup(entry.directory, entry.parent);
+  else if (entry.kind === "cgroup") await removeCgroup(entry.directory);
   else await killNamespace(entry.inode);
 }

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { run } from "../../mod.ts";
-import { BUSYBOX, hostTest, libflux, runContainer, uniqueName } from "./support.ts";
+import { BUSYBOX, hostTest, LIBFLUX, libflux, runContainer, uniqueName } from "./support.ts";
 
 const IMAGE = ["--image", BUSYBOX];
 const sh = (flags: readonly string[], script: string) => runContainer([...IMAGE, ...flags], ["sh", "-c", script]);
@@ -46,7 +46,7 @@ hostTest("limits: --pids-limit contains a bomb, and the host still starts proces
 hostTest("limits: the usual one of processes is 4096, and none can be asked for", async () => {
   for (const [limits, expected] of [[{}, "4096\n"], [{ pids: -1 }, "max\n"]] as const) {
     await using container = await run({ image: BUSYBOX, command: ["sleep", "60"], limits });
-    assertEquals(Deno.readTextFileSync(`/sys/fs/cgroup/pids/libflux/${container.id}/pids.max`), expected);
+    assertEquals(Deno.readTextFileSync(`/sys/fs/cgroup/pids/libflux-${container.id}/pids.max`), expected);
   }
 });
 
@@ -132,4 +132,19 @@ hostTest("limits: 500 containers with limits leave no cgroup", async () => {
     });
     assertEquals((await container.status).code, 0);
   }
+});
+
+hostTest("limits: a hierarchy that something else is mounted over isn't used", async () => {
+  const script = `mount -t tmpfs none /sys/fs/cgroup/unified; mount -t tmpfs none /sys/fs/cgroup/cpu; "$@"
+    code=$?; ls /sys/fs/cgroup/unified /sys/fs/cgroup/cpu | grep libflux; exit $code`;
+  const inside = async (...args: readonly string[]) => {
+    const { code, stdout, stderr } = await new Deno.Command("unshare", {
+      args: ["--mount", "sh", "-c", script, "sh", LIBFLUX, "run", uniqueName(), ...IMAGE, ...args],
+    }).output();
+    return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+  };
+  assertEquals(await inside("--", "true"), { code: 0, stdout: "", stderr: "" });
+  const { code, stderr } = await inside("--cpus", "1", "--", "true");
+  assertEquals(code, 125);
+  assertStringIncludes(stderr, `this host has no cgroup controller "cpu"`);
 });
