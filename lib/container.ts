@@ -10,7 +10,7 @@ import { abandon } from "../ffi/reactor.ts";
 import { networkNamespace } from "../ffi/network_namespace.ts";
 import { exitStatus } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
-import { type Cgroups, createCgroups, type Usage } from "./cgroups/cgroup.ts";
+import { type Cgroups, createCgroups, missingParents, type Usage } from "./cgroups/cgroup.ts";
 import { PermissionError } from "./errors.ts";
 import { hostError } from "./failure.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
@@ -223,8 +223,12 @@ function measured(
 }
 
 /** Makes the container's cgroups, after writing them down. */
-function makeCgroups({ cgroups, unifiedMount }: Prepared, claim: Claim): Cgroups {
-  const entries = cgroups.directories.map((directory): Entry => ({ kind: "cgroup", directory }));
+function makeCgroups({ cgroups, unifiedMount }: Prepared, claim: Claim, options: RunOptions): Cgroups {
+  const parents = options.cgroupParent === undefined ? [] : cgroups.directories.flatMap(missingParents);
+  const entries: Entry[] = [
+    ...parents.map((directory) => ({ kind: "cgroupParent", directory }) as const),
+    ...cgroups.directories.map((directory) => ({ kind: "cgroup", directory }) as const),
+  ];
   if (entries.length > 0) claim.ledger.add(...entries);
   return createCgroups(cgroups, unifiedMount);
 }
@@ -251,7 +255,7 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
     const store = await openStore(options.root);
     if (options.replace === true) await replace(store, prepared.name);
     claim = await store.claim(prepared.name);
-    const cgroups = makeCgroups(prepared, claim);
+    const cgroups = makeCgroups(prepared, claim, options);
     layout.forEach((how, index) => plumbing.push(plumb(how, index)));
     const image = link(prepared.program, linkOptions);
     return new Container(await launch({ prepared, image, claim, cgroups, plumbing, network, created, begin, options }));

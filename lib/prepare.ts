@@ -99,9 +99,15 @@ let hierarchies: (Hierarchies & { readonly controllers: readonly string[] }) | u
 function cgroupFacts(): NonNullable<typeof hierarchies> {
   if (hierarchies !== undefined) return hierarchies;
   const table = parseHierarchies(readIfThere("/proc/self/mountinfo") ?? "");
-  // Something else may be mounted over one by now.
-  const unified = table.unified !== undefined && isCgroup(table.unified) ? table.unified : undefined;
-  const legacy = new Map([...table.legacy].filter(([, mount]) => isCgroup(mount)));
+  // Something else may be mounted over one by now. Only those that are used are looked at: there can be a dozen.
+  const visible = new Map<string, boolean>();
+  const check = (mount: string | undefined): string | undefined => {
+    if (mount === undefined) return undefined;
+    if (!visible.has(mount)) visible.set(mount, isCgroup(mount));
+    return visible.get(mount) === true ? mount : undefined;
+  };
+  const unified = check(table.unified);
+  const legacy = { get: (name: string) => check(table.legacy.get(name)), size: table.legacy.size };
   const controllers = (readIfThere(`${unified}/cgroup.controllers`) ?? "").trim().split(/\s+/);
   return hierarchies = { unified, legacy, controllers };
 }

@@ -5,6 +5,7 @@
  */
 import { AT, E, O, openFlags } from "../../ffi/abi/constants.ts";
 import { ARCHITECTURE, Descriptor, syscall } from "../../ffi/libc.ts";
+import { stat } from "../../ffi/stat.ts";
 import { errnoText, LimitError } from "../errors.ts";
 import { optionOf } from "../spec/limits.ts";
 import { readIfThere } from "../store/directory.ts";
@@ -43,6 +44,12 @@ function makeDirectory(path: string): number {
   if (above < 0) return above;
   const again = syscall("mkdirat", AT.AT_FDCWD, path, 0o755);
   return again === -E.EEXIST ? 0 : again;
+}
+
+/** Directories above one that aren't there, the outermost first. */
+export function missingParents(directory: string): string[] {
+  const parent = parentOf(directory);
+  return parent === "" || typeof stat(parent) === "object" ? [] : [...missingParents(parent), parent];
 }
 
 /** Makes the cgroups and their limits. Throws a {@link LimitError} where what was asked for can't be had. */

@@ -10,7 +10,7 @@ export interface Hierarchies {
   /** The mount point of v2; nothing where there is none. */
   readonly unified: string | undefined;
   /** Mount points of v1's controllers, by v1's names. */
-  readonly legacy: ReadonlyMap<string, string>;
+  readonly legacy: Pick<ReadonlyMap<string, string>, "get" | "size">;
 }
 
 /** v1's controllers; its named hierarchies, such as systemd's, limit nothing. */
@@ -26,7 +26,7 @@ export function legacyName(controller: Controller): string {
  *
  * @param mountinfo The content of `/proc/self/mountinfo`.
  */
-export function parseHierarchies(mountinfo: string): Hierarchies {
+export function parseHierarchies(mountinfo: string): Hierarchies & { readonly legacy: ReadonlyMap<string, string> } {
   let unified: string | undefined;
   const legacy = new Map<string, string>();
   for (const line of mountinfo.split("\n")) {

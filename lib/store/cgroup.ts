@@ -62,6 +62,11 @@ export function isCgroup(path: string): boolean {
     MAGIC.includes(new DataView(statfs.buffer).getUint32(0, true));
 }
 
+/** Removes a cgroup that nobody is in, nor any other cgroup. */
+export function removeEmptyCgroup(directory: string): void {
+  if (isCgroup(directory)) syscall("unlinkat", AT.AT_FDCWD, directory, AT.AT_REMOVEDIR);
+}
+
 /**
  * Removes a container's cgroup, killing what is in it.
  *

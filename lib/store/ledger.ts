@@ -9,7 +9,7 @@
 import { AT } from "../../ffi/abi/constants.ts";
 import { syscall } from "../../ffi/libc.ts";
 import { append, readIfThere } from "./directory.ts";
-import { removeCgroup } from "./cgroup.ts";
+import { removeCgroup, removeEmptyCgroup } from "./cgroup.ts";
 import { killNamespace, killProcess } from "./process.ts";
 
 /** Something on the host that has to be undone. */
@@ -18,8 +18,10 @@ export type Entry =
   | { readonly kind: "process"; readonly pid: number; readonly startTime: number }
   /** The mount namespace of a container without a pid namespace of its own: whoever is in it belongs to it. */
   | { readonly kind: "mountNamespace"; readonly inode: number }
-  /** A cgroup's directory. */
-  | { readonly kind: "cgroup"; readonly directory: string };
+  /** A container's cgroup: whoever is in it belongs to it. */
+  | { readonly kind: "cgroup"; readonly directory: string }
+  /** A cgroup above it that wasn't there: removed unless somebody else is in it by then. */
+  | { readonly kind: "cgroupParent"; readonly directory: string };
 
 /** A container's ledger. */
 export class Ledger {
@@ -68,11 +70,13 @@ function isEntry(value: unknown): value is Entry {
   const entry = value as Record<string, unknown>;
   // Never init, whoever says so.
   if (entry.kind === "process") return isCount(entry.pid) && entry.pid > 1 && isCount(entry.startTime);
-  if (entry.kind === "cgroup") return isCgroup(entry.directory);
+  // Never one that could be anybody else's: all in it are killed.
+  if (entry.kind === "cgroup") return isCgroup(entry.directory) && /\/(libflux-)?[0-9a-f]{64}$/.test(entry.directory);
+  if (entry.kind === "cgroupParent") return isCgroup(entry.directory);
   return entry.kind === "mountNamespace" && isCount(entry.inode);
 }
 
-/** A path that can only be that of a container's cgroup: what is in it is killed, whoever says so. */
+/** Whether something can be a cgroup's path. */
 function isCgroup(value: unknown): value is string {
   return typeof value === "string" && value.startsWith("/") && !/\0|\/\.\.?(\/|$)/.test(value);
 }
@@ -80,5 +84,6 @@ function isCgroup(value: unknown): value is string {
 async function undo(entry: Entry): Promise<void> {
   if (entry.kind === "process") await killProcess(entry);
   else if (entry.kind === "cgroup") await removeCgroup(entry.directory);
+  else if (entry.kind === "cgroupParent") removeEmptyCgroup(entry.directory);
   else await killNamespace(entry.inode);
 }

@@ -14,7 +14,7 @@ function generator(seed: number): () => number {
 const VARIANTS: readonly (readonly string[])[] = [
   [],
   ["--no-init"],
-  ["--pid", "host"],
+  ["--pid", "host", "--memory", "64M", "--cgroup-parent", "/libflux-killed/below"],
   ["--no-init", "--pid", "host", "--network", "host"],
 ];
 

@@ -38,6 +38,22 @@ Deno.test("parseLedger() passes over numbers that are none of a process's or an 
   }
 });
 
+Deno.test("parseLedger() takes for a container's cgroup only what nobody else's is called", () => {
+  const id = "0123456789abcdef".repeat(4);
+  for (const name of [`libflux-${id}`, `my/group/${id}`]) {
+    const entry = { kind: "cgroup", directory: `/sys/fs/cgroup/memory/${name}` };
+    assertEquals(parse(JSON.stringify(entry)), [entry]);
+  }
+  for (
+    const path of ["/sys/fs/cgroup", "/sys/fs/cgroup/system.slice", `/a/../${id}`, `a/${id}`, `/a/${id}/`, `/${id}\0`]
+  ) {
+    assertEquals(parse(JSON.stringify({ kind: "cgroup", directory: path })), [], path);
+  }
+  for (const path of ["relative", "/a/../b", 5]) {
+    assertEquals(parse(JSON.stringify({ kind: "cgroupParent", directory: path })), [], String(path));
+  }
+});
+
 Deno.test("parseLedger() never has init killed", () => {
   for (const pid of ["1", "1.0", "1e0", "10e-1"]) {
     assertEquals(parse(`{"kind":"process","pid":${pid},"startTime":3}`), []);
