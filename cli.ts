@@ -18,6 +18,18 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     load: async () => (await import("./lib/commands/run.ts")).runCommand,
   },
   ps: { help: "list containers", load: async () => (await import("./lib/commands/ps.ts")).psCommand },
+  pause: {
+    help: "hold containers where they are",
+    load: async () => (await import("./lib/commands/control.ts")).pauseCommand,
+  },
+  unpause: {
+    help: "let them go on",
+    load: async () => (await import("./lib/commands/control.ts")).unpauseCommand,
+  },
+  update: {
+    help: "change limits of running containers",
+    load: async () => (await import("./lib/commands/control.ts")).updateCommand,
+  },
   info: {
     help: "tell whether this host can run containers",
     load: async () => (await import("./lib/commands/info.ts")).infoCommand,

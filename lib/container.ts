@@ -17,6 +17,7 @@ import { launch, type Launched, type Timings } from "./launch.ts";
 import { generateName, prepare, type Prepared } from "./prepare.ts";
 import type { RunOptions, TerminalSize } from "./spec/options.ts";
 import type { Entry } from "./store/ledger.ts";
+import { thaw } from "./store/cgroup.ts";
 import { openStore, replace } from "./store/open.ts";
 import type { Claim } from "./store/state.ts";
 import { killNamespace } from "./store/process.ts";
@@ -130,6 +131,8 @@ export class Container implements AsyncDisposable {
 
   /** Sends a signal to the command; SIGKILL ends the whole container. Does nothing once it has ended. */
   kill(signal: Signal = "SIGTERM"): void {
+    // A v1 freezer holds even what is to be killed.
+    if (signal === "SIGKILL") { for (const directory of Object.values(this.#parts.cgroups.legacy)) thaw(directory); }
     this.#parts.child.signal(SIG[signal]);
   }
 

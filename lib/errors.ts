@@ -203,6 +203,26 @@ export class CommandNotFoundError extends FluxError {
 }
 
 /**
+ * There is no container of this name.
+ *
+ * @example
+ * ```ts
+ * import { NoContainerError, pause } from "@libflux/cli/mod";
+ *
+ * try {
+ *   await pause("nobody");
+ * } catch (error) {
+ *   if (!(error instanceof NoContainerError)) throw error;
+ *   console.log(error.message);
+ * }
+ * ```
+ */
+export class NoContainerError extends FluxError {
+  /** The class's own name. */
+  override name = "NoContainerError";
+}
+
+/**
  * A limit that this host can't enforce.
  *
  * @example

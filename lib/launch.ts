@@ -178,9 +178,10 @@ function openMounts(pid: number): Descriptor | undefined {
 
 /** Ledger and state of a child that waits for both. */
 function writeDown(
-  { prepared, claim, created, options }: LaunchOptions,
+  from: LaunchOptions,
   pid: number,
 ): Pick<Launched, "namespace"> {
+  const { prepared, claim, created, options } = from;
   // None where it has failed already: then there is nothing to kill either.
   const started = startTime(pid) ?? 0;
   const namespace = options.pid === "host" ? mountNamespace(pid) : undefined;
@@ -196,6 +197,10 @@ function writeDown(
     command: prepared.spec.process.args,
     created: created.toISOString(),
     labels: options.labels ?? {},
+    cgroups: {
+      ...(from.cgroups.unified === undefined ? {} : { unified: from.cgroups.unified }),
+      legacy: from.cgroups.legacy,
+    },
     monitor: Deno.pid,
     bootId: bootId(),
   });

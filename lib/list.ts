@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isPaused } from "./control.ts";
 import { openStore } from "./store/open.ts";
 import { isAlive } from "./store/process.ts";
 
@@ -12,8 +13,8 @@ export interface ContainerInfo {
   readonly name: string;
   /** 64 hexadecimal digits. */
   readonly id: string;
-  /** `running`, or `stopping` while its monitor still cleans up. */
-  readonly state: "running" | "stopping";
+  /** `running`, `paused`, or `stopping` while its monitor still cleans up. */
+  readonly state: "running" | "paused" | "stopping";
   /** PID 1 of the container, as the host numbers it. */
   readonly pid: number;
   /** The directory it was made of. */
@@ -44,11 +45,11 @@ export async function list(options: { readonly root?: string } = {}): Promise<Co
   return store.names().flatMap((name) => {
     const state = store.state(name);
     if (state === undefined || state.name !== name) return [];
-    const { id, pid, startTime, image, command, created, labels } = state;
+    const { id, pid, startTime, image, command, created, labels, cgroups } = state;
     return [{
       name,
       id,
-      state: isAlive({ pid, startTime }) ? "running" : "stopping",
+      state: !isAlive({ pid, startTime }) ? "stopping" : isPaused({ cgroups }) ? "paused" : "running",
       pid,
       image,
       command,

@@ -26,7 +26,7 @@ export interface Usage {
 }
 
 /** Writes to a file that is there already; `-errno` where that fails. */
-function write(path: string, value: string): number {
+export function write(path: string, value: string): number {
   const opened = syscall("openat", AT.AT_FDCWD, path, O.O_WRONLY | O.O_CLOEXEC, 0);
   if (opened < 0) return opened;
   using file = new Descriptor(opened);
@@ -64,7 +64,7 @@ export function createCgroups(plan: CgroupPlan, mount: string | undefined): Cgro
   }
   const cpuset = plan.legacy.get("cpuset");
   if (cpuset !== undefined && made.has(cpuset)) inheritCpuset(cpuset);
-  for (const one of plan.writes) if (made.has(one.directory)) apply(one, mount);
+  applyAll(plan.writes.filter(({ directory }) => made.has(directory)), mount);
   return new Cgroups(plan, made);
 }
 
@@ -76,6 +76,19 @@ function inheritCpuset(directory: string): void {
     if (readIfThere(`${directory}/${name}`)?.trim() !== "") continue;
     write(`${directory}/${name}`, readIfThere(`${parent}/${name}`)?.trim() ?? "");
   }
+}
+
+/** Writes limits. What depends on another that comes after it is tried again. */
+export function applyAll(writes: readonly Write[], mount: string | undefined): void {
+  const again: Write[] = [];
+  for (const one of writes) {
+    try {
+      apply(one, mount);
+    } catch {
+      again.push(one);
+    }
+  }
+  for (const one of again) apply(one, mount);
 }
 
 function apply(setting: Write, mount: string | undefined): void {
@@ -124,10 +137,21 @@ export class Cgroups {
   /** @param made Those of the plan's directories that are there. */
   constructor(readonly plan: CgroupPlan, readonly made: ReadonlySet<string>) {}
 
+  /** The directory of v2, where it could be made. */
+  get unified(): string | undefined {
+    const { unified } = this.plan;
+    return unified !== undefined && this.made.has(unified) ? unified : undefined;
+  }
+
+  /** Those of v1 that could be made, by their controllers' names. */
+  get legacy(): Readonly<Record<string, string>> {
+    return Object.fromEntries([...this.plan.legacy].filter(([, directory]) => this.made.has(directory)));
+  }
+
   /** The directory of v2 to be born in. */
   open(): Descriptor | undefined {
-    const { unified } = this.plan;
-    if (unified === undefined || !this.made.has(unified)) return undefined;
+    const { unified } = this;
+    if (unified === undefined) return undefined;
     const flags = openFlags(ARCHITECTURE, "O_PATH", "O_DIRECTORY", "O_CLOEXEC").value;
     const opened = syscall("openat", AT.AT_FDCWD, unified, flags, 0);
     return opened < 0 ? undefined : new Descriptor(opened);

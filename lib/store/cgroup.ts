@@ -19,10 +19,14 @@ function write(path: string, value: string): void {
   syscall("write", file.number, bytes, bytes.length);
 }
 
-/** Kills all processes in a cgroup. A frozen one of v1 would ignore that: it is thawed first. */
+/** Lets the processes of a cgroup run again. */
+export function thaw(directory: string): void {
+  if (directory.includes("/freezer/")) write(`${directory}/freezer.state`, "THAWED");
+}
+
+/** Kills all processes in a cgroup. */
 function killAll(directory: string): void {
-  write(`${directory}/freezer.state`, "THAWED");
-  write(`${directory}/cgroup.freeze`, "0");
+  thaw(directory);
   write(`${directory}/cgroup.kill`, "1");
   for (const pid of (readIfThere(`${directory}/cgroup.procs`) ?? "").split("\n")) {
     if (!/^[1-9][0-9]*$/.test(pid) || Number(pid) === Deno.pid || pid === "1") continue;

@@ -9,7 +9,7 @@
 import { AT } from "../../ffi/abi/constants.ts";
 import { syscall } from "../../ffi/libc.ts";
 import { append, readIfThere } from "./directory.ts";
-import { removeCgroup, removeEmptyCgroup } from "./cgroup.ts";
+import { removeCgroup, removeEmptyCgroup, thaw } from "./cgroup.ts";
 import { killNamespace, killProcess } from "./process.ts";
 
 /** Something on the host that has to be undone. */
@@ -44,6 +44,8 @@ export class Ledger {
 
   /** Undoes everything, backwards, and forgets it; can be done again. */
   async undo(): Promise<void> {
+    // A process that a v1 freezer holds can't be killed.
+    for (const entry of this.entries()) if (entry.kind === "cgroup") thaw(entry.directory);
     for (const entry of this.entries().toReversed()) await undo(entry);
     syscall("unlinkat", AT.AT_FDCWD, this.path, 0);
     this.#entries = [];
@@ -71,9 +73,14 @@ function isEntry(value: unknown): value is Entry {
   // Never init, whoever says so.
   if (entry.kind === "process") return isCount(entry.pid) && entry.pid > 1 && isCount(entry.startTime);
   // Never one that could be anybody else's: all in it are killed.
-  if (entry.kind === "cgroup") return isCgroup(entry.directory) && /\/(libflux-)?[0-9a-f]{64}$/.test(entry.directory);
+  if (entry.kind === "cgroup") return isContainerCgroup(entry.directory);
   if (entry.kind === "cgroupParent") return isCgroup(entry.directory);
   return entry.kind === "mountNamespace" && isCount(entry.inode);
+}
+
+/** Whether something can be the path of a container's cgroup, and nobody else's. */
+export function isContainerCgroup(value: unknown): boolean {
+  return isCgroup(value) && /\/(libflux-)?[0-9a-f]{64}$/.test(value);
 }
 
 /** Whether something can be a cgroup's path. */

@@ -5,6 +5,7 @@
  */
 import { NameInUseError } from "../errors.ts";
 import { defaultRoot } from "./directory.ts";
+import { thaw } from "./cgroup.ts";
 import { killProcess } from "./process.ts";
 import { Store } from "./state.ts";
 
@@ -26,6 +27,7 @@ export async function replace(store: Store, name: string): Promise<void> {
   const deadline = performance.now() + PATIENCE;
   while (performance.now() < deadline) {
     const state = store.state(name);
+    for (const directory of Object.values(state?.cgroups.legacy ?? {})) thaw(directory);
     if (state !== undefined) await killProcess({ pid: state.pid, startTime: state.startTime });
     // Its monitor cleans up; without one it is reclaimed.
     await store.reconcile();

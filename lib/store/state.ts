@@ -9,7 +9,7 @@ import { stat, statDescriptor } from "../../ffi/stat.ts";
 import { NameInUseError } from "../errors.ts";
 import { checkName, isName, printable } from "../spec/options.ts";
 import { bootId, checkPrivateDirectory, makePrivateDirectory, readIfThere, writeAtomically } from "./directory.ts";
-import { Ledger } from "./ledger.ts";
+import { isContainerCgroup, Ledger } from "./ledger.ts";
 import { startTime } from "./process.ts";
 
 /** `state.json` of a container. */
@@ -26,6 +26,8 @@ export interface State {
   /** ISO 8601, UTC. */
   readonly created: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Its cgroups' directories, v2's and those of v1 by their controllers' names. */
+  readonly cgroups: { readonly unified?: string; readonly legacy: Readonly<Record<string, string>> };
   /** The process that waits for the container. */
   readonly monitor: number;
   readonly bootId: string;
@@ -204,6 +206,12 @@ export function parseState(text: string | undefined): State | undefined {
     state.command.every((part) => typeof part === "string");
   const labels = typeof state.labels === "object" && state.labels !== null && !Array.isArray(state.labels) &&
     Object.values(state.labels).every((label) => typeof label === "string");
+  const cgroups = state.cgroups as { readonly unified?: unknown; readonly legacy?: unknown } | null | undefined;
+  const groups = typeof cgroups === "object" && cgroups !== null && typeof cgroups.legacy === "object" &&
+    cgroups.legacy !== null &&
+    [...cgroups.unified === undefined ? [] : [cgroups.unified], ...Object.values(cgroups.legacy)].every(
+      isContainerCgroup,
+    );
   // A pid means nothing after a reboot.
-  return strings && numbers && command && labels && state.bootId === bootId() ? value as State : undefined;
+  return strings && numbers && command && labels && groups && state.bootId === bootId() ? value as State : undefined;
 }

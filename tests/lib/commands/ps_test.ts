@@ -95,7 +95,7 @@ Deno.test("parseFilter() matches a part of the name, the start of the id, and th
 });
 
 Deno.test("parseFilter() refuses what it doesn't know, and says what it does", () => {
-  for (const text of ["web", "name=", "id=", "label=", "image=", "state=paused", "exited=0", "NAME=web", "=", ""]) {
+  for (const text of ["web", "name=", "id=", "label=", "image=", "state=asleep", "exited=0", "NAME=web", "=", ""]) {
     const { message, hint } = assertThrows(() => parseFilter(text), UsageError, "is no filter", text);
     assert(message.includes(`"${text}"`) && hint?.includes("label=K[=V]"), text);
   }

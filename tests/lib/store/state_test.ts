@@ -13,6 +13,7 @@ const STATE: State = {
   created: "2026-01-01T00:00:00.000Z",
   labels: { a: "b" },
   monitor: 43,
+  cgroups: { legacy: {} },
   bootId: bootId(),
 };
 const WITHOUT_PID = Object.fromEntries(Object.entries(STATE).filter(([key]) => key !== "pid"));
@@ -61,6 +62,7 @@ Deno.test("parseState() refuses every value of another type", () => {
     created: "string",
     labels: "labels",
     monitor: "number",
+    cgroups: "object",
     bootId: "string",
   };
   for (const [key, kind] of Object.entries(kinds)) {

@@ -21,6 +21,7 @@ const STATE: State = {
   created: "2026-01-01T00:00:00.000Z",
   labels: { a: "b" },
   monitor: 43,
+  cgroups: { legacy: {} },
   bootId: bootId(),
 };
 

@@ -1,0 +1,108 @@
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { LimitError, list, NoContainerError, pause, run, unpause, update, UsageError } from "../../mod.ts";
+import { BUSYBOX, hostTest, LIBFLUX, libflux, uniqueName } from "./support.ts";
+
+const COUNT = ["sh", "-c", "while :; do echo x; sleep 0.01; done"];
+
+const stateOf = async (name: string): Promise<string | undefined> =>
+  (await list()).find((one) => one.name === name)?.state;
+
+hostTest("pause: a container stands still until it may go on", async () => {
+  await using container = await run({ image: BUSYBOX, command: COUNT });
+  const reader = container.stdout.getReader();
+  await reader.read();
+  await pause(container.name);
+  assertEquals(await stateOf(container.name), "paused");
+  // What was written before.
+  const pending = reader.read();
+  const drained = async (): Promise<void> => void await pending;
+  await Promise.race([drained(), new Promise((resolve) => setTimeout(resolve, 100))]);
+  let moved = false;
+  const next = reader.read().then(() => {
+    moved = true;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assertEquals(moved, false);
+  await unpause(container.name);
+  await next;
+  assertEquals([moved, await stateOf(container.name)], [true, "running"]);
+  reader.releaseLock();
+});
+
+hostTest("pause: a container that is held can be killed, and replaced", async () => {
+  const name = uniqueName();
+  await using first = await run({ name, image: BUSYBOX, command: ["sleep", "60"] });
+  await pause(name);
+  const { code } = await libflux(["run", name, "--replace", "--image", BUSYBOX, "--", "true"]);
+  assertEquals([code, (await first.status).signal], [0, "SIGKILL"]);
+  await using second = await run({ name, image: BUSYBOX, command: ["sleep", "60"] });
+  await pause(name);
+  second.kill("SIGKILL");
+  assertEquals((await second.status).code, 137);
+});
+
+hostTest("update: a limit is raised and lowered while the container runs", async () => {
+  await using container = await run({
+    image: BUSYBOX,
+    command: ["sleep", "60"],
+    limits: { memory: 32 * 2 ** 20, pids: 10 },
+  });
+  const read = (controller: string, file: string): string =>
+    Deno.readTextFileSync(`/sys/fs/cgroup/${controller}/libflux-${container.id}/${file}`).trim();
+  for (const mebibytes of [64, 16, 128]) {
+    await update(container.name, { memory: mebibytes * 2 ** 20 });
+    assertEquals(read("memory", "memory.limit_in_bytes"), String(mebibytes * 2 ** 20));
+  }
+  assertEquals(read("pids", "pids.max"), "10");
+  const { code, stderr } = await libflux(["update", container.name, "--pids-limit", "77"]);
+  assertEquals([code, stderr, read("pids", "pids.max")], [0, "", "77"]);
+});
+
+hostTest("update: what the container has no cgroup for is told", async () => {
+  await using container = await run({ image: BUSYBOX, command: ["sleep", "60"] });
+  const error = await assertRejects(() => update(container.name, { cpus: 1 }), LimitError);
+  assertStringIncludes(error.message, `${container.name} has no cgroup for that: --cpus`);
+  await assertRejects(() => update(container.name, { cpus: -1 }), UsageError);
+});
+
+hostTest("pause, unpause, update: who isn't there, and what can't be, is told in one sentence", async () => {
+  for (const command of ["pause", "unpause"]) {
+    await assertRejects(() => command === "pause" ? pause("nobody") : unpause("nobody"), NoContainerError);
+    for (
+      const [args, says] of [[["nobody"], "there is no container nobody"], [[], "needs a name"], [
+        ["../x"],
+        "can't be",
+      ]] as const
+    ) {
+      const { code, stderr } = await libflux([command, ...args]);
+      assertEquals(code, 125);
+      assertMatch(stderr, /^libflux: [^\n]+\n$/);
+      assertStringIncludes(stderr, says);
+    }
+  }
+  assertStringIncludes((await libflux(["update", "nobody"])).stderr, "no limit was given");
+  assertStringIncludes((await libflux(["update", "nobody", "--cpus", "1"])).stderr, "there is no container nobody");
+  assert((await libflux(["update", "--help"])).stdout.includes("--memory-high"));
+});
+
+hostTest("pause: where there is only cgroup v1, its freezer holds, and lets go of who is to be killed", async () => {
+  const script = `mount -t tmpfs none /sys/fs/cgroup/unified
+    wait_for() { i=0; until "$libflux" ps | grep -q "$1"; do i=$((i+1)); test $i -lt 100 || exit 9; sleep 0.05; done; }
+    libflux=$1; image=$2; name=$3
+    "$libflux" run $name --image $image -- sleep 60 & first=$!
+    wait_for "$name  running"
+    "$libflux" pause $name; wait_for "$name  paused"
+    "$libflux" unpause $name; wait_for "$name  running"
+    "$libflux" pause $name
+    "$libflux" run $name --replace --image $image -- true || exit 8
+    wait $first; test $? = 137 || exit 7
+    "$libflux" run $name --image $image -- sleep 60 & second=$!
+    wait_for "$name  running"
+    "$libflux" pause $name; kill -9 $second
+    begin=$(date +%s); "$libflux" ps -q; test $(($(date +%s) - begin)) -lt 5 || exit 6`;
+  const { code, stdout, stderr } = await new Deno.Command("unshare", {
+    args: ["--mount", "bash", "-c", script, "bash", LIBFLUX, BUSYBOX, uniqueName()],
+  }).output();
+  const decoder = new TextDecoder();
+  assertEquals([code, decoder.decode(stdout)], [0, ""], decoder.decode(stderr));
+});
