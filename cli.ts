@@ -18,6 +18,14 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     load: async () => (await import("./lib/commands/run.ts")).runCommand,
   },
   ps: { help: "list containers", load: async () => (await import("./lib/commands/ps.ts")).psCommand },
+  stats: {
+    help: "show what containers use",
+    load: async () => (await import("./lib/commands/stats.ts")).statsCommand,
+  },
+  top: {
+    help: "list a container's processes",
+    load: async () => (await import("./lib/commands/stats.ts")).topCommand,
+  },
   pause: {
     help: "hold containers where they are",
     load: async () => (await import("./lib/commands/control.ts")).pauseCommand,

@@ -14,6 +14,7 @@
 export { Container, type ContainerStatus, run, type Signal, type Timings } from "./lib/container.ts";
 export { type ContainerInfo, list } from "./lib/list.ts";
 export { type ControlOptions, pause, unpause, update } from "./lib/control.ts";
+export { type ContainerProcess, type ContainerStats, stats, top } from "./lib/stats.ts";
 export { explain, type Explanation } from "./lib/explain.ts";
 export { benchmark, type BenchmarkOptions, type BenchmarkResult, type Statistics } from "./lib/benchmark.ts";
 export { type Feature, type HostInfo, info } from "./lib/info.ts";

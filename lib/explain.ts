@@ -36,7 +36,7 @@ export interface Explanation {
  * ```
  */
 export function explain(options: RunOptions): Explanation {
-  const { spec, program } = prepare(options);
+  const { spec, program, cgroups } = prepare(options);
   const flags = cloneFlags(spec);
   const names = Object.entries(CLONE).filter(([name, value]) =>
     name.startsWith("CLONE_NEW") && value < 2 ** 32 && (flags & value) !== 0
@@ -45,7 +45,13 @@ export function explain(options: RunOptions): Explanation {
     ? "libflux, on the host, beside all else: make a network namespace, bring up its lo\n" +
       "     unshare(CLONE_NEWNET)\n"
     : "";
-  const before = `${beside}libflux, on the host: clone a process into new namespaces, let it execute the program below
+  const groups = [
+    ...cgroups.directories.map((directory) => `     mkdir("${directory}")\n`),
+    ...cgroups.writes.map(({ directory, file, value }) => `     write("${directory}/${file}", "${value}")\n`),
+  ];
+  const limits = groups.length === 0 ? "" : `libflux, on the host: make the container's cgroups\n${groups.join("")}`;
+  const before =
+    `${beside}${limits}libflux, on the host: clone a process into new namespaces, let it execute the program below
      clone3({flags: ${["CLONE_VM", "CLONE_PIDFD", ...names].join("|")}})
      execveat(memfd, "", AT_EMPTY_PATH)\n`;
   return { spec, listing: before + listing(program), instructions: program.instructions.length };

@@ -1,0 +1,111 @@
+/**
+ * `libflux stats` and `libflux top`: what runs in containers, and what it uses.
+ *
+ * @module
+ */
+import { UsageError } from "../errors.ts";
+import { table } from "../render.ts";
+import { printable } from "../spec/options.ts";
+import { type ContainerStats, stats, top } from "../stats.ts";
+import { type Flag, helpText, parseFlags, print } from "./flags.ts";
+
+const FLAGS: readonly Flag[] = [
+  { name: "stream", help: "go on until interrupted (default); --no-stream: once" },
+  { name: "format", value: "table|json", help: "table by default" },
+];
+
+/** Milliseconds between two looks. */
+const INTERVAL = 1_000;
+
+/** "512 B", "1.5 MiB" */
+export function bytes(count: number): string {
+  const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const power = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, count)) / 10)));
+  const value = count / 2 ** (10 * power);
+  return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[power]}`;
+}
+
+/** One container between two looks, with its share of one CPU in percent. */
+type Row = ContainerStats & { readonly cpu: number };
+
+function rows(before: readonly ContainerStats[], after: readonly ContainerStats[], milliseconds: number): Row[] {
+  return after.map((one) => {
+    const earlier = before.find(({ name }) => name === one.name);
+    const used = one.cpuTime - (earlier?.cpuTime ?? one.cpuTime);
+    return { ...one, cpu: Math.max(0, Math.round(used / milliseconds * 10_000) / 100) };
+  });
+}
+
+function show(found: readonly Row[]): string {
+  return table(
+    ["NAME", "CPU %", "MEMORY / LIMIT", "PIDS", "READ / WRITTEN", "WAITED FOR CPU/MEM/IO %"],
+    found.map(({ name, cpu, memory, memoryLimit, pids, read, written, pressure }) => [
+      name,
+      cpu.toFixed(2),
+      `${bytes(memory)} / ${memoryLimit === undefined ? "-" : bytes(memoryLimit)}`,
+      String(pids),
+      `${bytes(read)} / ${bytes(written)}`,
+      pressure === undefined
+        ? "-"
+        : [pressure.cpu, pressure.memory, pressure.io].map((one) => one.toFixed(1)).join("/"),
+    ]),
+  );
+}
+
+/** Runs `stats`; answers the exit code. */
+export async function statsCommand(args: readonly string[]): Promise<number> {
+  const flags = parseFlags("stats", FLAGS, args);
+  if (flags.on("help") === true) {
+    print(helpText("stats [NAME…] [FLAG…]", "Shows what containers use: all of yours, or those named.", FLAGS));
+    return 0;
+  }
+  const format = flags.value("format") ?? "table";
+  if (format !== "table" && format !== "json") {
+    throw new UsageError(`--format is table or json, not "${printable(format)}"`);
+  }
+  const names = [...flags.positional, ...(flags.rest ?? [])];
+  const root = flags.value("root");
+  const look = () => stats(names, root === undefined ? {} : { root });
+  const stream = flags.on("stream") ?? true;
+  const isTerminal = Deno.stdout.isTerminal();
+  for (let before = await look();;) {
+    const begin = performance.now();
+    await new Promise((resolve) => setTimeout(resolve, stream ? INTERVAL : INTERVAL / 2));
+    const after = await look();
+    const found = rows(before, after, performance.now() - begin);
+    // From the top of an empty screen, as top does.
+    const home = stream && isTerminal && format === "table" ? "\x1b[H\x1b[2J" : "";
+    print(format === "json" ? `${JSON.stringify(found)}\n` : home + show(found));
+    if (!stream) return 0;
+    before = after;
+  }
+}
+
+/** Minutes and seconds: "12:05". */
+const minutes = (milliseconds: number): string => {
+  const seconds = Math.floor(milliseconds / 1000);
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+};
+
+/** Runs `top`; answers the exit code. */
+export async function topCommand(args: readonly string[]): Promise<number> {
+  const flags = parseFlags("top", [], args);
+  if (flags.on("help") === true) {
+    print(helpText("top NAME", "Lists the processes of a container, by their numbers inside.", []));
+    return 0;
+  }
+  const [name, ...extra] = [...flags.positional, ...(flags.rest ?? [])];
+  if (name === undefined || extra.length > 0) {
+    throw new UsageError("'libflux top' takes one name", { hint: "write libflux top NAME" });
+  }
+  const root = flags.value("root");
+  const found = await top(name, root === undefined ? {} : { root });
+  print(table(
+    ["PID", "HOST PID", "UID", "TIME", "MEMORY", "COMMAND"],
+    found.map(({ pid, hostPid, uid, cpuTime, memory, command }) => [
+      ...[pid, hostPid, uid].map(String),
+      ...[minutes(cpuTime), bytes(memory), printable(command)],
+    ]),
+  ));
+  return 0;
+}

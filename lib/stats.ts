@@ -1,0 +1,214 @@
+/**
+ * What running containers use, and which processes are in them.
+ *
+ * @module
+ */
+import { NoContainerError } from "./errors.ts";
+import { checkName } from "./spec/options.ts";
+import { readIfThere } from "./store/directory.ts";
+import { openStore } from "./store/open.ts";
+import { isAlive } from "./store/process.ts";
+import type { State } from "./store/state.ts";
+
+/**
+ * What one container uses at a moment. What its cgroups don't tell is added up from its processes.
+ *
+ * @example The container that has used the most CPU time
+ * ```ts
+ * import { type ContainerStats, stats } from "@libflux/cli/mod";
+ *
+ * const all: ContainerStats[] = await stats([], { root: "/tmp/libflux-example" });
+ * console.log(all.sort((a, b) => b.cpuTime - a.cpuTime)[0]?.name);
+ * ```
+ */
+export interface ContainerStats {
+  /** Its name. */
+  readonly name: string;
+  /** CPU time since it started, in milliseconds. */
+  readonly cpuTime: number;
+  /** Bytes of memory. */
+  readonly memory: number;
+  /** The limit of memory, in bytes; none where there is none. */
+  readonly memoryLimit?: number;
+  /** Processes and threads, or processes alone where no cgroup counts them. */
+  readonly pids: number;
+  /** Bytes read from disks. */
+  readonly read: number;
+  /** Bytes written to disks. */
+  readonly written: number;
+  /** For how much of the last ten seconds somebody in it waited, in percent (PSI); none where the kernel doesn't tell. */
+  readonly pressure?: { readonly cpu: number; readonly memory: number; readonly io: number };
+}
+
+/**
+ * A process of a container.
+ *
+ * @example
+ * ```ts
+ * import { type ContainerProcess, run, top } from "@libflux/cli/mod";
+ *
+ * await using container = await run({ command: ["sleep", "60"] });
+ * const processes: ContainerProcess[] = await top(container.name);
+ * console.log(processes.map(({ command }) => command));
+ * ```
+ */
+export interface ContainerProcess {
+  /** Its number inside. */
+  readonly pid: number;
+  /** Its number on the host. */
+  readonly hostPid: number;
+  /** The user id that it runs as. */
+  readonly uid: number;
+  /** CPU time, in milliseconds. */
+  readonly cpuTime: number;
+  /** Bytes of memory. */
+  readonly memory: number;
+  /** The command and its arguments, separated by blanks. */
+  readonly command: string;
+}
+
+const numberIn = (path: string): number | undefined => {
+  const text = readIfThere(path)?.trim();
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
+};
+
+/** The sum of all values of a key: "8:0 rbytes=1 wbytes=2". */
+function sum(text: string | undefined, pattern: RegExp): number | undefined {
+  if (text === undefined) return undefined;
+  return [...text.matchAll(pattern)].reduce((total, [, value]) => total + Number(value), 0);
+}
+
+/** The host's numbers of a container's processes. */
+function processes({ cgroups, pid }: State): number[] {
+  const group = cgroups.unified ?? Object.values(cgroups.legacy)[0];
+  const text = group === undefined ? undefined : readIfThere(`${group}/cgroup.procs`);
+  return text === undefined ? [pid] : text.split("\n").filter((line) => line !== "").map(Number);
+}
+
+/** A process's file; nothing where it has ended meanwhile. */
+function processFile(pid: number, name: string): string | undefined {
+  try {
+    return readIfThere(`/proc/${pid}/${name}`);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `USER_HZ`: the same on every architecture that libflux knows. */
+const TICKS_PER_SECOND = 100;
+const PAGE_SIZE = 4096;
+
+/** CPU time in milliseconds, of a process and of its children that it has waited for. */
+function cpuTimeOf(pid: number, fields: readonly number[]): number {
+  const stat = processFile(pid, "stat") ?? "";
+  // The name, in parentheses, may have anything in it: the fields are counted from its end.
+  const values = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields.reduce((total, field) => total + Number(values[field - 3] ?? 0), 0) * 1000 / TICKS_PER_SECOND;
+}
+
+const memoryOf = (pid: number): number => Number(processFile(pid, "statm")?.split(" ")[1] ?? 0) * PAGE_SIZE;
+
+function pressure(unified: string | undefined): Pick<ContainerStats, "pressure"> {
+  const of = (kind: string): number | undefined => {
+    const text = unified === undefined ? undefined : readIfThere(`${unified}/${kind}.pressure`);
+    const found = /^some avg10=([\d.]+)/m.exec(text ?? "")?.[1];
+    return found === undefined ? undefined : Number(found);
+  };
+  const [cpu, memory, io] = [of("cpu"), of("memory"), of("io")];
+  return cpu === undefined || memory === undefined || io === undefined ? {} : { pressure: { cpu, memory, io } };
+}
+
+function statsOf(state: State): ContainerStats {
+  const { unified, legacy } = state.cgroups;
+  const pids = processes(state);
+  const total = (of: (pid: number) => number): number => pids.reduce((all, pid) => all + of(pid), 0);
+  const nanoseconds = legacy.cpuacct === undefined ? undefined : numberIn(`${legacy.cpuacct}/cpuacct.usage`);
+  const microseconds = /^usage_usec (\d+)$/m.exec(readIfThere(`${unified}/cpu.stat`) ?? "")?.[1];
+  const [UTIME, STIME, CUTIME, CSTIME] = [14, 15, 16, 17];
+  const limit = numberIn(`${legacy.memory}/memory.limit_in_bytes`) ?? numberIn(`${unified}/memory.max`);
+  const UNLIMITED = 2 ** 62;
+  const io = readIfThere(`${unified}/io.stat`);
+  return {
+    name: state.name,
+    cpuTime: nanoseconds !== undefined
+      ? nanoseconds / 1e6
+      : microseconds !== undefined
+      ? Number(microseconds) / 1e3
+      : total((pid) => cpuTimeOf(pid, [UTIME, STIME, CUTIME, CSTIME])),
+    memory: numberIn(`${legacy.memory}/memory.usage_in_bytes`) ?? numberIn(`${unified}/memory.current`) ??
+      total(memoryOf),
+    ...(limit === undefined || limit >= UNLIMITED ? {} : { memoryLimit: limit }),
+    pids: numberIn(`${legacy.pids}/pids.current`) ?? numberIn(`${unified}/pids.current`) ?? pids.length,
+    read: sum(io, /\brbytes=(\d+)/g) ?? total((pid) => sum(processFile(pid, "io"), /^read_bytes: (\d+)/gm) ?? 0),
+    written: sum(io, /\bwbytes=(\d+)/g) ?? total((pid) => sum(processFile(pid, "io"), /^write_bytes: (\d+)/gm) ?? 0),
+    ...pressure(unified),
+  };
+}
+
+function missing(name: string): NoContainerError {
+  return new NoContainerError(`there is no container ${name}`, { hint: "'libflux ps' lists those that run" });
+}
+
+/**
+ * What containers use.
+ *
+ * @param names All that run, where there is none.
+ * @throws {NoContainerError} There is none of a name.
+ *
+ * @example
+ * ```ts
+ * import { run, stats } from "@libflux/cli/mod";
+ *
+ * await using container = await run({ command: ["sleep", "60"] });
+ * const [usage] = await stats([container.name]);
+ * console.log(usage?.memory, usage?.cpuTime);
+ * ```
+ */
+export async function stats(
+  names: readonly string[] = [],
+  options: { readonly root?: string } = {},
+): Promise<ContainerStats[]> {
+  const store = await openStore(options.root);
+  for (const name of names) checkName(name);
+  const wanted = names.length === 0 ? store.names() : names;
+  return wanted.flatMap((name) => {
+    const state = store.state(name);
+    if (state !== undefined && isAlive(state)) return [statsOf(state)];
+    // One that has just ended isn't missed among all of them.
+    if (names.length > 0) throw missing(name);
+    return [];
+  });
+}
+
+/**
+ * The processes of a container, by their numbers inside.
+ *
+ * @throws {NoContainerError} There is none of this name.
+ *
+ * @example What runs in it?
+ * ```ts
+ * import { run, top } from "@libflux/cli/mod";
+ *
+ * await using container = await run({ command: ["sleep", "60"] });
+ * for (const { pid, command } of await top(container.name)) console.log(pid, command);
+ * ```
+ */
+export async function top(name: string, options: { readonly root?: string } = {}): Promise<ContainerProcess[]> {
+  checkName(name);
+  const state = (await openStore(options.root)).state(name);
+  if (state === undefined || !isAlive(state)) throw missing(name);
+  return processes(state).flatMap((hostPid): ContainerProcess[] => {
+    const status = processFile(hostPid, "status");
+    if (status === undefined) return [];
+    const field = (key: string): string => new RegExp(`^${key}:\\s+(.*)$`, "m").exec(status)?.[1] ?? "";
+    const command = (processFile(hostPid, "cmdline") ?? "").split("\0").join(" ").trim();
+    return [{
+      pid: Number(field("NSpid").split(/\s+/).at(-1)),
+      hostPid,
+      uid: Number(field("Uid").split(/\s+/)[1]),
+      cpuTime: cpuTimeOf(hostPid, [14, 15]),
+      memory: memoryOf(hostPid),
+      command: command === "" ? `[${field("Name")}]` : command,
+    }];
+  }).sort((a, b) => a.pid - b.pid);
+}
