@@ -45,6 +45,7 @@ const NUMBERS = {
   ftruncate: [77, 46],
   getcwd: [79, 17],
   getpid: [39, 172],
+  getrandom: [318, 278],
   getppid: [110, 173],
   getuid: [102, 174],
   ioctl: [16, 29],
