@@ -46,5 +46,6 @@ export {
   NoContainerError,
   NotExecutableError,
   PermissionError,
+  ScopeError,
   UsageError,
 } from "./lib/errors.ts";

@@ -11,7 +11,7 @@ import { networkNamespace } from "../ffi/network_namespace.ts";
 import { exitStatus } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
 import { type Cgroups, createCgroups, missingParents, type Usage } from "./cgroups/cgroup.ts";
-import { PermissionError } from "./errors.ts";
+import { PermissionError, ScopeError } from "./errors.ts";
 import { hostError } from "./failure.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
 import { generateName, prepare, type Prepared } from "./prepare.ts";
@@ -163,7 +163,7 @@ export class Container implements AsyncDisposable {
   }
 
   async #run(): Promise<ContainerStatus> {
-    const { child, plumbing, status: report, lifeline, master, mounts, claim, namespace, created, timings } =
+    const { child, plumbing, status: report, lifeline, master, mounts, claim, cgroups, namespace, created, timings } =
       this.#parts;
     const started = new Date(created.getTime() + timings.create + timings.start);
     const end = await child.wait();
@@ -182,6 +182,7 @@ export class Container implements AsyncDisposable {
       this.#over = true;
       for (const descriptor of [report, lifeline, master]) descriptor?.close();
       child[Symbol.dispose]();
+      await cgroups.release();
       await Promise.all([mounts?.closeInBackground(), claim.release()]);
       this.#timings = { ...timings, tearDown: performance.now() - before };
     }
@@ -226,14 +227,31 @@ function measured(
 }
 
 /** Makes the container's cgroups, after writing them down. */
-function makeCgroups({ cgroups, unifiedMount }: Prepared, claim: Claim, options: RunOptions): Cgroups {
-  const parents = options.cgroupParent === undefined ? [] : cgroups.directories.flatMap(missingParents);
+async function makeCgroups({ name, cgroups, top }: Prepared, claim: Claim, options: RunOptions): Promise<Cgroups> {
+  const { scope } = cgroups;
+  const parents = options.cgroupParent === undefined || scope !== undefined
+    ? []
+    : cgroups.directories.flatMap(missingParents);
   const entries: Entry[] = [
+    ...scope === undefined ? [] : [{ kind: "scope", directory: scope.directory } as const],
     ...parents.map((directory) => ({ kind: "cgroupParent", directory }) as const),
     ...cgroups.directories.map((directory) => ({ kind: "cgroup", directory }) as const),
   ];
   if (entries.length > 0) claim.ledger.add(...entries);
-  return createCgroups(cgroups, unifiedMount);
+  if (scope === undefined) return createCgroups(cgroups, top);
+  const { startScope } = await import("./cgroups/scope.ts");
+  const kept = await startScope(scope, name);
+  try {
+    return createCgroups(cgroups, top, kept);
+  } catch (error) {
+    await kept.release();
+    throw error;
+  }
+}
+
+/** Whether nothing that the caller said needs systemd. */
+function canDoWithout({ cgroupManager = "auto", cgroupParent }: RunOptions): boolean {
+  return cgroupManager === "auto" && cgroupParent === undefined;
 }
 
 /** {@linkcode run}, with what tests make fail. */
@@ -251,14 +269,23 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
   network?.catch(() => {});
   const plumbing: Plumbing[] = [];
   let claim: Claim | undefined;
+  let cgroups: Cgroups | undefined;
   try {
     // Wrong options are told before anything is touched.
-    const prepared = prepare(named, layout.flatMap((how, index) => how === "null" ? [index] : []));
+    const nulls = layout.flatMap((how, index) => how === "null" ? [index] : []);
+    let prepared = prepare(named, nulls);
     if (!isRoot) throw new PermissionError("making a container takes root", { hint: "run it with sudo" });
     const store = await openStore(options.root);
     if (options.replace === true) await replace(store, prepared.name);
     claim = await store.claim(prepared.name);
-    const cgroups = makeCgroups(prepared, claim, options);
+    try {
+      cgroups = await makeCgroups(prepared, claim, options);
+    } catch (error) {
+      if (!(error instanceof ScopeError) || !canDoWithout(options)) throw error;
+      // Nobody asked for systemd, and no trouble of its keeps a container from running.
+      prepared = prepare({ ...named, cgroupManager: "cgroupfs" }, nulls);
+      cgroups = await makeCgroups(prepared, claim, options);
+    }
     layout.forEach((how, index) => plumbing.push(plumb(how, index)));
     const image = link(prepared.program, linkOptions);
     return new Container(await launch({ prepared, image, claim, cgroups, plumbing, network, created, begin, options }));
@@ -269,6 +296,7 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
       started();
       await ended();
     }
+    await cgroups?.release();
     await claim?.release();
     throw error instanceof SyscallError ? hostError(error) : error;
   }

@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { applyAll, write } from "./cgroups/cgroup.ts";
+import { applyAll } from "./cgroups/cgroup.ts";
 import { type CgroupPlan, planCgroups } from "./cgroups/plan.ts";
 import { LimitError, NoContainerError } from "./errors.ts";
 import { checkLimits, type Limits, optionOf, toResources, unaskedFields } from "./spec/limits.ts";
 import { checkName } from "./spec/options.ts";
+import { write } from "./store/cgroup.ts";
 import { readIfThere } from "./store/directory.ts";
 import { openStore } from "./store/open.ts";
 import { isAlive } from "./store/process.ts";

@@ -242,6 +242,26 @@ export class LimitError extends FluxError {
   override name = "LimitError";
 }
 
+/**
+ * systemd makes no scope for a container that was to have one.
+ *
+ * @example
+ * ```ts
+ * import { run, ScopeError } from "@libflux/cli/mod";
+ *
+ * const options = { command: ["true"], cgroupManager: "systemd" } as const;
+ * const container = await run(options).catch((error) => {
+ *   if (error instanceof ScopeError) return run({ ...options, cgroupManager: "cgroupfs" });
+ *   console.log(error.message); // where systemd isn't PID 1
+ * });
+ * await container?.status;
+ * ```
+ */
+export class ScopeError extends LimitError {
+  /** The class's own name. */
+  override name = "ScopeError";
+}
+
 /** `asm-generic/errno-base.h` and `asm-generic/errno.h`: names and meanings of the numbers that syscalls of libflux give. */
 const ERRNO: Readonly<Record<number, readonly [string, string]>> = {
   1: ["EPERM", "operation not permitted"],

@@ -7,15 +7,14 @@ import { E } from "../ffi/abi/constants.ts";
 import { ARCHITECTURE, checked } from "../ffi/libc.ts";
 import { isType, stat } from "../ffi/stat.ts";
 import type { LaunchProgram } from "../ffi/program.ts";
-import { type Hierarchies, parseHierarchies } from "./cgroups/hierarchies.ts";
-import { type CgroupPlan, planCgroups } from "./cgroups/plan.ts";
+import { cgroupFacts, managerFacts, planContainer } from "./cgroups/host.ts";
+import { cgroupsPath, chooseManager } from "./cgroups/manager.ts";
+import type { CgroupPlan } from "./cgroups/plan.ts";
 import { compile } from "./compile/mod.ts";
 import { errnoText, ImageError, PermissionError, UsageError } from "./errors.ts";
 import { buildSpec, MASKED_PATHS } from "./spec/build.ts";
-import { unaskedFields } from "./spec/limits.ts";
 import { checkOptions, isBind, printable, type RunOptions } from "./spec/options.ts";
 import type { Spec } from "./spec/types.ts";
-import { isCgroup } from "./store/cgroup.ts";
 import { readIfThere } from "./store/directory.ts";
 import { readInRoot } from "./users.ts";
 
@@ -26,8 +25,8 @@ export interface Prepared {
   readonly program: LaunchProgram;
   /** The cgroups to make before it starts. */
   readonly cgroups: CgroupPlan;
-  /** Where v2 is mounted. */
-  readonly unifiedMount: string | undefined;
+  /** The cgroup of v2 from which on down controllers are libflux's to hand down; nothing where there is no v2. */
+  readonly top: string | undefined;
   /** 64 hexadecimal digits. */
   readonly id: string;
 }
@@ -91,25 +90,6 @@ export function ignoredSignals(status: string): number[] {
   return Array.from({ length: ALL }, (_, index) => index + 1).filter((number) =>
     (mask >> BigInt(number - 1) & 1n) === 1n
   );
-}
-
-/** What is mounted, and which controllers v2 has at its root. */
-let hierarchies: (Hierarchies & { readonly controllers: readonly string[] }) | undefined;
-
-function cgroupFacts(): NonNullable<typeof hierarchies> {
-  if (hierarchies !== undefined) return hierarchies;
-  const table = parseHierarchies(readIfThere("/proc/self/mountinfo") ?? "");
-  // Something else may be mounted over one by now. Only those that are used are looked at: there can be a dozen.
-  const visible = new Map<string, boolean>();
-  const check = (mount: string | undefined): string | undefined => {
-    if (mount === undefined) return undefined;
-    if (!visible.has(mount)) visible.set(mount, isCgroup(mount));
-    return visible.get(mount) === true ? mount : undefined;
-  };
-  const unified = check(table.unified);
-  const legacy = { get: (name: string) => check(table.legacy.get(name)), size: table.legacy.size };
-  const controllers = (readIfThere(`${unified}/cgroup.controllers`) ?? "").trim().split(/\s+/);
-  return hierarchies = { unified, legacy, controllers };
 }
 
 /** Facts that don't change while a process runs. */
@@ -194,6 +174,9 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
   const text = (path: string): string => decoder.decode(readInRoot(image, path));
   const hostname = Deno.hostname();
   const id = randomHex(32);
+  const host = cgroupFacts();
+  const uid = Deno.uid() ?? 0;
+  const manager = chooseManager(options.cgroupManager ?? "auto", options.cgroupParent, managerFacts(host, uid));
   const spec = buildSpec(options, {
     name,
     id,
@@ -202,14 +185,9 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
     // Only read where somebody is looked up.
     group: options.user === undefined ? "" : text("/etc/group"),
     hostname,
+    cgroupsPath: cgroupsPath(manager, options.cgroupParent, id, uid),
   });
-  const host = cgroupFacts();
-  const { cgroupsPath = "", resources = {} } = spec.linux ?? {};
-  const cgroups = planCgroups(host, cgroupsPath, resources, {
-    controllers: host.controllers,
-    unasked: unaskedFields(options.limits ?? {}),
-    measure: options.measure ?? false,
-  });
+  const cgroups = planContainer(options, spec, manager, host, uid);
   const program = compile(spec, {
     architecture: ARCHITECTURE,
     writable: options.writable ?? false,
@@ -225,5 +203,5 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
     })),
     ...(options.terminal === undefined ? {} : { terminal: options.terminal }),
   });
-  return { name, id, spec, program, cgroups, unifiedMount: host.unified };
+  return { name, id, spec, program, cgroups, top: cgroups.scope?.directory ?? host.unified };
 }

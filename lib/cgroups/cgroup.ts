@@ -3,13 +3,15 @@
  *
  * @module
  */
-import { AT, E, O, openFlags } from "../../ffi/abi/constants.ts";
+import { AT, E, openFlags } from "../../ffi/abi/constants.ts";
 import { ARCHITECTURE, Descriptor, syscall } from "../../ffi/libc.ts";
 import { stat } from "../../ffi/stat.ts";
 import { errnoText, LimitError } from "../errors.ts";
 import { optionOf } from "../spec/limits.ts";
+import { write } from "../store/cgroup.ts";
 import { readIfThere } from "../store/directory.ts";
 import type { CgroupPlan, Write } from "./plan.ts";
+import type { KeptScope } from "./scope.ts";
 
 /** What a container has used, where its cgroups tell. */
 export interface Usage {
@@ -23,15 +25,6 @@ export interface Usage {
   readonly cpuTime?: number;
   /** For how long it was held back by its CPU limit, in milliseconds. */
   readonly throttledTime?: number;
-}
-
-/** Writes to a file that is there already; `-errno` where that fails. */
-export function write(path: string, value: string): number {
-  const opened = syscall("openat", AT.AT_FDCWD, path, O.O_WRONLY | O.O_CLOEXEC, 0);
-  if (opened < 0) return opened;
-  using file = new Descriptor(opened);
-  const bytes = new TextEncoder().encode(value);
-  return syscall("write", file.number, bytes, bytes.length);
 }
 
 const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
@@ -52,8 +45,12 @@ export function missingParents(directory: string): string[] {
   return parent === "" || typeof stat(parent) === "object" ? [] : [...missingParents(parent), parent];
 }
 
-/** Makes the cgroups and their limits. Throws a {@link LimitError} where what was asked for can't be had. */
-export function createCgroups(plan: CgroupPlan, mount: string | undefined): Cgroups {
+/**
+ * Makes the cgroups and their limits. Throws a {@link LimitError} where what was asked for can't be had.
+ *
+ * @param top The cgroup of v2 from which on down controllers are libflux's to hand down.
+ */
+export function createCgroups(plan: CgroupPlan, top: string | undefined, scope?: KeptScope): Cgroups {
   const made = new Set<string>();
   for (const directory of plan.directories) {
     const result = makeDirectory(directory);
@@ -64,8 +61,8 @@ export function createCgroups(plan: CgroupPlan, mount: string | undefined): Cgro
   }
   const cpuset = plan.legacy.get("cpuset");
   if (cpuset !== undefined && made.has(cpuset)) inheritCpuset(cpuset);
-  applyAll(plan.writes.filter(({ directory }) => made.has(directory)), mount);
-  return new Cgroups(plan, made);
+  applyAll(plan.writes.filter(({ directory }) => made.has(directory)), top);
+  return new Cgroups(plan, made, scope);
 }
 
 /** v1: a new cpuset has no CPU and no memory, and takes no process before it has. */
@@ -79,23 +76,23 @@ function inheritCpuset(directory: string): void {
 }
 
 /** Writes limits. What depends on another that comes after it is tried again. */
-export function applyAll(writes: readonly Write[], mount: string | undefined): void {
+export function applyAll(writes: readonly Write[], top: string | undefined): void {
   const again: Write[] = [];
   for (const one of writes) {
     try {
-      apply(one, mount);
+      apply(one, top);
     } catch {
       again.push(one);
     }
   }
-  for (const one of again) apply(one, mount);
+  for (const one of again) apply(one, top);
 }
 
-function apply(setting: Write, mount: string | undefined): void {
+function apply(setting: Write, top: string | undefined): void {
   const path = `${setting.directory}/${setting.file}`;
   let result = write(path, setting.value);
-  if (result === -E.ENOENT && mount !== undefined && path.startsWith(`${mount}/`)) {
-    handDown(setting, mount);
+  if (result === -E.ENOENT && top !== undefined && path.startsWith(`${top}/`)) {
+    handDown(setting, top);
     result = write(path, setting.value);
   }
   if (result >= 0 || !setting.required) return;
@@ -112,10 +109,10 @@ function apply(setting: Write, mount: string | undefined): void {
 }
 
 /** v2: gives a controller to every cgroup from the top down to the container's. */
-function handDown({ controller, directory, field, required }: Write, mount: string): void {
-  const parts = directory.slice(mount.length + 1).split("/");
+function handDown({ controller, directory, field, required }: Write, top: string): void {
+  const parts = directory.slice(top.length + 1).split("/");
   parts.forEach((_, index) => {
-    const group = [mount, ...parts.slice(0, index)].join("/");
+    const group = [top, ...parts.slice(0, index)].join("/");
     if ((readIfThere(`${group}/cgroup.subtree_control`) ?? "").split(/\s+/).includes(controller)) return;
     const result = write(`${group}/cgroup.subtree_control`, `+${controller}`);
     if (result >= 0 || !required) return;
@@ -135,7 +132,7 @@ function handDown({ controller, directory, field, required }: Write, mount: stri
 /** The cgroups of one container. */
 export class Cgroups {
   /** @param made Those of the plan's directories that are there. */
-  constructor(readonly plan: CgroupPlan, readonly made: ReadonlySet<string>) {}
+  constructor(readonly plan: CgroupPlan, readonly made: ReadonlySet<string>, readonly scope?: KeptScope) {}
 
   /** The directory of v2, where it could be made. */
   get unified(): string | undefined {
@@ -157,9 +154,14 @@ export class Cgroups {
     return opened < 0 ? undefined : new Descriptor(opened);
   }
 
-  /** What was used; to be asked before the cgroups are removed. */
+  /** What was used; to be asked before the cgroups are let go. */
   usage(): Usage {
     return readUsage(this.plan);
+  }
+
+  /** Lets systemd have its scope back, where there is one. Can be done again. */
+  async release(): Promise<void> {
+    await this.scope?.release();
   }
 }
 

@@ -7,6 +7,7 @@ import { LimitError } from "../errors.ts";
 import { optionOf } from "../spec/limits.ts";
 import type { Resources } from "../spec/types.ts";
 import { type Hierarchies, legacyName } from "./hierarchies.ts";
+import type { Scope } from "./manager.ts";
 import { type Controller, legacySettings, type Setting, unifiedSettings } from "./settings.ts";
 
 /** A file to write. */
@@ -25,9 +26,11 @@ export interface CgroupPlan {
   readonly legacy: ReadonlyMap<string, string>;
   /** Every directory once. */
   readonly directories: readonly string[];
-  /** Directories of v1 that can't be done without. */
+  /** Directories that can't be done without. */
   readonly required: ReadonlySet<string>;
   readonly writes: readonly Write[];
+  /** The scope of systemd's to make first, where systemd manages. */
+  readonly scope?: Scope;
 }
 
 /** What tells on v1 what was used. Not for every container: each group costs its start and its end 0.1 ms. */
@@ -44,9 +47,11 @@ export function planCgroups(
     readonly unasked?: ReadonlySet<string>;
     /** Whether somebody will ask what it has used. */
     readonly measure?: boolean;
+    /** What to do about a controller that v2 hasn't got here. */
+    readonly remedy?: string;
   },
 ): CgroupPlan {
-  const { controllers, unasked = new Set<string>(), measure = false } = options;
+  const { controllers, unasked = new Set<string>(), measure = false, remedy } = options;
   const own = unified === undefined ? undefined : unified + path;
   const groups = new Map<string, string>();
   const required = new Set<string>();
@@ -60,8 +65,9 @@ export function planCgroups(
       if (asked) required.add(mount + path);
       groups.set(name, mount + path);
     } else if (own !== undefined && controllers.includes(setting.controller)) {
+      if (asked) required.add(own);
       writes.push({ ...setting, directory: own, required: asked });
-    } else if (asked) throw noController(setting, own !== undefined, legacy.size > 0);
+    } else if (asked) throw noController(setting, own !== undefined, legacy.size > 0, remedy);
   }
   for (const controller of new Set(settings.map((setting) => setting.controller))) {
     const directory = groups.get(legacyName(controller));
@@ -91,8 +97,15 @@ function legacyWrites(
   });
 }
 
-function noController({ controller, field }: Setting, hasUnified: boolean, hasLegacy: boolean): LimitError {
-  const hint = hasUnified
+function noController(
+  { controller, field }: Setting,
+  hasUnified: boolean,
+  hasLegacy: boolean,
+  remedy?: string,
+): LimitError {
+  const hint = remedy !== undefined
+    ? remedy
+    : hasUnified
     ? `the kernel may lack it, or the cgroup above doesn't hand it down: see cgroup.controllers`
     : hasLegacy
     ? `mount it: mount -t cgroup -o ${legacyName(controller)} none /sys/fs/cgroup/${legacyName(controller)}`

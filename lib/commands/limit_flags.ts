@@ -42,7 +42,12 @@ export const PROCESS_LIMIT_FLAGS: readonly Flag[] = [
     value: "-1000..1000",
     help: "how soon the kernel kills it when the host is short of memory",
   },
-  { name: "cgroup-parent", value: "PATH", help: "the cgroup to make the container's in; the root by default" },
+  { name: "cgroup-parent", value: "PATH|SLICE", help: "the cgroup, or systemd's slice, to be in" },
+  {
+    name: "cgroup-manager",
+    value: "auto|cgroupfs|systemd",
+    help: "who makes cgroups; auto (default): systemd where it is PID 1",
+  },
 ];
 
 function number(flags: Parsed, name: string): number | undefined {

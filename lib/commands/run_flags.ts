@@ -172,6 +172,7 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
     ulimits: readUlimits(flags),
     oomScoreAdj: readScore(flags),
     cgroupParent: flags.value("cgroup-parent"),
+    cgroupManager: choice(flags, "cgroup-manager", ["auto", "cgroupfs", "systemd"]),
   };
   const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   return {

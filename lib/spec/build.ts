@@ -23,6 +23,8 @@ export interface Facts {
   readonly group: string;
   /** The host's own host name. */
   readonly hostname: string;
+  /** `linux.cgroupsPath`: a path, or "slice:prefix:name" where systemd manages cgroups. */
+  readonly cgroupsPath: string;
 }
 
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -171,8 +173,7 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
     ...(options.uts === "host" ? {} : { hostname }),
     ...(options.labels === undefined ? {} : { annotations: options.labels }),
     linux: {
-      // At the root: a directory above would have to be made and removed with every container that is alone.
-      cgroupsPath: options.cgroupParent === undefined ? `/libflux-${facts.id}` : `${options.cgroupParent}/${facts.id}`,
+      cgroupsPath: facts.cgroupsPath,
       resources: toResources(options.limits ?? {}),
       namespaces: [
         ...kinds.filter((type) => !shared.has(type)).map((type) => ({ type })),

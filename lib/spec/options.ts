@@ -83,8 +83,13 @@ export interface RunOptions {
   readonly ulimits?: readonly Rlimit[];
   /** How soon the kernel kills it when the host is short of memory, from -1000 to 1000. */
   readonly oomScoreAdj?: number;
-  /** The cgroup to make the container's in, counted from the root of the hierarchies; the root if left out. */
+  /**
+   * The cgroup to make the container's in, counted from the root of the hierarchies: "/my/group"; the root if left out.
+   * With systemd a slice: "my.slice"; `machine.slice` if left out, `user.slice` of an ordinary user's.
+   */
   readonly cgroupParent?: string;
+  /** Who makes the cgroups; `auto` if left out: systemd where it is PID 1 and v2 has all controllers. */
+  readonly cgroupManager?: "auto" | "cgroupfs" | "systemd";
   /** Ask the cgroups at the end what was used: `ContainerStatus.usage`. */
   readonly measure?: boolean;
   /** `null` if left out. */
@@ -167,9 +172,11 @@ export function checkOptions(options: RunOptions): void {
 
 /** SECURITY.md, rule 5. */
 function checkCgroup(path: string): void {
+  // A slice of systemd's: the manager looks at it.
+  if (/^[^/\0]+\.slice$/.test(path)) return;
   if (/^(\/[^/\0]+)+$/.test(path) && !path.split("/").some((part) => part === "." || part === "..")) return;
   throw new UsageError(`"${printable(path)}" can't be the cgroup above the container's`, {
-    hint: "write it from the root of the hierarchy, without '.' and '..': /my/group",
+    hint: "write it from the root of the hierarchy, without '.' and '..': /my/group; or a slice: my.slice",
   });
 }
 

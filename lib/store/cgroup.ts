@@ -11,12 +11,13 @@ import { readIfThere } from "./directory.ts";
 const TRIES = 100;
 const PAUSE = 20;
 
-function write(path: string, value: string): void {
+/** Writes to a cgroup's file, which is there already; `-errno` where that fails. */
+export function write(path: string, value: string): number {
   const opened = syscall("openat", AT.AT_FDCWD, path, O.O_WRONLY | O.O_CLOEXEC, 0);
-  if (opened < 0) return;
+  if (opened < 0) return opened;
   using file = new Descriptor(opened);
   const bytes = new TextEncoder().encode(value);
-  syscall("write", file.number, bytes, bytes.length);
+  return syscall("write", file.number, bytes, bytes.length);
 }
 
 /** Lets the processes of a cgroup run again. */
@@ -69,6 +70,21 @@ export function isCgroup(path: string): boolean {
 /** Removes a cgroup that nobody is in, nor any other cgroup. */
 export function removeEmptyCgroup(directory: string): void {
   if (isCgroup(directory)) syscall("unlinkat", AT.AT_FDCWD, directory, AT.AT_REMOVEDIR);
+}
+
+/** Milliseconds for systemd to notice that a scope of its own has become empty, and to remove it. */
+const SCOPE_PATIENCE = 2_000;
+const SCOPE_PAUSE = 2;
+
+/** Ends whoever is in a scope of systemd's and waits until systemd has removed it; where it doesn't, libflux does. */
+export async function removeScope(directory: string): Promise<boolean> {
+  const deadline = performance.now() + SCOPE_PATIENCE;
+  write(`${directory}/cgroup.kill`, "1");
+  while (performance.now() < deadline) {
+    if (!isCgroup(directory)) return true;
+    await new Promise((resolve) => setTimeout(resolve, SCOPE_PAUSE));
+  }
+  return await removeCgroup(directory);
 }
 
 /**

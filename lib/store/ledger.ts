@@ -9,7 +9,7 @@
 import { AT } from "../../ffi/abi/constants.ts";
 import { syscall } from "../../ffi/libc.ts";
 import { append, readIfThere } from "./directory.ts";
-import { removeCgroup, removeEmptyCgroup, thaw } from "./cgroup.ts";
+import { removeCgroup, removeEmptyCgroup, removeScope, thaw } from "./cgroup.ts";
 import { killNamespace, killProcess } from "./process.ts";
 
 /** Something on the host that has to be undone. */
@@ -21,7 +21,9 @@ export type Entry =
   /** A container's cgroup: whoever is in it belongs to it. */
   | { readonly kind: "cgroup"; readonly directory: string }
   /** A cgroup above it that wasn't there: removed unless somebody else is in it by then. */
-  | { readonly kind: "cgroupParent"; readonly directory: string };
+  | { readonly kind: "cgroupParent"; readonly directory: string }
+  /** The scope of systemd's that a container's cgroup is in. */
+  | { readonly kind: "scope"; readonly directory: string };
 
 /** A container's ledger. */
 export class Ledger {
@@ -74,13 +76,16 @@ function isEntry(value: unknown): value is Entry {
   if (entry.kind === "process") return isCount(entry.pid) && entry.pid > 1 && isCount(entry.startTime);
   // Never one that could be anybody else's: all in it are killed.
   if (entry.kind === "cgroup") return isContainerCgroup(entry.directory);
+  if (entry.kind === "scope") return isCgroup(entry.directory) && SCOPE.test(entry.directory);
   if (entry.kind === "cgroupParent") return isCgroup(entry.directory);
   return entry.kind === "mountNamespace" && isCount(entry.inode);
 }
 
+const SCOPE = /\/libflux-[0-9a-f]{64}\.scope$/;
+
 /** Whether something can be the path of a container's cgroup, and nobody else's. */
 export function isContainerCgroup(value: unknown): boolean {
-  return isCgroup(value) && /\/(libflux-)?[0-9a-f]{64}$/.test(value);
+  return isCgroup(value) && /\/((libflux-)?[0-9a-f]{64}|libflux-[0-9a-f]{64}\.scope\/container)$/.test(value);
 }
 
 /** Whether something can be a cgroup's path. */
@@ -92,5 +97,6 @@ async function undo(entry: Entry): Promise<void> {
   if (entry.kind === "process") await killProcess(entry);
   else if (entry.kind === "cgroup") await removeCgroup(entry.directory);
   else if (entry.kind === "cgroupParent") removeEmptyCgroup(entry.directory);
+  else if (entry.kind === "scope") await removeScope(entry.directory);
   else await killNamespace(entry.inode);
 }

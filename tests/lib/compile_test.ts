@@ -16,6 +16,7 @@ const FACTS = {
   group: "web:x:1000:\n",
   hostname: "host",
   id: "0123456789abcdef".repeat(4),
+  cgroupsPath: "/libflux-id",
 };
 const KINDS: Launch["kinds"] = new Map([
   ["/proc/acpi", "directory"],

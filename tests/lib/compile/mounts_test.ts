@@ -15,7 +15,15 @@ const LAUNCH: Launch = {
   legacyGroups: [],
   kinds: new Map([["/source", "directory"], ["/file", "file"]]),
 };
-const FACTS = { name: "web", image: "/image", passwd: "", group: "", hostname: "host", id: "0".repeat(64) };
+const FACTS = {
+  name: "web",
+  image: "/image",
+  passwd: "",
+  group: "",
+  hostname: "host",
+  id: "0".repeat(64),
+  cgroupsPath: "/id",
+};
 
 const program = (options: Partial<RunOptions>, launch: Partial<Launch> = {}): LaunchProgram =>
   compile(buildSpec({ command: ["true"], ...options }, FACTS), { ...LAUNCH, ...launch });

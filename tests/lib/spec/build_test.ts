@@ -11,6 +11,7 @@ const FACTS = {
   group: "web:x:1000:\nlogs:x:4:web\n",
   hostname: "host",
   id: "0123456789abcdef".repeat(4),
+  cgroupsPath: "/libflux-id",
 };
 const build = (options: Partial<RunOptions> = {}): Spec => buildSpec({ command: ["true"], ...options }, FACTS);
 const namespaces = (spec: Spec) => spec.linux?.namespaces?.map(({ type }) => type);

@@ -1,0 +1,89 @@
+/**
+ * What this host's cgroups are, and which of them a container gets. Looks, changes nothing.
+ *
+ * @module
+ */
+import { stat } from "../../ffi/stat.ts";
+import { unaskedFields } from "../spec/limits.ts";
+import type { RunOptions } from "../spec/options.ts";
+import type { Spec } from "../spec/types.ts";
+import { isCgroup } from "../store/cgroup.ts";
+import { readIfThere } from "../store/directory.ts";
+import { type Hierarchies, parseHierarchies } from "./hierarchies.ts";
+import { type CgroupManager, CONTAINER_GROUP, DELEGATE, type ManagerFacts, planScope, userManager } from "./manager.ts";
+import { type CgroupPlan, planCgroups } from "./plan.ts";
+
+/** What is mounted, and which controllers v2 has at its root. */
+export interface CgroupFacts extends Hierarchies {
+  readonly controllers: readonly string[];
+}
+
+let facts: CgroupFacts | undefined;
+
+/** Looks at the mount table, once. */
+export function cgroupFacts(): CgroupFacts {
+  if (facts !== undefined) return facts;
+  const table = parseHierarchies(readIfThere("/proc/self/mountinfo") ?? "");
+  // Something else may be mounted over one by now. Only those that are used are looked at: there can be a dozen.
+  const visible = new Map<string, boolean>();
+  const check = (mount: string | undefined): string | undefined => {
+    if (mount === undefined) return undefined;
+    if (!visible.has(mount)) visible.set(mount, isCgroup(mount));
+    return visible.get(mount) === true ? mount : undefined;
+  };
+  const unified = check(table.unified);
+  const legacy = { get: (name: string) => check(table.legacy.get(name)), size: table.legacy.size };
+  const controllers = (readIfThere(`${unified}/cgroup.controllers`) ?? "").trim().split(/\s+/);
+  return facts = { unified, legacy, controllers };
+}
+
+let booted: boolean | undefined;
+
+/** Who could manage cgroups here. */
+export function managerFacts({ unified, legacy }: Hierarchies, uid: number): ManagerFacts {
+  const systemd = booted ??= isThere("/run/systemd/system");
+  return {
+    uid,
+    systemd,
+    unifiedOnly: unified !== undefined && legacy.size === 0,
+    bus: !systemd ? "no bus" : !isInPath("busctl") ? "no busctl" : hasBus(uid) ? "reachable" : "no bus",
+  };
+}
+
+const isThere = (path: string): boolean => typeof stat(path) === "object";
+
+const isInPath = (program: string): boolean =>
+  (Deno.env.get("PATH") ?? "").split(":").some((directory) => directory !== "" && isThere(`${directory}/${program}`));
+
+/** Whether the socket is there at which busctl asks the systemd of this user. */
+function hasBus(uid: number): boolean {
+  if (uid === 0) return isThere("/run/dbus/system_bus_socket");
+  const runtime = Deno.env.get("XDG_RUNTIME_DIR");
+  return Deno.env.get("DBUS_SESSION_BUS_ADDRESS") !== undefined || runtime !== undefined && isThere(`${runtime}/bus`);
+}
+
+/** The cgroups to make for a container: below a scope of systemd's, or where libflux says. */
+export function planContainer(
+  options: RunOptions,
+  { linux }: Spec,
+  manager: CgroupManager,
+  host: CgroupFacts,
+  uid: number,
+): CgroupPlan {
+  const { cgroupsPath: path = "", resources = {} } = linux ?? {};
+  const asked = { unasked: unaskedFields(options.limits ?? {}), measure: options.measure ?? false };
+  if (manager === "cgroupfs" || host.unified === undefined) {
+    return planCgroups(host, path, resources, { ...asked, controllers: host.controllers });
+  }
+  const scope = planScope(path, uid, host.unified, readIfThere("/proc/1/cgroup") ?? "");
+  const below = { unified: scope.directory, legacy: new Map<string, string>() };
+  // A user's systemd has what it was handed itself.
+  const above = scope.user
+    ? scope.directory.slice(0, scope.directory.indexOf(userManager(uid))) + userManager(uid)
+    : "";
+  const controllers = scope.user
+    ? (readIfThere(`${above}/cgroup.controllers`) ?? "").trim().split(/\s+/)
+    : host.controllers;
+  const remedy = scope.user ? { remedy: DELEGATE } : {};
+  return { ...planCgroups(below, `/${CONTAINER_GROUP}`, resources, { ...asked, controllers, ...remedy }), scope };
+}
