@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { describe, FluxError, UsageError } from "./lib/errors.ts";
+import { describe, FluxError, printable, UsageError } from "./lib/errors.ts";
+import { onWarning } from "./lib/warnings.ts";
 
 /** One subcommand: what it is for, and how to load it. Loaded when it is used: start-up time is libflux's own. */
 interface Command {
@@ -135,6 +136,7 @@ export async function main(args: readonly string[]): Promise<number> {
   let debug = false;
   try {
     debug = isDebug(args);
+    onWarning((sentence) => complain(printable(`libflux: warning: ${sentence}`)));
     return await dispatch(args);
   } catch (error) {
     complain(describe(error, debug));

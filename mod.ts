@@ -20,6 +20,7 @@ export { benchmark, type BenchmarkOptions, type BenchmarkResult, type Statistics
 export { type Feature, type HostInfo, info } from "./lib/info.ts";
 export type { RunOptions, Stream, TerminalSize } from "./lib/spec/options.ts";
 export type { Limits } from "./lib/spec/limits.ts";
+export { onWarning } from "./lib/warnings.ts";
 export type { Usage } from "./lib/cgroups/cgroup.ts";
 export type {
   Capabilities,

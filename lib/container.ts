@@ -10,7 +10,7 @@ import { abandon } from "../ffi/reactor.ts";
 import { networkNamespace } from "../ffi/network_namespace.ts";
 import { exitStatus } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
-import { type Cgroups, createCgroups, missingParents, type Usage } from "./cgroups/cgroup.ts";
+import { type Cgroups, createCgroups, type Usage } from "./cgroups/cgroup.ts";
 import { PermissionError, ScopeError } from "./errors.ts";
 import { hostError } from "./failure.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
@@ -31,7 +31,7 @@ export interface ContainerStatus {
   readonly code: number;
   /** The signal that killed it. */
   readonly signal?: Signal;
-  /** Whether the kernel killed it because it had no memory left. */
+  /** Whether it failed, and the kernel had killed it or a process of it because there was no memory left below the limit. */
   readonly outOfMemory?: boolean;
   /** What it used, where {@linkcode RunOptions.measure} asked for it and cgroups tell, and where it was killed. */
   readonly usage?: Usage;
@@ -216,33 +216,31 @@ export function run(options: RunOptions): Promise<Container> {
   return start(options);
 }
 
-/** What the cgroups tell of a container that has ended: asked for, or killed. */
+/** What the cgroups tell of a container that has ended: where it was asked for, and of one that failed for want of memory. */
 function measured(
   { cgroups, options }: Launched,
-  { signal }: { readonly signal?: Signal },
+  { code }: { readonly code: number },
 ): Pick<ContainerStatus, "usage" | "outOfMemory"> {
-  if (options.measure !== true && signal !== "SIGKILL") return {};
+  if (options.measure !== true && (code === 0 || options.limits?.memory === undefined)) return {};
   const usage = cgroups.usage();
-  return { usage, ...(signal === "SIGKILL" && (usage.outOfMemoryKills ?? 0) > 0 ? { outOfMemory: true } : {}) };
+  const killed = code !== 0 && (usage.outOfMemoryKills ?? 0) > 0;
+  return options.measure === true || killed ? { usage, ...(killed ? { outOfMemory: true } : {}) } : {};
 }
 
 /** Makes the container's cgroups, after writing them down. */
-async function makeCgroups({ name, cgroups, top }: Prepared, claim: Claim, options: RunOptions): Promise<Cgroups> {
+async function makeCgroups({ name, cgroups, top }: Prepared, claim: Claim): Promise<Cgroups> {
   const { scope } = cgroups;
-  const parents = options.cgroupParent === undefined || scope !== undefined
-    ? []
-    : cgroups.directories.flatMap(missingParents);
   const entries: Entry[] = [
     ...scope === undefined ? [] : [{ kind: "scope", directory: scope.directory } as const],
-    ...parents.map((directory) => ({ kind: "cgroupParent", directory }) as const),
     ...cgroups.directories.map((directory) => ({ kind: "cgroup", directory }) as const),
   ];
   if (entries.length > 0) claim.ledger.add(...entries);
-  if (scope === undefined) return createCgroups(cgroups, top);
+  const remember = (directory: string): void => claim.ledger.add({ kind: "cgroupParent", directory });
+  if (scope === undefined) return createCgroups(cgroups, { top, remember });
   const { startScope } = await import("./cgroups/scope.ts");
   const kept = await startScope(scope, name);
   try {
-    return createCgroups(cgroups, top, kept);
+    return createCgroups(cgroups, { top, remember, scope: kept });
   } catch (error) {
     await kept.release();
     throw error;
@@ -279,12 +277,12 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
     if (options.replace === true) await replace(store, prepared.name);
     claim = await store.claim(prepared.name);
     try {
-      cgroups = await makeCgroups(prepared, claim, options);
+      cgroups = await makeCgroups(prepared, claim);
     } catch (error) {
       if (!(error instanceof ScopeError) || !canDoWithout(options)) throw error;
       // Nobody asked for systemd, and no trouble of its keeps a container from running.
       prepared = prepare({ ...named, cgroupManager: "cgroupfs" }, nulls);
-      cgroups = await makeCgroups(prepared, claim, options);
+      cgroups = await makeCgroups(prepared, claim);
     }
     layout.forEach((how, index) => plumbing.push(plumb(how, index)));
     const image = link(prepared.program, linkOptions);

@@ -4,14 +4,14 @@
  * @module
  */
 import { applyAll } from "./cgroups/cgroup.ts";
-import { type CgroupPlan, planCgroups } from "./cgroups/plan.ts";
-import { LimitError, NoContainerError } from "./errors.ts";
-import { checkLimits, type Limits, optionOf, toResources, unaskedFields } from "./spec/limits.ts";
-import { checkName } from "./spec/options.ts";
+import { type CgroupPlan, NoControllerError, planCgroups } from "./cgroups/plan.ts";
+import { cgroupFacts, topOf } from "./cgroups/host.ts";
+import { numberIn, textIn, valueIn, wordsIn } from "./cgroups/files.ts";
+import { errnoText, LimitError, UsageError } from "./errors.ts";
+import { checkLimits, type Limits, optionOf, toResources } from "./spec/limits.ts";
+import type { Resources } from "./spec/types.ts";
 import { write } from "./store/cgroup.ts";
-import { readIfThere } from "./store/directory.ts";
-import { openStore } from "./store/open.ts";
-import { isAlive } from "./store/process.ts";
+import { findRunning, openStore } from "./store/open.ts";
 import type { State } from "./store/state.ts";
 
 /** Where to look for a container. */
@@ -21,27 +21,22 @@ export interface ControlOptions {
 }
 
 async function find(name: string, { root }: ControlOptions): Promise<State> {
-  checkName(name);
-  const state = (await openStore(root)).state(name);
-  if (state === undefined || !isAlive(state)) {
-    throw new NoContainerError(`there is no container ${name}`, { hint: "'libflux ps' lists those that run" });
-  }
-  return state;
+  return findRunning(await openStore(root), name);
 }
 
 /** The file that holds a container, and what it says. */
 function freezer(
   { cgroups }: Pick<State, "cgroups">,
-): { readonly path: string; readonly words: readonly [string, string] } | undefined {
-  if (cgroups.unified !== undefined) return { path: `${cgroups.unified}/cgroup.freeze`, words: ["0", "1"] };
+): { readonly directory: string; readonly file: string; readonly words: readonly [string, string] } | undefined {
+  if (cgroups.unified !== undefined) return { directory: cgroups.unified, file: "cgroup.freeze", words: ["0", "1"] };
   const { freezer } = cgroups.legacy;
-  return freezer === undefined ? undefined : { path: `${freezer}/freezer.state`, words: ["THAWED", "FROZEN"] };
+  return freezer === undefined ? undefined : { directory: freezer, file: "freezer.state", words: ["THAWED", "FROZEN"] };
 }
 
 /** Whether a container is held. */
 export function isPaused(state: Pick<State, "cgroups">): boolean {
-  const file = freezer(state);
-  return file !== undefined && readIfThere(file.path)?.trim() === file.words[1];
+  const found = freezer(state);
+  return found !== undefined && textIn(found.directory, found.file) === found.words[1];
 }
 
 /** Milliseconds for which a container may take to come to a halt: a process that waits for a disk can't before that. */
@@ -50,25 +45,30 @@ const MOMENT = 5;
 
 async function freeze(name: string, held: boolean, options: ControlOptions): Promise<void> {
   const state = await find(name, options);
-  const file = freezer(state);
-  if (file === undefined) {
+  const found = freezer(state);
+  if (found === undefined) {
     throw new LimitError(`${name} has no cgroup that could be held`, {
       hint: "'libflux info' tells which cgroups this host has",
     });
   }
-  const result = write(file.path, file.words[held ? 1 : 0]);
-  const events = `${state.cgroups.unified}/cgroup.events`;
+  const { directory, file, words } = found;
+  const path = `${directory}/${file}`;
+  const wish = held ? "held" : "let go on";
+  const result = write(path, words[held ? 1 : 0]);
+  if (result < 0) throw new LimitError(`${name} could not be ${wish}: ${errnoText(-result)}`, { path, errno: -result });
   const isDone = (): boolean =>
     state.cgroups.unified === undefined
-      ? readIfThere(file.path)?.trim() === file.words[held ? 1 : 0]
-      : (readIfThere(events) ?? "").includes(`frozen ${held ? 1 : 0}`);
+      ? textIn(directory, file) === words[held ? 1 : 0]
+      : valueIn(directory, "cgroup.events", "frozen") === (held ? 1 : 0);
   const deadline = performance.now() + PATIENCE;
-  while (result >= 0 && performance.now() < deadline) {
+  while (performance.now() < deadline) {
     if (isDone()) return;
     await new Promise((resolve) => setTimeout(resolve, MOMENT));
   }
-  throw new LimitError(`${name} could not be ${held ? "held" : "let go on"} within ${PATIENCE / 1000} seconds`, {
-    path: file.path,
+  // Not half of it.
+  if (held) write(path, words[0]);
+  throw new LimitError(`${name} could not be ${wish} within ${PATIENCE / 1000} seconds`, {
+    path,
     hint: "one of its processes may be waiting for a disk: try again",
   });
 }
@@ -127,28 +127,43 @@ export async function unpause(name: string, options: ControlOptions = {}): Promi
 export async function update(name: string, limits: Limits, options: ControlOptions = {}): Promise<void> {
   checkLimits(limits);
   const { cgroups } = await find(name, options);
-  const { pids, ...others } = toResources(limits);
-  const resources = limits.pids === undefined || pids === undefined ? others : { ...others, pids };
-  const unified = cgroups.unified;
-  const controllers = (readIfThere(`${unified}/cgroup.controllers`) ?? "").trim().split(/\s+/);
+  const { unified, legacy } = cgroups;
+  const resources = named(limits, legacy.memory);
+  if (Object.keys(resources).length === 0) {
+    throw new UsageError(`no limit of ${name} is to be changed`, { hint: "give a memory limit or another" });
+  }
+  const above = unified?.slice(0, unified.lastIndexOf("/"));
   let plan: CgroupPlan;
   try {
-    const unasked = unaskedFields(limits);
-    plan = planCgroups({ unified, legacy: new Map(Object.entries(cgroups.legacy)) }, "", resources, {
-      controllers,
-      unasked,
+    plan = planCgroups({ unified, legacy: new Map(Object.entries(legacy)) }, "", resources, {
+      controllers: wordsIn(above, "cgroup.controllers"),
     });
   } catch (error) {
-    if (!(error instanceof LimitError)) throw error;
-    throw new LimitError(`${name} has no cgroup for that: ${error.message}`, {
-      hint: "a container gets its cgroups when it starts: start it with such a limit",
+    const controller = error instanceof NoControllerError ? error.controller : undefined;
+    // A controller of v1 is there, and the container's cgroup of it isn't.
+    if (controller === undefined || cgroupFacts().legacy.get(controller) === undefined) throw error;
+    throw new LimitError(`${name} has no limit of ${controller} that could be changed, since it was started without`, {
+      hint: `start it with ${optionOf((error as NoControllerError).field)}: cgroup v1 can't add one later`,
       cause: error,
     });
   }
-  if (plan.writes.length === 0) {
-    throw new LimitError(`no limit of ${name} is to be changed`, {
-      hint: `give ${optionOf("memory.limit")} or another`,
-    });
-  }
-  applyAll(plan.writes, undefined);
+  applyAll(plan.writes, unified === undefined ? undefined : topOf(unified));
+}
+
+/** The resources that limits name, without those that `run` adds by itself. @param memory Its cgroup of v1's. */
+function named(limits: Limits, memory: string | undefined): Resources {
+  const { pids, memory: size, ...others } = toResources(limits);
+  const { swap, ...rest } = size ?? {};
+  const current = numberIn(memory, "memory.memsw.limit_in_bytes");
+  // v1 counts memory and swap together, and refuses more memory than both: then swap is raised as little as can be.
+  const raised = current !== undefined && limits.memory !== undefined && current < limits.memory
+    ? limits.memory
+    : undefined;
+  const both = limits.memorySwap === undefined ? raised : swap;
+  const all = { ...rest, ...(both === undefined ? {} : { swap: both }) };
+  return {
+    ...others,
+    ...(Object.keys(all).length === 0 ? {} : { memory: all }),
+    ...(limits.pids === undefined || pids === undefined ? {} : { pids }),
+  };
 }

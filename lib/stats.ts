@@ -3,10 +3,9 @@
  *
  * @module
  */
-import { NoContainerError } from "./errors.ts";
-import { checkName } from "./spec/options.ts";
+import { limitIn, numberIn, textIn, valueIn } from "./cgroups/files.ts";
 import { readIfThere } from "./store/directory.ts";
-import { openStore } from "./store/open.ts";
+import { findRunning, openStore } from "./store/open.ts";
 import { isAlive } from "./store/process.ts";
 import type { State } from "./store/state.ts";
 
@@ -67,11 +66,6 @@ export interface ContainerProcess {
   readonly command: string;
 }
 
-const numberIn = (path: string): number | undefined => {
-  const text = readIfThere(path)?.trim();
-  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
-};
-
 /** The sum of all values of a key: "8:0 rbytes=1 wbytes=2". */
 function sum(text: string | undefined, pattern: RegExp): number | undefined {
   if (text === undefined) return undefined;
@@ -80,8 +74,7 @@ function sum(text: string | undefined, pattern: RegExp): number | undefined {
 
 /** The host's numbers of a container's processes. */
 function processes({ cgroups, pid }: State): number[] {
-  const group = cgroups.unified ?? Object.values(cgroups.legacy)[0];
-  const text = group === undefined ? undefined : readIfThere(`${group}/cgroup.procs`);
+  const text = textIn(cgroups.unified ?? Object.values(cgroups.legacy)[0], "cgroup.procs");
   return text === undefined ? [pid] : text.split("\n").filter((line) => line !== "").map(Number);
 }
 
@@ -96,7 +89,6 @@ function processFile(pid: number, name: string): string | undefined {
 
 /** `USER_HZ`: the same on every architecture that libflux knows. */
 const TICKS_PER_SECOND = 100;
-const PAGE_SIZE = 4096;
 
 /** CPU time in milliseconds, of a process and of its children that it has waited for. */
 function cpuTimeOf(pid: number, fields: readonly number[]): number {
@@ -106,12 +98,12 @@ function cpuTimeOf(pid: number, fields: readonly number[]): number {
   return fields.reduce((total, field) => total + Number(values[field - 3] ?? 0), 0) * 1000 / TICKS_PER_SECOND;
 }
 
-const memoryOf = (pid: number): number => Number(processFile(pid, "statm")?.split(" ")[1] ?? 0) * PAGE_SIZE;
+const memoryOf = (pid: number): number =>
+  Number(/^VmRSS:\s+(\d+) kB$/m.exec(processFile(pid, "status") ?? "")?.[1] ?? 0) * 1024;
 
 function pressure(unified: string | undefined): Pick<ContainerStats, "pressure"> {
   const of = (kind: string): number | undefined => {
-    const text = unified === undefined ? undefined : readIfThere(`${unified}/${kind}.pressure`);
-    const found = /^some avg10=([\d.]+)/m.exec(text ?? "")?.[1];
+    const found = /^some avg10=([\d.]+)/m.exec(textIn(unified, `${kind}.pressure`) ?? "")?.[1];
     return found === undefined ? undefined : Number(found);
   };
   const [cpu, memory, io] = [of("cpu"), of("memory"), of("io")];
@@ -122,31 +114,25 @@ function statsOf(state: State): ContainerStats {
   const { unified, legacy } = state.cgroups;
   const pids = processes(state);
   const total = (of: (pid: number) => number): number => pids.reduce((all, pid) => all + of(pid), 0);
-  const nanoseconds = legacy.cpuacct === undefined ? undefined : numberIn(`${legacy.cpuacct}/cpuacct.usage`);
-  const microseconds = /^usage_usec (\d+)$/m.exec(readIfThere(`${unified}/cpu.stat`) ?? "")?.[1];
+  const nanoseconds = numberIn(legacy.cpuacct, "cpuacct.usage");
+  const microseconds = valueIn(unified, "cpu.stat", "usage_usec");
   const [UTIME, STIME, CUTIME, CSTIME] = [14, 15, 16, 17];
-  const limit = numberIn(`${legacy.memory}/memory.limit_in_bytes`) ?? numberIn(`${unified}/memory.max`);
-  const UNLIMITED = 2 ** 62;
-  const io = readIfThere(`${unified}/io.stat`);
+  const limit = limitIn(legacy.memory, "memory.limit_in_bytes") ?? limitIn(unified, "memory.max");
+  const io = textIn(unified, "io.stat");
   return {
     name: state.name,
     cpuTime: nanoseconds !== undefined
       ? nanoseconds / 1e6
       : microseconds !== undefined
-      ? Number(microseconds) / 1e3
+      ? microseconds / 1e3
       : total((pid) => cpuTimeOf(pid, [UTIME, STIME, CUTIME, CSTIME])),
-    memory: numberIn(`${legacy.memory}/memory.usage_in_bytes`) ?? numberIn(`${unified}/memory.current`) ??
-      total(memoryOf),
-    ...(limit === undefined || limit >= UNLIMITED ? {} : { memoryLimit: limit }),
-    pids: numberIn(`${legacy.pids}/pids.current`) ?? numberIn(`${unified}/pids.current`) ?? pids.length,
+    memory: numberIn(legacy.memory, "memory.usage_in_bytes") ?? numberIn(unified, "memory.current") ?? total(memoryOf),
+    ...(limit === undefined ? {} : { memoryLimit: limit }),
+    pids: numberIn(legacy.pids, "pids.current") ?? numberIn(unified, "pids.current") ?? pids.length,
     read: sum(io, /\brbytes=(\d+)/g) ?? total((pid) => sum(processFile(pid, "io"), /^read_bytes: (\d+)/gm) ?? 0),
     written: sum(io, /\bwbytes=(\d+)/g) ?? total((pid) => sum(processFile(pid, "io"), /^write_bytes: (\d+)/gm) ?? 0),
     ...pressure(unified),
   };
-}
-
-function missing(name: string): NoContainerError {
-  return new NoContainerError(`there is no container ${name}`, { hint: "'libflux ps' lists those that run" });
 }
 
 /**
@@ -169,14 +155,10 @@ export async function stats(
   options: { readonly root?: string } = {},
 ): Promise<ContainerStats[]> {
   const store = await openStore(options.root);
-  for (const name of names) checkName(name);
-  const wanted = names.length === 0 ? store.names() : names;
-  return wanted.flatMap((name) => {
+  if (names.length > 0) return names.map((name) => statsOf(findRunning(store, name)));
+  return store.names().flatMap((name) => {
     const state = store.state(name);
-    if (state !== undefined && isAlive(state)) return [statsOf(state)];
-    // One that has just ended isn't missed among all of them.
-    if (names.length > 0) throw missing(name);
-    return [];
+    return state !== undefined && isAlive(state) ? [statsOf(state)] : [];
   });
 }
 
@@ -194,10 +176,7 @@ export async function stats(
  * ```
  */
 export async function top(name: string, options: { readonly root?: string } = {}): Promise<ContainerProcess[]> {
-  checkName(name);
-  const state = (await openStore(options.root)).state(name);
-  if (state === undefined || !isAlive(state)) throw missing(name);
-  return processes(state).flatMap((hostPid): ContainerProcess[] => {
+  return processes(findRunning(await openStore(options.root), name)).flatMap((hostPid): ContainerProcess[] => {
     const status = processFile(hostPid, "status");
     if (status === undefined) return [];
     const field = (key: string): string => new RegExp(`^${key}:\\s+(.*)$`, "m").exec(status)?.[1] ?? "";

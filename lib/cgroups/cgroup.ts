@@ -4,12 +4,11 @@
  * @module
  */
 import { AT, E, openFlags } from "../../ffi/abi/constants.ts";
-import { ARCHITECTURE, Descriptor, syscall } from "../../ffi/libc.ts";
-import { stat } from "../../ffi/stat.ts";
+import { ARCHITECTURE, checked, Descriptor, syscall } from "../../ffi/libc.ts";
 import { errnoText, LimitError } from "../errors.ts";
 import { optionOf } from "../spec/limits.ts";
 import { write } from "../store/cgroup.ts";
-import { readIfThere } from "../store/directory.ts";
+import { limitIn, numberIn, textIn, valueIn, wordsIn } from "./files.ts";
 import type { CgroupPlan, Write } from "./plan.ts";
 import type { KeptScope } from "./scope.ts";
 
@@ -29,31 +28,41 @@ export interface Usage {
 
 const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
 
-/** Makes a directory and those above it, none of which is a mount point's. */
-function makeDirectory(path: string): number {
-  const made = syscall("mkdirat", AT.AT_FDCWD, path, 0o755);
-  if (made !== -E.ENOENT) return made === -E.EEXIST ? 0 : made;
-  const above = makeDirectory(parentOf(path));
-  if (above < 0) return above;
-  const again = syscall("mkdirat", AT.AT_FDCWD, path, 0o755);
-  return again === -E.EEXIST ? 0 : again;
-}
-
-/** Directories above one that aren't there, the outermost first. */
-export function missingParents(directory: string): string[] {
-  const parent = parentOf(directory);
-  return parent === "" || typeof stat(parent) === "object" ? [] : [...missingParents(parent), parent];
-}
+/** Writes down that a cgroup above a container's is about to be made. */
+export type Remember = (directory: string) => void;
 
 /**
- * Makes the cgroups and their limits. Throws a {@link LimitError} where what was asked for can't be had.
- *
- * @param top The cgroup of v2 from which on down controllers are libflux's to hand down.
+ * Makes a directory and those above it, none of which is a mount point's. Those above may go again at any moment, with
+ * the last other container in them.
  */
-export function createCgroups(plan: CgroupPlan, top: string | undefined, scope?: KeptScope): Cgroups {
+function makeDirectory(path: string, remember: Remember): number {
+  const ROUNDS = 8;
+  for (let round = 0; round < ROUNDS; round++) {
+    const made = syscall("mkdirat", AT.AT_FDCWD, path, 0o755);
+    if (made !== -E.ENOENT) return made === -E.EEXIST ? 0 : made;
+    const parent = parentOf(path);
+    if (parent === "") return made;
+    remember(parent);
+    const above = makeDirectory(parent, remember);
+    if (above < 0) return above;
+  }
+  return -E.ENOENT;
+}
+
+/** What making cgroups takes beside a plan. */
+export interface Making {
+  /** The cgroup of v2 from which on down controllers are libflux's to hand down. */
+  readonly top: string | undefined;
+  readonly remember: Remember;
+  /** The scope that they are made in. */
+  readonly scope?: KeptScope;
+}
+
+/** Makes the cgroups and their limits. Throws a {@link LimitError} where what was asked for can't be had. */
+export function createCgroups(plan: CgroupPlan, { top, remember, scope }: Making): Cgroups {
   const made = new Set<string>();
   for (const directory of plan.directories) {
-    const result = makeDirectory(directory);
+    const result = makeDirectory(directory, remember);
     if (result === 0) made.add(directory);
     else if (plan.required.has(directory)) {
       throw new LimitError(`the cgroup ${directory} can't be made: ${errnoText(-result)}`, { path: directory });
@@ -69,9 +78,9 @@ export function createCgroups(plan: CgroupPlan, top: string | undefined, scope?:
 function inheritCpuset(directory: string): void {
   const parent = parentOf(directory);
   for (const name of ["cpuset.cpus", "cpuset.mems"]) {
-    if (readIfThere(`${parent}/${name}`)?.trim() === "") inheritCpuset(parent);
-    if (readIfThere(`${directory}/${name}`)?.trim() !== "") continue;
-    write(`${directory}/${name}`, readIfThere(`${parent}/${name}`)?.trim() ?? "");
+    if (textIn(parent, name) === "") inheritCpuset(parent);
+    if (textIn(directory, name) !== "") continue;
+    write(`${directory}/${name}`, textIn(parent, name) ?? "");
   }
 }
 
@@ -108,12 +117,15 @@ function apply(setting: Write, top: string | undefined): void {
   );
 }
 
-/** v2: gives a controller to every cgroup from the top down to the container's. */
+/**
+ * v2: gives a controller to every cgroup from the top down to the container's. That stays: somebody else may rely on it by
+ * the time that this container ends, and it costs nobody anything.
+ */
 function handDown({ controller, directory, field, required }: Write, top: string): void {
   const parts = directory.slice(top.length + 1).split("/");
   parts.forEach((_, index) => {
     const group = [top, ...parts.slice(0, index)].join("/");
-    if ((readIfThere(`${group}/cgroup.subtree_control`) ?? "").split(/\s+/).includes(controller)) return;
+    if (wordsIn(group, "cgroup.subtree_control").includes(controller)) return;
     const result = write(`${group}/cgroup.subtree_control`, `+${controller}`);
     if (result >= 0 || !required) return;
     const why = result === -E.EBUSY
@@ -150,8 +162,7 @@ export class Cgroups {
     const { unified } = this;
     if (unified === undefined) return undefined;
     const flags = openFlags(ARCHITECTURE, "O_PATH", "O_DIRECTORY", "O_CLOEXEC").value;
-    const opened = syscall("openat", AT.AT_FDCWD, unified, flags, 0);
-    return opened < 0 ? undefined : new Descriptor(opened);
+    return new Descriptor(checked("openat", AT.AT_FDCWD, unified, flags, 0));
   }
 
   /** What was used; to be asked before the cgroups are let go. */
@@ -165,39 +176,19 @@ export class Cgroups {
   }
 }
 
-const numberIn = (path: string): number | undefined => {
-  const text = readIfThere(path)?.trim();
-  return text === undefined || !/^[0-9]+$/.test(text) ? undefined : Number(text);
-};
-
-/** A value of a file of lines "key value". */
-const valueIn = (path: string, key: string): number | undefined => {
-  const found = new RegExp(`^${key} ([0-9]+)$`, "m").exec(readIfThere(path) ?? "");
-  return found === null ? undefined : Number(found[1]);
-};
-
-/** v1's way to say that there is no limit: the largest multiple of a page. */
-const NO_LIMIT = 2 ** 62;
-
 /** Reads what a container's cgroups tell. */
 export function readUsage({ unified, legacy }: Pick<CgroupPlan, "unified" | "legacy">): Usage {
   const [memory, cpu, cpuacct] = [legacy.get("memory"), legacy.get("cpu"), legacy.get("cpuacct")];
-  const limit = memory === undefined ? numberIn(`${unified}/memory.max`) : numberIn(`${memory}/memory.limit_in_bytes`);
-  const nanoseconds = cpuacct === undefined ? undefined : numberIn(`${cpuacct}/cpuacct.usage`);
-  const microseconds = valueIn(`${unified}/cpu.stat`, "usage_usec");
-  const throttled = cpu === undefined
-    ? scale(valueIn(`${unified}/cpu.stat`, "throttled_usec"), 1e3)
-    : scale(valueIn(`${cpu}/cpu.stat`, "throttled_time"), 1e6);
   const found = {
-    memoryPeak: memory === undefined
-      ? numberIn(`${unified}/memory.peak`)
-      : numberIn(`${memory}/memory.max_usage_in_bytes`),
-    memoryLimit: limit !== undefined && limit < NO_LIMIT ? limit : undefined,
+    memoryPeak: memory === undefined ? numberIn(unified, "memory.peak") : numberIn(memory, "memory.max_usage_in_bytes"),
+    memoryLimit: memory === undefined ? limitIn(unified, "memory.max") : limitIn(memory, "memory.limit_in_bytes"),
     outOfMemoryKills: memory === undefined
-      ? valueIn(`${unified}/memory.events`, "oom_kill")
-      : valueIn(`${memory}/memory.oom_control`, "oom_kill"),
-    cpuTime: scale(nanoseconds, 1e6) ?? scale(microseconds, 1e3),
-    throttledTime: throttled,
+      ? valueIn(unified, "memory.events", "oom_kill")
+      : valueIn(memory, "memory.oom_control", "oom_kill"),
+    cpuTime: scale(numberIn(cpuacct, "cpuacct.usage"), 1e6) ?? scale(valueIn(unified, "cpu.stat", "usage_usec"), 1e3),
+    throttledTime: cpu === undefined
+      ? scale(valueIn(unified, "cpu.stat", "throttled_usec"), 1e3)
+      : scale(valueIn(cpu, "cpu.stat", "throttled_time"), 1e6),
   };
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
 }

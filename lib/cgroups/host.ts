@@ -9,6 +9,7 @@ import type { RunOptions } from "../spec/options.ts";
 import type { Spec } from "../spec/types.ts";
 import { isCgroup } from "../store/cgroup.ts";
 import { readIfThere } from "../store/directory.ts";
+import { wordsIn } from "./files.ts";
 import { type Hierarchies, parseHierarchies } from "./hierarchies.ts";
 import { type CgroupManager, CONTAINER_GROUP, DELEGATE, type ManagerFacts, planScope, userManager } from "./manager.ts";
 import { type CgroupPlan, planCgroups } from "./plan.ts";
@@ -33,7 +34,7 @@ export function cgroupFacts(): CgroupFacts {
   };
   const unified = check(table.unified);
   const legacy = { get: (name: string) => check(table.legacy.get(name)), size: table.legacy.size };
-  const controllers = (readIfThere(`${unified}/cgroup.controllers`) ?? "").trim().split(/\s+/);
+  const controllers = wordsIn(unified, "cgroup.controllers");
   return facts = { unified, legacy, controllers };
 }
 
@@ -62,6 +63,12 @@ function hasBus(uid: number): boolean {
   return Deno.env.get("DBUS_SESSION_BUS_ADDRESS") !== undefined || runtime !== undefined && isThere(`${runtime}/bus`);
 }
 
+/** The cgroup from which on down controllers are libflux's to hand down to a container's: its scope, or the root. */
+export function topOf(unified: string): string | undefined {
+  const scope = /^(.*\.scope)\/[^/]+$/.exec(unified)?.[1];
+  return scope ?? cgroupFacts().unified;
+}
+
 /** The cgroups to make for a container: below a scope of systemd's, or where libflux says. */
 export function planContainer(
   options: RunOptions,
@@ -81,9 +88,7 @@ export function planContainer(
   const above = scope.user
     ? scope.directory.slice(0, scope.directory.indexOf(userManager(uid))) + userManager(uid)
     : "";
-  const controllers = scope.user
-    ? (readIfThere(`${above}/cgroup.controllers`) ?? "").trim().split(/\s+/)
-    : host.controllers;
+  const controllers = scope.user ? wordsIn(above, "cgroup.controllers") : host.controllers;
   const remedy = scope.user ? { remedy: DELEGATE } : {};
   return { ...planCgroups(below, `/${CONTAINER_GROUP}`, resources, { ...asked, controllers, ...remedy }), scope };
 }

@@ -97,20 +97,31 @@ function legacyWrites(
   });
 }
 
+/** A controller that a limit needs isn't there. */
+export class NoControllerError extends LimitError {
+  /** @param controller As this host's cgroups name it. @param field The limit, as the specification names it. */
+  constructor(readonly controller: string, readonly field: string, hint: string) {
+    super(`${optionOf(field)} can't be enforced: this host has no cgroup controller "${controller}"`, { hint });
+  }
+}
+
 function noController(
   { controller, field }: Setting,
   hasUnified: boolean,
   hasLegacy: boolean,
   remedy?: string,
-): LimitError {
-  const hint = remedy !== undefined
-    ? remedy
-    : hasUnified
-    ? `the kernel may lack it, or the cgroup above doesn't hand it down: see cgroup.controllers`
-    : hasLegacy
-    ? `mount it: mount -t cgroup -o ${legacyName(controller)} none /sys/fs/cgroup/${legacyName(controller)}`
+): NoControllerError {
+  const name = legacyName(controller);
+  if (remedy !== undefined) return new NoControllerError(controller, field, remedy);
+  if (hasUnified) {
+    return new NoControllerError(
+      hasLegacy ? name : controller,
+      field,
+      "the kernel may lack it, or the cgroup above doesn't hand it down: see cgroup.controllers",
+    );
+  }
+  const hint = hasLegacy
+    ? `mount it: mount -t cgroup -o ${name} none /sys/fs/cgroup/${name}`
     : "mount it: mount -t cgroup2 none /sys/fs/cgroup";
-  return new LimitError(`${optionOf(field)} can't be enforced: this host has no cgroup controller "${controller}"`, {
-    hint,
-  });
+  return new NoControllerError(hasLegacy ? name : controller, field, hint);
 }

@@ -121,14 +121,15 @@ function report(container: Container, { started, finished, usage = {} }: Contain
 
 const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
 
-/** Why a command was killed that had no memory left. */
-function outOfMemory({ usage = {} }: ContainerStatus): string {
+/** Why a command was killed, or failed, that had no memory left. */
+function outOfMemory({ signal, usage = {} }: ContainerStatus): string {
   const { memoryLimit, memoryPeak } = usage;
   const parts = [
     ...(memoryLimit === undefined ? [] : [`limit ${mebibytes(memoryLimit)}`]),
     ...(memoryPeak === undefined ? [] : [`peak ${mebibytes(memoryPeak)}`]),
   ];
-  return `libflux: killed: out of memory${parts.length === 0 ? "" : ` (${parts.join(", ")})`}`;
+  const who = signal === "SIGKILL" ? "killed" : "a process of the container was killed";
+  return `libflux: ${who}: out of memory${parts.length === 0 ? "" : ` (${parts.join(", ")})`}`;
 }
 
 /** Runs the command; answers its exit code. */

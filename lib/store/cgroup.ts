@@ -7,8 +7,7 @@ import { AT, E, O, openFlags, SIG } from "../../ffi/abi/constants.ts";
 import { ARCHITECTURE, Descriptor, syscall } from "../../ffi/libc.ts";
 import { readIfThere } from "./directory.ts";
 
-/** Tries, and milliseconds between two of them: a killed process takes a moment to go. */
-const TRIES = 100;
+/** Milliseconds between two tries: a killed process takes a moment to go. */
 const PAUSE = 20;
 
 /** Writes to a cgroup's file, which is there already; `-errno` where that fails. */
@@ -20,9 +19,9 @@ export function write(path: string, value: string): number {
   return syscall("write", file.number, bytes, bytes.length);
 }
 
-/** Lets the processes of a cgroup run again. */
+/** Lets the processes of a cgroup of v1's freezer run again, wherever that is mounted; no other has the file. */
 export function thaw(directory: string): void {
-  if (directory.includes("/freezer/")) write(`${directory}/freezer.state`, "THAWED");
+  write(`${directory}/freezer.state`, "THAWED");
 }
 
 /** Kills all processes in a cgroup. */
@@ -77,14 +76,14 @@ const SCOPE_PATIENCE = 2_000;
 const SCOPE_PAUSE = 2;
 
 /** Ends whoever is in a scope of systemd's and waits until systemd has removed it; where it doesn't, libflux does. */
-export async function removeScope(directory: string): Promise<boolean> {
-  const deadline = performance.now() + SCOPE_PATIENCE;
+export async function removeScope(directory: string, deadline: number): Promise<boolean> {
   write(`${directory}/cgroup.kill`, "1");
-  while (performance.now() < deadline) {
+  const patience = Math.min(deadline, performance.now() + SCOPE_PATIENCE);
+  while (performance.now() < patience) {
     if (!isCgroup(directory)) return true;
     await new Promise((resolve) => setTimeout(resolve, SCOPE_PAUSE));
   }
-  return await removeCgroup(directory);
+  return await removeCgroup(directory, deadline);
 }
 
 /**
@@ -92,10 +91,10 @@ export async function removeScope(directory: string): Promise<boolean> {
  *
  * @returns Whether it is gone. A process that the kernel can't end just now, in the middle of a disk write, can hold it.
  */
-export async function removeCgroup(directory: string): Promise<boolean> {
-  for (let attempt = 0; attempt < TRIES; attempt++) {
+export async function removeCgroup(directory: string, deadline: number): Promise<boolean> {
+  for (;;) {
     if (!isCgroup(directory) || removeTree(directory) === 0) return true;
+    if (performance.now() > deadline) return false;
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
   }
-  return false;
 }

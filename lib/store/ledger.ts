@@ -8,9 +8,9 @@
  */
 import { AT } from "../../ffi/abi/constants.ts";
 import { syscall } from "../../ffi/libc.ts";
-import { append, readIfThere } from "./directory.ts";
+import { append, readIfThere, writeAtomically } from "./directory.ts";
 import { removeCgroup, removeEmptyCgroup, removeScope, thaw } from "./cgroup.ts";
-import { killNamespace, killProcess } from "./process.ts";
+import { deadlineIn, killNamespace, killProcess, PATIENCE } from "./process.ts";
 
 /** Something on the host that has to be undone. */
 export type Entry =
@@ -29,13 +29,15 @@ export type Entry =
 export class Ledger {
   /** What this process wrote down itself needs no reading. */
   #entries: Entry[] | undefined;
+  /** What couldn't be undone when the name was taken: another container's, for which this one's end doesn't wait. */
+  readonly #stuck = new Set<Entry>();
 
   /** @param path Its file. */
   constructor(readonly path: string) {}
 
   /** Writes down what is about to be made. */
   add(...entries: readonly Entry[]): void {
-    append(this.path, entries.map((entry) => JSON.stringify(entry) + "\n").join(""));
+    append(this.path, serialise(entries));
     this.#entries?.push(...entries);
   }
 
@@ -44,15 +46,38 @@ export class Ledger {
     return this.#entries ??= parseLedger(readIfThere(this.path) ?? "");
   }
 
-  /** Undoes everything, backwards, and forgets it; can be done again. */
-  async undo(): Promise<void> {
+  /**
+   * Undoes everything, backwards, and forgets it; can be done again.
+   *
+   * @param deadline Until when to wait for what takes its time.
+   * @returns What couldn't be undone. It stays written down, for the next one who tries.
+   */
+  async undo(deadline: number = deadlineIn(PATIENCE)): Promise<readonly Entry[]> {
     // A process that a v1 freezer holds can't be killed.
     for (const entry of this.entries()) if (entry.kind === "cgroup") thaw(entry.directory);
-    for (const entry of this.entries().toReversed()) await undo(entry);
-    syscall("unlinkat", AT.AT_FDCWD, this.path, 0);
-    this.#entries = [];
+    const left: Entry[] = [];
+    for (const entry of this.#backwards()) {
+      if (!await undo(entry, this.#stuck.has(entry) ? performance.now() : deadline)) left.unshift(entry);
+    }
+    for (const entry of left) this.#stuck.add(entry);
+    if (left.length === 0) syscall("unlinkat", AT.AT_FDCWD, this.path, 0);
+    else writeAtomically(this.path, serialise(left));
+    this.#entries = left;
+    return left;
+  }
+
+  /** A cgroup above the container's was written down after it: what is asked for comes to light when it is made. */
+  #backwards(): Entry[] {
+    const isParent = ({ kind }: Entry): boolean => kind === "cgroupParent";
+    const parents = this.entries().flatMap((entry) => entry.kind === "cgroupParent" ? [entry] : []);
+    return [
+      ...this.entries().filter((entry) => !isParent(entry)).toReversed(),
+      ...parents.sort((a, b) => b.directory.length - a.directory.length),
+    ];
   }
 }
+
+const serialise = (entries: readonly Entry[]): string => entries.map((entry) => JSON.stringify(entry) + "\n").join("");
 
 /** Reads a ledger as what it is: a file that may be torn, or written by somebody else. */
 export function parseLedger(text: string): Entry[] {
@@ -93,10 +118,33 @@ function isCgroup(value: unknown): value is string {
   return typeof value === "string" && value.startsWith("/") && !/\0|\/\.\.?(\/|$)/.test(value);
 }
 
-async function undo(entry: Entry): Promise<void> {
-  if (entry.kind === "process") await killProcess(entry);
-  else if (entry.kind === "cgroup") await removeCgroup(entry.directory);
-  else if (entry.kind === "cgroupParent") removeEmptyCgroup(entry.directory);
-  else if (entry.kind === "scope") await removeScope(entry.directory);
-  else await killNamespace(entry.inode);
+/** Undoes one; answers whether it is gone. */
+async function undo(entry: Entry, deadline: number): Promise<boolean> {
+  switch (entry.kind) {
+    case "process":
+      return await killProcess(entry, deadline);
+    case "mountNamespace":
+      return await killNamespace(entry.inode, deadline);
+    case "cgroup":
+      return await removeCgroup(entry.directory, deadline);
+    case "cgroupParent":
+      removeEmptyCgroup(entry.directory);
+      return true;
+    case "scope":
+      return await removeScope(entry.directory, deadline);
+  }
+}
+
+/** An entry in words: "the cgroup /sys/fs/cgroup/…". */
+export function describeEntry(entry: Entry): string {
+  switch (entry.kind) {
+    case "process":
+      return `the process ${entry.pid}`;
+    case "mountNamespace":
+      return `processes in the mount namespace ${entry.inode}`;
+    case "scope":
+      return `the scope ${entry.directory}`;
+    default:
+      return `the cgroup ${entry.directory}`;
+  }
 }

@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { NameInUseError } from "../errors.ts";
+import { NameInUseError, NoContainerError } from "../errors.ts";
+import { checkName } from "../spec/options.ts";
 import { defaultRoot } from "./directory.ts";
 import { thaw } from "./cgroup.ts";
-import { killProcess } from "./process.ts";
-import { Store } from "./state.ts";
+import { isAlive, killProcess } from "./process.ts";
+import { type State, Store } from "./state.ts";
 
 const reconciled = new Set<string>();
 
@@ -21,6 +22,14 @@ export async function openStore(root?: string): Promise<Store> {
   return store;
 }
 
+/** What is known of a container that runs. Throws a {@link NoContainerError} where there is none of this name. */
+export function findRunning(store: Store, name: string): State {
+  checkName(name);
+  const state = store.state(name);
+  if (state !== undefined && isAlive(state)) return state;
+  throw new NoContainerError(`there is no container ${name}`, { hint: "'libflux ps' lists those that run" });
+}
+
 /** Ends a container whoever runs it, and waits until its name is free. */
 export async function replace(store: Store, name: string): Promise<void> {
   const PATIENCE = 10_000;
@@ -31,7 +40,7 @@ export async function replace(store: Store, name: string): Promise<void> {
     if (state !== undefined) await killProcess({ pid: state.pid, startTime: state.startTime });
     // Its monitor cleans up; without one it is reclaimed.
     await store.reconcile();
-    if (!store.names().includes(name)) return;
+    if (!store.isHeld(name)) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   throw new NameInUseError(`the container ${name} could not be ended`, { hint: "end the libflux that runs it" });

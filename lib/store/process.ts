@@ -47,21 +47,27 @@ export function openProcess(id: ProcessId): Descriptor | undefined {
   return undefined;
 }
 
-/** How long a killed process may take to go away, in milliseconds: disk writes can hold one up. */
-const PATIENCE = 10_000;
+/** How long what is killed may take to go away, in milliseconds: disk writes can hold a process up. */
+export const PATIENCE = 10_000;
 
-/** Kills a process, if it is still there, and waits until it has gone. */
-export async function killProcess(id: ProcessId): Promise<void> {
+/** The moment, as `performance.now()` counts, until which something is waited for. */
+export function deadlineIn(milliseconds: number): number {
+  return performance.now() + milliseconds;
+}
+
+/** Kills a process, if it is still there, and waits until it has gone; answers whether it has. */
+export async function killProcess(id: ProcessId, deadline: number = deadlineIn(PATIENCE)): Promise<boolean> {
   using pidfd = openProcess(id);
-  if (pidfd === undefined) return;
+  if (pidfd === undefined) return true;
   syscall("pidfd_send_signal", pidfd.number, SIG.SIGKILL, 0, 0);
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const patience = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, PATIENCE);
+  const patience = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), Math.max(0, deadline - performance.now()));
   });
-  await Promise.race([ready(pidfd.number, POLL.POLLIN), patience]);
+  const gone = await Promise.race([ready(pidfd.number, POLL.POLLIN).then(() => true), patience]);
   clearTimeout(timer);
   forget(pidfd.number);
+  return gone;
 }
 
 /** The inode that identifies a process's mount namespace; nothing where it can't be read. */
@@ -84,13 +90,13 @@ export function processesIn(namespace: number): ProcessId[] {
   return found;
 }
 
-/** Kills all of a mount namespace, also what is forked while it is being killed. */
-export async function killNamespace(namespace: number): Promise<void> {
-  if (namespace === mountNamespace("self")) return;
-  const ROUNDS = 50;
-  for (let round = 0; round < ROUNDS; round++) {
+/** Kills all of a mount namespace, also what is forked while it is being killed; answers whether nobody is left. */
+export async function killNamespace(namespace: number, deadline: number = deadlineIn(PATIENCE)): Promise<boolean> {
+  if (namespace === mountNamespace("self")) return true;
+  do {
     const processes = processesIn(namespace);
-    if (processes.length === 0) return;
-    await Promise.all(processes.map(killProcess));
-  }
+    if (processes.length === 0) return true;
+    await Promise.all(processes.map((id) => killProcess(id, deadline)));
+  } while (performance.now() < deadline);
+  return processesIn(namespace).length === 0;
 }

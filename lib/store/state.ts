@@ -9,8 +9,9 @@ import { stat, statDescriptor } from "../../ffi/stat.ts";
 import { NameInUseError } from "../errors.ts";
 import { checkName, isName, printable } from "../spec/options.ts";
 import { bootId, checkPrivateDirectory, makePrivateDirectory, readIfThere, writeAtomically } from "./directory.ts";
-import { isContainerCgroup, Ledger } from "./ledger.ts";
-import { startTime } from "./process.ts";
+import { warn } from "../warnings.ts";
+import { describeEntry, type Entry, isContainerCgroup, Ledger } from "./ledger.ts";
+import { deadlineIn, startTime } from "./process.ts";
 
 /** `state.json` of a container. */
 export interface State {
@@ -33,6 +34,8 @@ export interface State {
   readonly bootId: string;
 }
 
+/** Milliseconds that a command spends on what others left behind. */
+const HURRY = 1_000;
 /** Milliseconds between two looks at a lock. */
 const MOMENT = 2;
 const LOCK_EX = 2;
@@ -111,8 +114,8 @@ export class Store {
         continue;
       }
       const claim = new Claim(name, directory, file);
-      // What a stale one of the same name left.
-      await claim.clear();
+      // What a stale one of the same name left. What can't be undone now is tried again when this one ends.
+      await claim.clear(deadlineIn(HURRY));
       return claim;
     }
     throw this.#inUse(name);
@@ -128,12 +131,20 @@ export class Store {
     });
   }
 
-  /** Removes what killed monitors left behind; leaves alone what is in use. */
+  /** Removes what killed monitors left behind; leaves alone what is in use. What won't go doesn't hold up a command. */
   async reconcile(): Promise<void> {
-    for (const name of this.names()) await this.#reconcileOne(name);
+    const deadline = deadlineIn(HURRY);
+    for (const name of this.names()) await this.#reconcileOne(name, deadline);
   }
 
-  async #reconcileOne(name: string): Promise<void> {
+  /** Whether somebody runs, makes or cleans up a container of this name. */
+  isHeld(name: string): boolean {
+    const file = checkPrivateDirectory(this.directory(name)) ? lockFile(`${this.directory(name)}/lock`) : "gone";
+    if (typeof file === "object") file.close();
+    return file === "busy";
+  }
+
+  async #reconcileOne(name: string, deadline: number): Promise<void> {
     const directory = this.directory(name);
     const lock = `${directory}/lock`;
     let file: ReturnType<typeof lockFile>;
@@ -145,7 +156,7 @@ export class Store {
     }
     if (typeof file === "string") return;
     if (!isCurrent(file, lock)) return file.close();
-    await new Claim(name, directory, file).release();
+    await new Claim(name, directory, file).release(deadline);
   }
 }
 
@@ -165,19 +176,33 @@ export class Claim {
     writeAtomically(`${this.directory}/state.json`, JSON.stringify(state));
   }
 
-  /** Undoes what is in the ledger, and forgets what is known. */
-  async clear(): Promise<void> {
-    await this.ledger.undo();
+  /** Undoes what is in the ledger, and forgets what is known; answers what couldn't be undone. */
+  async clear(deadline?: number): Promise<readonly Entry[]> {
+    const left = await this.ledger.undo(deadline);
     for (const name of ["state.json", "state.json.new"]) this.#unlink(name);
+    return left;
   }
 
   #unlink(name: string): void {
     syscall("unlinkat", AT.AT_FDCWD, `${this.directory}/${name}`, 0);
   }
 
-  /** Undoes what is in the ledger, removes the directory, gives the name free. Can be done again. */
-  async release(): Promise<void> {
-    await this.clear();
+  /**
+   * Undoes what is in the ledger, removes the directory, gives the name free. Can be done again.
+   *
+   * Where something can't be undone, a warning says so, and the directory stays for the next command to try again.
+   */
+  async release(deadline?: number): Promise<void> {
+    const left = await this.clear(deadline);
+    if (left.length > 0) {
+      warn(
+        `${
+          left.map(describeEntry).join(" and ")
+        } of the container ${this.name} can't be removed yet, since what is in ` +
+          "there doesn't end; the next libflux command tries again",
+      );
+      return this.#lock.close();
+    }
     // The lock last: as long as it is there and locked, nobody else takes the name.
     this.#unlink("lock");
     // Not empty when somebody has just taken the name: then it is theirs.

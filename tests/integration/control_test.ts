@@ -61,7 +61,8 @@ hostTest("update: a limit is raised and lowered while the container runs", async
 hostTest("update: what the container has no cgroup for is told", async () => {
   await using container = await run({ image: BUSYBOX, command: ["sleep", "60"] });
   const error = await assertRejects(() => update(container.name, { cpus: 1 }), LimitError);
-  assertStringIncludes(error.message, `${container.name} has no cgroup for that: --cpus`);
+  assertStringIncludes(error.message, `${container.name} has no limit of cpu that could be changed`);
+  assertStringIncludes(error.hint ?? "", "start it with --cpus");
   await assertRejects(() => update(container.name, { cpus: -1 }), UsageError);
 });
 
@@ -105,4 +106,19 @@ hostTest("pause: where there is only cgroup v1, its freezer holds, and lets go o
   }).output();
   const decoder = new TextDecoder();
   assertEquals([code, decoder.decode(stdout)], [0, ""], decoder.decode(stderr));
+});
+
+hostTest("update: what isn't named stays as it is, swap too", async () => {
+  const mebibytes = (count: number): number => count * 2 ** 20;
+  await using container = await run({
+    image: BUSYBOX,
+    command: ["sleep", "60"],
+    limits: { memory: mebibytes(64), memorySwap: mebibytes(64) },
+  });
+  const both = `/sys/fs/cgroup/memory/libflux-${container.id}/memory.memsw.limit_in_bytes`;
+  await update(container.name, { memory: mebibytes(32) });
+  assertEquals(Deno.readTextFileSync(both).trim(), String(mebibytes(64)));
+  // v1 has one limit for memory and swap together, which can't be less than that of memory.
+  await update(container.name, { memory: mebibytes(96) });
+  assertEquals(Deno.readTextFileSync(both).trim(), String(mebibytes(96)));
 });

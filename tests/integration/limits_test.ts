@@ -12,6 +12,16 @@ hostTest("limits: --memory kills what goes past it, and says so", async () => {
   assertEquals([code, stderr], [137, "libflux: killed: out of memory (limit 32 MiB, peak 32 MiB)\n"]);
 });
 
+hostTest("limits: that a process below the command had no memory is told when the command fails", async () => {
+  const { code, stderr } = await sh(["--memory", "32M", "--memory-swap", "32M"], `sh -c '${EAT}'; exit 3`);
+  // The first line is the shell's.
+  assertEquals(
+    [code, stderr],
+    [3, "Killed\nlibflux: a process of the container was killed: out of memory (limit 32 MiB, peak 32 MiB)\n"],
+  );
+  assertEquals((await sh(["--memory", "32M", "--memory-swap", "32M"], `sh -c '${EAT}'; true`)).stderr, "Killed\n");
+});
+
 hostTest("limits: a command that is killed by somebody else wasn't out of memory", async () => {
   assertEquals(await sh(["--memory", "32M"], "kill -9 $$"), { code: 137, stdout: "", stderr: "" });
 });

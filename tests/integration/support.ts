@@ -87,12 +87,16 @@ export function temporaryDirectory(): Disposable & { readonly path: string } {
   return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
 }
 
-function names(directory: string): string[] {
+function entries(directory: string): Deno.DirEntry[] {
   try {
-    return Array.from(Deno.readDirSync(directory), ({ name }) => name).sort();
+    return Array.from(Deno.readDirSync(directory));
   } catch {
     return [];
   }
+}
+
+function names(directory: string): string[] {
+  return entries(directory).map(({ name }) => name).sort();
 }
 
 function read(path: string): string {
@@ -131,10 +135,9 @@ function namespaces(): string[] {
 function cgroups(): string[] {
   const points = read("/proc/self/mountinfo").split("\n").filter((line) => / - cgroup2? /.test(line));
   const walk = (directory: string): string[] =>
-    names(directory).flatMap((name) => {
-      const path = `${directory}/${name}`;
-      return Deno.lstatSync(path).isDirectory ? [path, ...walk(path)] : [];
-    });
+    entries(directory).flatMap(({ name, isDirectory }) =>
+      isDirectory ? [`${directory}/${name}`, ...walk(`${directory}/${name}`)] : []
+    );
   return points.flatMap((line) => walk(line.split(" ")[4] ?? "")).sort();
 }
 
