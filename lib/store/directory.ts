@@ -4,8 +4,8 @@
  * @module
  */
 import { AT, E, O, openFlags } from "../../ffi/abi/constants.ts";
-import { ARCHITECTURE, checked, Descriptor, syscall, SyscallError } from "../../ffi/libc.ts";
-import { isType, stat } from "../../ffi/stat.ts";
+import { ARCHITECTURE, Descriptor, syscall, SyscallError } from "../../ffi/libc.ts";
+import { isType, stat, statDescriptor } from "../../ffi/stat.ts";
 import { errnoText, PermissionError } from "../errors.ts";
 
 /** The directory that state is kept in: for root, for a user with a session, for a user without one. */
@@ -61,13 +61,52 @@ function makeSlowly(path: string): void {
   }
 }
 
+/** Why a file of the state root can't be made or written, for whoever chose that. */
+export function unwritable(path: string, errno: number): PermissionError {
+  const why = errno === E.ENOSPC ? "no space, or no room for more files, is left on its filesystem" : errnoText(errno);
+  return new PermissionError(`${path} can't be written: ${why}`, {
+    path,
+    errno,
+    hint: "libflux keeps its state there; use another --root",
+  });
+}
+
 /** Writes a file that only its owner may read. */
 function writeText(path: string, text: string, flags: number): void {
-  using file = new Descriptor(checked("openat", AT.AT_FDCWD, path, flags | PRIVATE, 0o600));
+  const opened = syscall("openat", AT.AT_FDCWD, path, flags | PRIVATE, 0o600);
+  if (opened < 0) throw unwritable(path, -opened);
+  using file = new Descriptor(opened);
   for (let rest = new TextEncoder().encode(text); rest.length > 0;) {
-    rest = rest.subarray(checked("write", file.number, rest, rest.length));
+    const written = syscall("write", file.number, rest, rest.length);
+    if (written < 0) throw unwritable(path, -written);
+    rest = rest.subarray(written);
   }
 }
+
+/** No file of libflux's own state is longer. */
+const MAX_STATE = 1 << 20;
+
+/**
+ * Reads a file of the state root as what it is: something that somebody else may have put there. A link, a FIFO, a
+ * directory or more than a mebibyte is nothing.
+ */
+export function readState(path: string): string | undefined {
+  const opened = syscall("openat", AT.AT_FDCWD, path, STATE_FLAGS, 0);
+  if (opened < 0) return undefined;
+  using file = new Descriptor(opened);
+  const found = statDescriptor(opened);
+  if (typeof found === "number" || !isType(found, "S_IFREG") || found.size > MAX_STATE) return undefined;
+  const bytes = new Uint8Array(found.size);
+  let length = 0;
+  while (length < bytes.length) {
+    const count = syscall("read", file.number, bytes.subarray(length), bytes.length - length);
+    if (count <= 0) break;
+    length += count;
+  }
+  return new TextDecoder().decode(bytes.subarray(0, length));
+}
+
+const STATE_FLAGS = openFlags(ARCHITECTURE, "O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC").value;
 
 /** No link that somebody else has put there is followed. */
 const PRIVATE = openFlags(ARCHITECTURE, "O_WRONLY", "O_CREAT", "O_NOFOLLOW", "O_CLOEXEC").value;
@@ -76,7 +115,8 @@ const PRIVATE = openFlags(ARCHITECTURE, "O_WRONLY", "O_CREAT", "O_NOFOLLOW", "O_
 export function writeAtomically(path: string, text: string): void {
   const partial = `${path}.new`;
   writeText(partial, text, O.O_TRUNC);
-  checked("renameat2", AT.AT_FDCWD, partial, AT.AT_FDCWD, path, 0);
+  const renamed = syscall("renameat2", AT.AT_FDCWD, partial, AT.AT_FDCWD, path, 0);
+  if (renamed < 0) throw unwritable(path, -renamed);
 }
 
 /** Adds to the end of a file, made if need be. */

@@ -8,7 +8,7 @@
  */
 import { AT } from "../../ffi/abi/constants.ts";
 import { syscall } from "../../ffi/libc.ts";
-import { append, readIfThere, writeAtomically } from "./directory.ts";
+import { append, readState, writeAtomically } from "./directory.ts";
 import { removeCgroup, removeEmptyCgroup, removeScope, thaw } from "./cgroup.ts";
 import { deadlineIn, killNamespace, killProcess, PATIENCE } from "./process.ts";
 
@@ -43,7 +43,7 @@ export class Ledger {
 
   /** What is written down, oldest first; whatever isn't an entry is passed over. */
   entries(): readonly Entry[] {
-    return this.#entries ??= parseLedger(readIfThere(this.path) ?? "");
+    return this.#entries ??= parseLedger(readState(this.path) ?? "");
   }
 
   /**

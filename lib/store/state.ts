@@ -8,7 +8,14 @@ import { ARCHITECTURE, Descriptor, syscall, SyscallError } from "../../ffi/libc.
 import { stat, statDescriptor } from "../../ffi/stat.ts";
 import { NameInUseError } from "../errors.ts";
 import { checkName, isName, printable } from "../spec/options.ts";
-import { bootId, checkPrivateDirectory, makePrivateDirectory, readIfThere, writeAtomically } from "./directory.ts";
+import {
+  bootId,
+  checkPrivateDirectory,
+  makePrivateDirectory,
+  readState,
+  unwritable,
+  writeAtomically,
+} from "./directory.ts";
 import { warn } from "../warnings.ts";
 import { describeEntry, type Entry, isContainerCgroup, Ledger } from "./ledger.ts";
 import { deadlineIn, startTime } from "./process.ts";
@@ -46,7 +53,7 @@ function lockFile(path: string): Descriptor | "busy" | "gone" {
   const flags = openFlags(ARCHITECTURE, "O_RDWR", "O_CREAT", "O_NOFOLLOW", "O_CLOEXEC").value;
   const opened = syscall("openat", AT.AT_FDCWD, path, flags, 0o600);
   if (opened === -E.ENOENT || opened === -E.ENOTDIR) return "gone";
-  if (opened < 0) throw new SyscallError("openat", -opened, path);
+  if (opened < 0) throw unwritable(path, -opened);
   const file = new Descriptor(opened);
   const locked = syscall("flock", opened, LOCK_EX | LOCK_NB);
   if (locked === 0) return file;
@@ -84,7 +91,7 @@ export class Store {
 
   /** What is known of a container; nothing where there is none, or its file is no state. */
   state(name: string): State | undefined {
-    return parseState(readIfThere(`${this.directory(name)}/state.json`));
+    return parseState(readState(`${this.directory(name)}/state.json`));
   }
 
   /** Takes a name. Throws a {@link NameInUseError} while another container has it. */
@@ -98,7 +105,14 @@ export class Store {
     const ROUNDS = 100;
     for (let round = 0; round < ROUNDS; round++) {
       makePrivateDirectory(directory);
-      const file = lockFile(lock);
+      let file: ReturnType<typeof lockFile>;
+      try {
+        file = lockFile(lock);
+      } catch (error) {
+        // Only where nobody has anything in it.
+        syscall("unlinkat", AT.AT_FDCWD, directory, AT.AT_REMOVEDIR);
+        throw error;
+      }
       if (file === "gone") continue;
       if (file === "busy") {
         const state = this.state(name);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { startTime } from "../../../lib/store/process.ts";
-import { BUSYBOX, hostTest, libflux, startLibflux, temporaryDirectory } from "../support.ts";
+import { BUSYBOX, hostTest, LIBFLUX, libflux, startLibflux, temporaryDirectory } from "../support.ts";
 
 /** A process of the test's, which nobody else may end. */
 function bystander(): AsyncDisposable & { readonly pid: number; readonly isThere: () => boolean } {
@@ -162,4 +162,40 @@ hostTest("rule 22: hostile labels and commands can't drive the terminal of 'ps'"
   assertEquals(stdout.split("\n").length, 2);
   await child.stdin.close();
   await Promise.all([reader.cancel(), child.stderr.cancel(), child.status]);
+});
+
+hostTest("rule 22: what is no file of libflux's is passed over, and hides no other container", async () => {
+  using directory = temporaryDirectory();
+  const root = `${directory.path}/state`;
+  for (const name of ["dir", "fifo", "large"]) stateRoot(directory.path, name);
+  for (const file of ["lock", "state.json", "ledger"]) Deno.mkdirSync(`${root}/containers/dir/${file}`);
+  for (const file of ["state.json", "ledger"]) {
+    await new Deno.Command("mkfifo", { args: [`${root}/containers/fifo/${file}`] }).output();
+    Deno.writeTextFileSync(`${root}/containers/large/${file}`, "");
+    Deno.truncateSync(`${root}/containers/large/${file}`, 2 ** 34);
+  }
+  const child = startLibflux(["run", "real", "--root", root, "--image", BUSYBOX, "--", "sh", "-c", "echo up; read x"]);
+  const reader = child.stdout.getReader();
+  await reader.read();
+  assertEquals(await libflux(["ps", "-q", "--root", root]), { code: 0, stdout: "real\n", stderr: "" });
+  const { code, stderr } = await libflux(["run", "dir", "--root", root, "--image", BUSYBOX, "--", "true"]);
+  assertEquals(code, 125);
+  assertMatch(stderr, /^libflux: \S+\/dir\/lock can't be written: is a directory \(EISDIR\); [^\n]+ --root\n$/);
+  await child.stdin.close();
+  await Promise.all([reader.cancel(), child.stderr.cancel(), child.status]);
+});
+
+hostTest("rule 22: a full state root is told, and nothing stays in it", async () => {
+  const script = `mount -t tmpfs -o mode=700,nr_inodes=4 none "$1"
+    "$2" run full --root "$1" --image "$3" -- true; echo $?; ls -A "$1/containers"
+    umount "$1"; mount -t tmpfs -o mode=700,size=4k none "$1"; mkdir -m 700 "$1/containers"; dd if=/dev/zero of="$1/x" bs=4k count=1 2>/dev/null
+    "$2" run full --root "$1" --image "$3" -- true; echo $?; ls -A "$1/containers"`;
+  using directory = temporaryDirectory();
+  const { stdout, stderr } = await new Deno.Command("unshare", {
+    args: ["--mount", "sh", "-c", script, "sh", directory.path, LIBFLUX, BUSYBOX],
+  }).output();
+  const said = new TextDecoder().decode(stderr).trim().split("\n");
+  assertEquals(new TextDecoder().decode(stdout), "125\n125\n");
+  assertEquals(said.length, 2);
+  for (const line of said) assertMatch(line, /^libflux: \S+ can't be written: no space, .*; use another --root$/);
 });
