@@ -27,6 +27,7 @@ import {
 import { attachMounts, prepareBinds, prepareFiles, prepareFilesystems } from "./mounts.ts";
 import { hostname, loopback, maskPaths, prepareCovers, readonlyPaths, readonlyRoot, sysctls } from "./protect.ts";
 import { openImage, pivot, prepareRoot, scratchFilesystem } from "./rootfs.ts";
+import { forbidUserNamespaces } from "./seccomp.ts";
 import { newSession, openTerminal } from "./terminal.ts";
 
 /** The order of a launch program: see ARCHITECTURE.md, "The order of a launch program". */
@@ -61,6 +62,7 @@ const STEPS: readonly ((context: Context) => void)[] = [
   loopback,
   awaitHost,
   limits,
+  forbidUserNamespaces,
   credentials,
   enterWorkingDirectory,
 ];

@@ -1,0 +1,107 @@
+/**
+ * Step 9: a filter that keeps the container from making user namespaces.
+ *
+ * Whoever is root of one may mount cgroups, and so lift the container's own limits on v1 and use the host's hierarchies
+ * (SECURITY.md, rule 14; CVE-2022-0492), besides all else that kernels have let such a root do. docker and podman forbid it
+ * in the same way.
+ *
+ * @module
+ */
+import { CLONE, or } from "../../ffi/abi/constants.ts";
+import type { Architecture } from "../../ffi/abi/syscalls.ts";
+import type { Context } from "./context.ts";
+
+/** `linux/bpf_common.h` and `linux/filter.h`: the instructions that the filter is made of. */
+const BPF = { LD_W_ABS: 0x20, JEQ: 0x15, JGE: 0x35, JSET: 0x45, RET: 0x06 } as const;
+/** `linux/seccomp.h` */
+const SECCOMP = {
+  SECCOMP_SET_MODE_FILTER: 1,
+  SECCOMP_RET_ALLOW: 0x7fff0000,
+  SECCOMP_RET_ERRNO: 0x00050000,
+} as const;
+/** Offsets in `struct seccomp_data`; of the first argument the half that has the flags, on little-endian machines. */
+const DATA = { nr: 0, arch: 4, flags: 16 } as const;
+const EPERM = 1;
+const ENOSYS = 38;
+/** `__X32_SYSCALL_BIT`, `asm/unistd.h`: the same kernel under other numbers. */
+const X32 = 0x40000000;
+
+/** An ABI that a process can call the kernel by: its name for seccomp (`linux/audit.h`), and its numbers. */
+interface Abi {
+  readonly audit: number;
+  readonly clone: number;
+  readonly unshare: number;
+  readonly clone3: number;
+}
+
+/** The ABIs of each architecture's kernel: its own and the 32-bit one. */
+const ABIS: Readonly<Record<Architecture, readonly Abi[]>> = {
+  x86_64: [
+    { audit: 0xc000003e, clone: 56, unshare: 272, clone3: 435 },
+    { audit: 0x40000003, clone: 120, unshare: 310, clone3: 435 },
+  ],
+  aarch64: [
+    { audit: 0xc00000b7, clone: 220, unshare: 97, clone3: 435 },
+    { audit: 0x40000028, clone: 120, unshare: 337, clone3: 435 },
+  ],
+};
+
+/** One instruction: code, what to skip if it holds and if it doesn't, operand. */
+type Filter = readonly [code: number, then: number, otherwise: number, k: number];
+
+/**
+ * The filter: no new user namespace by `clone` or `unshare` (EPERM), no `clone3` (ENOSYS, since a filter can't see its
+ * flags, and libcs then use `clone`), and no call of an ABI that it doesn't know (ENOSYS). Pure.
+ */
+export function userNamespaceFilter(architecture: Architecture): Filter[] {
+  const fail = (errno: number): Filter => [BPF.RET, 0, 0, SECCOMP.SECCOMP_RET_ERRNO | errno];
+  const check = ({ clone, unshare, clone3 }: Abi): Filter[] => [
+    [BPF.LD_W_ABS, 0, 0, DATA.nr],
+    [BPF.JGE, 5, 0, X32],
+    [BPF.JEQ, 4, 0, clone3],
+    [BPF.JEQ, 1, 0, clone],
+    [BPF.JEQ, 0, 4, unshare],
+    [BPF.LD_W_ABS, 0, 0, DATA.flags],
+    [BPF.JSET, 1, 2, CLONE.CLONE_NEWUSER],
+    fail(ENOSYS),
+    fail(EPERM),
+    [BPF.RET, 0, 0, SECCOMP.SECCOMP_RET_ALLOW],
+  ];
+  return [
+    [BPF.LD_W_ABS, 0, 0, DATA.arch],
+    ...ABIS[architecture].flatMap((abi): Filter[] => {
+      const body = check(abi);
+      return [[BPF.JEQ, 0, body.length, abi.audit], ...body];
+    }),
+    fail(ENOSYS),
+  ];
+}
+
+/** `struct sock_filter`, eight bytes each. */
+function encode(filter: readonly Filter[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(filter.length * 8);
+  const view = new DataView(bytes.buffer);
+  filter.forEach(([code, then, otherwise, k], index) => {
+    view.setUint16(index * 8, code, true);
+    view.setUint8(index * 8 + 2, then);
+    view.setUint8(index * 8 + 3, otherwise);
+    view.setUint32(index * 8 + 4, k, true);
+  });
+  return bytes;
+}
+
+/**
+ * Installs the filter, unless the container may do so much already that it makes no difference. Before the capabilities
+ * go: without no_new_privs it takes CAP_SYS_ADMIN, and what comes after makes no namespaces.
+ */
+export function forbidUserNamespaces({ builder: b, spec, launch }: Context): void {
+  if (spec.process.capabilities?.bounding?.includes("CAP_SYS_ADMIN") === true) return;
+  const filter = userNamespaceFilter(launch.architecture);
+  // struct sock_fprog: a 16-bit length, and where the instructions are.
+  const program = b.words([filter.length, b.bytes(encode(filter))]);
+  b.syscall("seccomp", [or(SECCOMP, "SECCOMP_SET_MODE_FILTER"), 0, program], {
+    label: "forbid new user namespaces",
+    field: "process",
+    hint: "does this kernel have seccomp? 'libflux info' tells",
+  });
+}
