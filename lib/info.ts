@@ -52,7 +52,7 @@ export async function info(): Promise<HostInfo> {
     ...await syscalls(),
     ...await namespaces(who),
     ...await filesystems(who),
-    ...cgroups(),
+    ...cgroups(who),
     securityModules(),
     ...await tools(),
     subordinateIds(who, readText("/etc/subuid") ?? "", readText("/etc/subgid") ?? "", readText("/etc/passwd") ?? ""),

@@ -5,10 +5,19 @@
  */
 import type { Controller } from "./settings.ts";
 
+/** `unified`: only v2; `legacy`: only v1; `hybrid`: v2 beside v1. */
+export type CgroupMode = "unified" | "hybrid" | "legacy" | "none";
+
 /** What is mounted where. */
 export interface Hierarchies {
+  readonly mode: CgroupMode;
   /** The mount point of v2; nothing where there is none. */
   readonly unified: string | undefined;
+  /**
+   * Whether v2 is mounted with `nsdelegate`: what is written in a cgroup namespace then can't change the limits of its
+   * root.
+   */
+  readonly nsdelegate: boolean;
   /** Mount points of v1's controllers, by v1's names. */
   readonly legacy: Pick<ReadonlyMap<string, string>, "get" | "size">;
 }
@@ -28,6 +37,8 @@ export function legacyName(controller: Controller): string {
  */
 export function parseHierarchies(mountinfo: string): Hierarchies & { readonly legacy: ReadonlyMap<string, string> } {
   let unified: string | undefined;
+  let nsdelegate = false;
+  let hasLegacy = false;
   const legacy = new Map<string, string>();
   for (const line of mountinfo.split("\n")) {
     const [left = "", right = ""] = line.split(" - ");
@@ -38,9 +49,14 @@ export function parseHierarchies(mountinfo: string): Hierarchies & { readonly le
     );
     if (mountPoint === undefined) continue;
     // What is mounted later is on top.
-    if (type === "cgroup2") unified = mountPoint;
+    if (type === "cgroup2") {
+      unified = mountPoint;
+      nsdelegate = options.split(",").includes("nsdelegate");
+    }
     if (type !== "cgroup") continue;
+    hasLegacy = true;
     for (const name of options.split(",")) if (LEGACY.has(name)) legacy.set(name, mountPoint);
   }
-  return { unified, legacy };
+  const mode = unified === undefined ? (hasLegacy ? "legacy" : "none") : hasLegacy ? "hybrid" : "unified";
+  return { mode, unified, nsdelegate, legacy };
 }

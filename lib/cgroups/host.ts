@@ -4,6 +4,7 @@
  * @module
  */
 import { stat } from "../../ffi/stat.ts";
+import { LimitError } from "../errors.ts";
 import { unaskedFields } from "../spec/limits.ts";
 import type { RunOptions } from "../spec/options.ts";
 import type { Spec } from "../spec/types.ts";
@@ -35,13 +36,13 @@ export function cgroupFacts(): CgroupFacts {
   const unified = check(table.unified);
   const legacy = { get: (name: string) => check(table.legacy.get(name)), size: table.legacy.size };
   const controllers = wordsIn(unified, "cgroup.controllers");
-  return facts = { unified, legacy, controllers };
+  return facts = { ...table, unified, legacy, controllers };
 }
 
 let booted: boolean | undefined;
 
 /** Who could manage cgroups here. */
-export function managerFacts({ unified, legacy }: Hierarchies, uid: number): ManagerFacts {
+export function managerFacts({ unified, legacy }: Pick<Hierarchies, "unified" | "legacy">, uid: number): ManagerFacts {
   const systemd = booted ??= isThere("/run/systemd/system");
   return {
     uid,
@@ -78,9 +79,13 @@ export function planContainer(
   uid: number,
 ): CgroupPlan {
   const { cgroupsPath: path = "", resources = {} } = linux ?? {};
+  const writable = options.writableCgroups === true;
+  if (writable && !host.nsdelegate) throw notDelegated(host);
+  const handing = (made: CgroupPlan, handDown: readonly string[]): CgroupPlan =>
+    writable ? { ...made, handDown } : made;
   const asked = { unasked: unaskedFields(options.limits ?? {}), measure: options.measure ?? false };
   if (manager === "cgroupfs" || host.unified === undefined) {
-    return planCgroups(host, path, resources, { ...asked, controllers: host.controllers });
+    return handing(planCgroups(host, path, resources, { ...asked, controllers: host.controllers }), host.controllers);
   }
   const scope = planScope(path, uid, host.unified, readIfThere("/proc/1/cgroup") ?? "");
   const below = { unified: scope.directory, legacy: new Map<string, string>() };
@@ -90,5 +95,19 @@ export function planContainer(
     : "";
   const controllers = scope.user ? wordsIn(above, "cgroup.controllers") : host.controllers;
   const remedy = scope.user ? { remedy: DELEGATE } : {};
-  return { ...planCgroups(below, `/${CONTAINER_GROUP}`, resources, { ...asked, controllers, ...remedy }), scope };
+  return {
+    ...handing(planCgroups(below, `/${CONTAINER_GROUP}`, resources, { ...asked, controllers, ...remedy }), controllers),
+    scope,
+  };
+}
+
+/** Without it, what is written inside could lift the container's own limits. */
+function notDelegated({ unified }: CgroupFacts): LimitError {
+  const asked = "the container can't be given cgroups to write to";
+  return unified === undefined
+    ? new LimitError(`${asked}: this host has no cgroup v2, and those of v1 are never writable inside`)
+    : new LimitError(`${asked}: cgroup v2 is mounted without nsdelegate, and so it could lift its own limits`, {
+      path: unified,
+      hint: `mount -o remount,nsdelegate ${unified}`,
+    });
 }

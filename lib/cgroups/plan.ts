@@ -31,6 +31,8 @@ export interface CgroupPlan {
   readonly writes: readonly Write[];
   /** The scope of systemd's to make first, where systemd manages. */
   readonly scope?: Scope;
+  /** Controllers to hand down to the container's directory of v2 besides: it may hand them further down itself. */
+  readonly handDown?: readonly string[];
 }
 
 /** What tells on v1 what was used. Not for every container: each group costs its start and its end 0.1 ms. */
@@ -38,7 +40,7 @@ const MEASURING = ["memory", "cpu", "cpuacct"] as const;
 
 /** Throws a `LimitError` for a limit that this host can't enforce. @param path `linux.cgroupsPath`. */
 export function planCgroups(
-  { unified, legacy }: Hierarchies,
+  { unified, legacy }: Pick<Hierarchies, "unified" | "legacy">,
   path: string,
   resources: Resources,
   options: {

@@ -101,7 +101,7 @@ function systemMounts(options: RunOptions): Mount[] {
       destination: "/sys/fs/cgroup",
       type: "cgroup2",
       source: "cgroup",
-      options: ["nosuid", "noexec", "nodev", "ro"],
+      options: ["nosuid", "noexec", "nodev", options.writableCgroups === true ? "rw" : "ro"],
     },
   ];
 }

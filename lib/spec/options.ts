@@ -88,6 +88,8 @@ export interface RunOptions {
    * With systemd a slice: "my.slice"; `machine.slice` if left out, `user.slice` of an ordinary user's.
    */
   readonly cgroupParent?: string;
+  /** Let it make cgroups of its own below the one that it is in; false if left out. Takes v2, mounted with `nsdelegate`. */
+  readonly writableCgroups?: boolean;
   /** Who makes the cgroups; `auto` if left out: systemd where it is PID 1 and v2 has all controllers. */
   readonly cgroupManager?: "auto" | "cgroupfs" | "systemd";
   /** Ask the cgroups at the end what was used: `ContainerStatus.usage`. */

@@ -24,7 +24,7 @@ const files = (limits: Limits): string[] =>
   );
 
 Deno.test("parseHierarchies() finds each controller where it is mounted", () => {
-  assertEquals(UNIFIED, { unified: "/sys/fs/cgroup", legacy: new Map() });
+  assertEquals(UNIFIED, { mode: "unified", unified: "/sys/fs/cgroup", nsdelegate: true, legacy: new Map() });
   assertEquals(LEGACY.unified, undefined);
   assertEquals(
     LEGACY.legacy,
@@ -88,7 +88,7 @@ Deno.test("planCgroups() puts a container into v2 too where both are mounted", (
 });
 
 Deno.test("planCgroups() refuses what was asked for and can't be, and passes over what wasn't", () => {
-  const NONE = { unified: undefined, legacy: new Map<string, string>() };
+  const NONE = parseHierarchies("");
   const refusal = (host: typeof UNIFIED, limits: Limits, controllers: readonly string[] = []): LimitError =>
     assertThrows(
       () => planCgroups(host, "/x/y", toResources(limits), { controllers, unasked: unaskedFields(limits) }),

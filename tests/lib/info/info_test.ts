@@ -1,7 +1,8 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { showInfo } from "../../../lib/commands/info.ts";
 import { parseIdRanges, parseStatus, privileges, subordinateIds } from "../../../lib/info/caller.ts";
-import { judgeCgroups, parseCgroups } from "../../../lib/info/cgroup.ts";
+import { type CgroupView, judgeCgroups, judgeDelegation, judgeManager } from "../../../lib/info/cgroup.ts";
+import { parseHierarchies } from "../../../lib/cgroups/hierarchies.ts";
 import { tried } from "../../../lib/info/feature.ts";
 import { iptablesVersion, ipVersion } from "../../../lib/info/tools.ts";
 import { ignoredSignals } from "../../../lib/prepare.ts";
@@ -11,27 +12,60 @@ const V2_BESIDE = "31 24 0:27 / /sys/fs/cgroup/unified rw - cgroup2 none rw";
 const V1 =
   "32 24 0:28 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n33 24 0:29 / /s rw - cgroup c rw,blkio\n34 24 0:30 / /n rw - cgroup c rw,name=systemd,xattr";
 
-Deno.test("parseCgroups() tells unified, hybrid and legacy apart", () => {
-  const all = () => "cpuset cpu io memory pids\n";
-  assertEquals(parseCgroups(V2, all), { mode: "unified", v2: ["cpuset", "cpu", "io", "memory", "pids"], v1: [] });
-  assertEquals(parseCgroups(`${V1}\n${V2_BESIDE}`, () => "hugetlb"), {
-    mode: "hybrid",
-    v2: ["hugetlb"],
-    v1: ["blkio", "cpu", "cpuacct"],
+Deno.test("parseHierarchies() tells unified, hybrid and legacy apart", () => {
+  const modes = [V2, `${V1}\n${V2_BESIDE}`, V1, ""].map((table) => {
+    const { mode, nsdelegate, legacy } = parseHierarchies(table);
+    return [mode, nsdelegate, [...legacy.keys()]];
   });
-  assertEquals(parseCgroups(V1, () => "").mode, "legacy");
-  assertEquals(parseCgroups("", () => ""), { mode: "none", v2: [], v1: [] });
+  assertEquals(modes, [
+    ["unified", true, []],
+    ["hybrid", false, ["cpu", "cpuacct", "blkio"]],
+    ["legacy", false, ["cpu", "cpuacct", "blkio"]],
+    ["none", false, []],
+  ]);
 });
 
-Deno.test("judgeCgroups() names what is missing, and how to get it", () => {
-  assertEquals(
-    judgeCgroups({ mode: "unified", v2: ["cpuset", "cpu", "io", "memory", "pids"], v1: [] }).map(({ ok }) => ok),
-    [true, true],
-  );
-  const [, controllers] = judgeCgroups({ mode: "unified", v2: ["pids"], v1: [] });
-  assertEquals(controllers?.ok, false);
-  assertStringIncludes(controllers?.remedy ?? "", "+cpu +cpuset +io +memory");
-  assertEquals(judgeCgroups({ mode: "none", v2: [], v1: [] }).map(({ ok }) => ok), [false]);
+const UNIFIED: CgroupView = {
+  mode: "unified",
+  unified: "/sys/fs/cgroup",
+  nsdelegate: true,
+  v2: ["cpuset", "cpu", "io", "memory", "pids"],
+  v1: [],
+  nested: false,
+};
+
+Deno.test("judgeCgroups() names what is missing, and what to write where", () => {
+  assertEquals(judgeCgroups(UNIFIED).map(({ ok }) => ok), [true, true, true]);
+  const [, nested] = judgeCgroups({ ...UNIFIED, v2: ["pids"], nested: true });
+  assertEquals(nested?.ok, false);
+  assertStringIncludes(nested?.remedy ?? "", 'echo "+cpu +cpuset +io +memory" >cgroup.subtree_control');
+  const [, disabled] = judgeCgroups({ ...UNIFIED, v2: ["cpu", "cpuset", "io", "pids"] });
+  assertEquals(disabled?.effect, "containers can't have limits of memory");
+  assertStringIncludes(disabled?.remedy ?? "", "cgroup_disable");
+  const [, hybrid, delegation] = judgeCgroups({
+    ...UNIFIED,
+    mode: "hybrid",
+    nsdelegate: false,
+    v2: ["hugetlb"],
+    v1: ["cpu", "cpuset", "memory", "pids"],
+  });
+  assertStringIncludes(hybrid?.remedy ?? "", "mount -t cgroup -o blkio none /sys/fs/cgroup/blkio");
+  assertEquals(delegation?.remedy, "mount -o remount,nsdelegate /sys/fs/cgroup");
+  assertEquals(judgeCgroups({ ...UNIFIED, mode: "none", v2: [] }).map(({ ok }) => ok), [false]);
+});
+
+Deno.test("judgeDelegation() tells a user which controllers systemd hasn't handed down, and how it would", () => {
+  const facts = { uid: 1000, systemd: true, unifiedOnly: true, bus: "reachable" } as const;
+  assertEquals(judgeDelegation({ uid: 1000 }, facts, ["cpu", "cpuset", "io", "memory", "pids"]).ok, true);
+  const some = judgeDelegation({ uid: 1000 }, facts, ["memory", "pids"]);
+  assertEquals([some.ok, some.value], [false, "memory pids"]);
+  assertStringIncludes(some.effect ?? "", "limits of cpu, cpuset, io");
+  assertStringIncludes(some.remedy ?? "", "Delegate=cpu cpuset io memory pids");
+  const none = judgeDelegation({ uid: 1000 }, { ...facts, bus: "no bus" }, []);
+  assertStringIncludes(none.remedy ?? "", "enable-linger");
+  assertEquals(judgeDelegation({ uid: 0 }, { ...facts, uid: 0, systemd: false }, []).ok, true);
+  assertEquals(judgeManager({ ...facts, uid: 0 }).value, "systemd, by scopes");
+  assertStringIncludes(judgeManager({ ...facts, systemd: false }).value, "cgroupfs: for systemd, it isn't PID 1");
 });
 
 Deno.test("parseStatus() reads who asks, and privileges() judges", () => {
