@@ -70,6 +70,7 @@ export function createCgroups(plan: CgroupPlan, { top, remember, scope }: Making
   }
   const cpuset = plan.legacy.get("cpuset");
   if (cpuset !== undefined && made.has(cpuset)) inheritCpuset(cpuset);
+  if (plan.unified !== undefined && top !== undefined) handDownAll(plan.handDown ?? [], plan.unified, top);
   applyAll(plan.writes.filter(({ directory }) => made.has(directory)), top);
   return new Cgroups(plan, made, scope);
 }
@@ -117,11 +118,23 @@ function apply(setting: Write, top: string | undefined): void {
   );
 }
 
+/** Hands down what can be. */
+function handDownAll(controllers: readonly string[], directory: string, top: string): void {
+  for (const controller of controllers) {
+    handDown({ controller, directory, field: "linux.cgroupsPath", required: false }, top);
+  }
+}
+
 /**
  * v2: gives a controller to every cgroup from the top down to the container's. That stays: somebody else may rely on it by
  * the time that this container ends, and it costs nobody anything.
  */
-function handDown({ controller, directory, field, required }: Write, top: string): void {
+function handDown(
+  { controller, directory, field, required }: Pick<Write, "directory" | "field" | "required"> & {
+    readonly controller: string;
+  },
+  top: string,
+): void {
   const parts = directory.slice(top.length + 1).split("/");
   parts.forEach((_, index) => {
     const group = [top, ...parts.slice(0, index)].join("/");

@@ -8,7 +8,14 @@ import { parseBind, parseMount, parseTmpfs } from "../spec/mounts.ts";
 import { checkName, printable, type RunOptions } from "../spec/options.ts";
 import type { Mount } from "../spec/types.ts";
 import { type Flag, type Parsed, parseFlags } from "./flags.ts";
-import { LIMIT_FLAGS, PROCESS_LIMIT_FLAGS, readLimits, readScore, readUlimits } from "./limit_flags.ts";
+import {
+  LIMIT_FLAGS,
+  PROCESS_LIMIT_FLAGS,
+  readLimits,
+  readScore,
+  readUlimits,
+  readWritableCgroups,
+} from "./limit_flags.ts";
 
 /** All of them. */
 export const RUN_FLAGS: readonly Flag[] = [
@@ -172,6 +179,7 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
     ulimits: readUlimits(flags),
     oomScoreAdj: readScore(flags),
     cgroupParent: flags.value("cgroup-parent"),
+    writableCgroups: readWritableCgroups(flags),
     cgroupManager: choice(flags, "cgroup-manager", ["auto", "cgroupfs", "systemd"]),
   };
   const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));

@@ -117,6 +117,8 @@ hostTest("limits: what can't be is told in one sentence", async () => {
       [["--oom-score-adj", "5000"], "from -1000 to 1000"],
       [["--cgroup-parent", "../x"], "can't be the cgroup above"],
       [["--cgroup-parent", "/a/../b"], "can't be the cgroup above"],
+      [["--security-opt", "none"], 'no security option "none"'],
+      [["--cgroup-manager", "docker"], "--cgroup-manager is auto or cgroupfs or systemd"],
     ] as const
   ) {
     const { code, stderr } = await libflux(["run", uniqueName(), ...IMAGE, ...flags, "--", "true"]);
