@@ -253,9 +253,10 @@ function defaultChildSignal(): void {
 }
 
 /** What a descriptor is, as far as a container's streams are concerned. */
-export function streamKind(descriptor: number): "closed" | "terminal" | "null" | "other" {
+export function streamKind(descriptor: number): "closed" | "terminal" | "null" | "directory" | "other" {
   const found = statDescriptor(descriptor);
   if (typeof found === "number") return "closed";
+  if (isType(found, "S_IFDIR")) return "directory";
   if (!isType(found, "S_IFCHR")) return "other";
   const [major, minor] = found.device;
   if (major === 1 && minor === 3) return "null";

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { UsageError } from "./errors.ts";
 import { AT, E, F, O } from "../ffi/abi/constants.ts";
 import { checked, Descriptor, pipe, syscall, syscallInBackground } from "../ffi/libc.ts";
 import { abandon, read, writeAll } from "../ffi/reactor.ts";
@@ -36,6 +37,12 @@ export function layOut(streams: readonly [Stream, Stream, Stream]): Layout {
   return streams.map((stream, index) => {
     if (stream !== "inherit") return stream;
     const kind = streamKind(index);
+    // From a directory of the host's its whole tree could be reached (as in CVE-2024-21626).
+    if (kind === "directory") {
+      throw new UsageError(`${["standard input", "standard output", "standard error"][index]} is a directory`, {
+        hint: "containers read and write files, pipes and terminals",
+      });
+    }
     // The host's /dev/null could be reopened by its path: the container gets its own (SECURITY.md, rule 12).
     if (kind === "null" || kind === "closed") return "null";
     return kind === "terminal" ? "relayed" : "inherited";

@@ -24,7 +24,7 @@ import {
   rootPropagation,
   timeNamespace,
 } from "./isolate.ts";
-import { attachMounts, prepareBinds, prepareFiles, prepareFilesystems } from "./mounts.ts";
+import { attachMounts, attachProc, prepareBinds, prepareFiles, prepareFilesystems } from "./mounts.ts";
 import { hostname, loopback, maskPaths, prepareCovers, readonlyPaths, readonlyRoot, sysctls } from "./protect.ts";
 import { openImage, pivot, prepareRoot, scratchFilesystem } from "./rootfs.ts";
 import { forbidUserNamespaces } from "./seccomp.ts";
@@ -50,12 +50,13 @@ const STEPS: readonly ((context: Context) => void)[] = [
   timeNamespace,
   pivot,
   attachMounts,
+  makeWorkingDirectory,
+  attachProc,
   sysctls,
   openTerminal,
   maskPaths,
   readonlyPaths,
   nullStreams,
-  makeWorkingDirectory,
   rootPropagation,
   readonlyRoot,
   hostname,

@@ -161,9 +161,20 @@ export function prepareFilesystems(context: Context): void {
   });
 }
 
-/** Step 6: attaches what was prepared, in the spec's order. */
+const isProc = ({ destination }: PreparedMount): boolean => destination === "/proc" || destination.startsWith("/proc/");
+
+/**
+ * Step 6: attaches what was prepared, in the spec's order; not yet /proc. As long as that isn't there, no symbolic link of
+ * an image or a volume can lead to a descriptor of this process, or with the host's processes in sight to their roots: what
+ * is made on the way to a mount's place is made inside.
+ */
 export function attachMounts(context: Context): void {
-  for (const mount of context.prepared) if (mount !== undefined) attach(context, mount);
+  for (const mount of context.prepared) if (mount !== undefined && !isProc(mount)) attach(context, mount);
+}
+
+/** Attaches /proc, and what is mounted in it. From here on nothing is made any more. */
+export function attachProc(context: Context): void {
+  for (const mount of context.prepared) if (mount !== undefined && isProc(mount)) attach(context, mount);
 }
 
 /** Puts a prepared mount on its place, made if need be. */

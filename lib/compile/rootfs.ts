@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { MOVE_MOUNT, or } from "../../ffi/abi/constants.ts";
+import { MOUNT_ATTR, MOVE_MOUNT, type Named, or } from "../../ffi/abi/constants.ts";
 import { type Context, CWD, named } from "./context.ts";
 
 /** Descriptors with a number of their own: overlayfs takes paths, so these appear in strings. */
@@ -83,7 +83,7 @@ export function prepareRoot(context: Context): void {
       "rootfs",
       { label: `take the image ${path} as the root`, path, field },
     );
-    privateTree(context, context.rootfs, path, field);
+    privateTree(context, context.rootfs, path, field, or(MOUNT_ATTR, "MOUNT_ATTR_NODEV"));
     return;
   }
   b.syscall("dup3", [image, PINNED.image, context.open("O_CLOEXEC")], { label: "give the image its number", field });
@@ -96,7 +96,8 @@ export function prepareRoot(context: Context): void {
       ["upperdir", `/proc/self/fd/${PINNED.scratch}/upper`],
       ["workdir", `/proc/self/fd/${PINNED.scratch}/work`],
     ],
-    named(0, "0"),
+    // Whatever device nodes an image has: they open nothing.
+    or(MOUNT_ATTR, "MOUNT_ATTR_NODEV"),
     {
       label: `mount an overlay over the image ${path}`,
       path,
@@ -107,14 +108,15 @@ export function prepareRoot(context: Context): void {
   );
 }
 
-/** Takes a cloned tree out of every peer group. */
+/** Takes a cloned tree out of every peer group, and sets attributes of all its mounts. */
 export function privateTree(
   { builder: b }: Context,
   tree: Parameters<typeof b.syscall>[1][number],
   path: string,
   field: string,
+  set: Named = named(0, "0"),
 ): void {
-  const attributes = b.words([0, 0, 1 << 18, 0]);
+  const attributes = b.words([set.value, 0, 1 << 18, 0]);
   b.syscall("mount_setattr", [
     tree,
     b.string(""),
@@ -147,4 +149,9 @@ export function pivot(context: Context): void {
   });
   b.syscall("umount2", [b.string("."), named(2, "MNT_DETACH")], { label: "detach the host's root", field });
   b.syscall("chdir", [b.string("/")], { label: "enter the new root", path: "/", field });
+  // From "/proc/self/fd/N/.." a link could lead out through each of them.
+  for (const [slot, what] of [[context.image, "the image's own directory"], [context.scratch, "the tmpfs"]] as const) {
+    if (slot !== undefined) b.syscall("close", [slot], { label: `close ${what}`, field });
+  }
+  b.syscall("close_range", [PINNED.image, PINNED.scratch, 0], { label: "close what has a number of its own", field });
 }

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { BUSYBOX, DEBIAN, hostTest, runContainer } from "../support.ts";
+import { BUSYBOX, DEBIAN, hostTest, LIBFLUX, runContainer } from "../support.ts";
 import { run } from "../../../mod.ts";
 import { attack, linkInstead, trap } from "./tree.ts";
 
@@ -152,9 +152,12 @@ hostTest("rule 8: a link in the image can't lead a mount into /proc", async () =
   linkInstead(`${bait.image}/a`, "/proc/self");
   linkInstead(`${bait.image}/b`, "proc");
   for (const destination of ["/a/attr", "/b/sys/kernel", "/a/task"]) {
-    const { code, stderr } = await attack(bait.image, "true", ["--bind", `${bait.outside}:${destination}`]);
-    assertEquals(code, 125, destination);
-    assertStringIncludes(stderr, "/proc");
+    const script = "cat /proc/self/attr/file /proc/sys/kernel/file /proc/self/task/file; cat /proc/sys/kernel/ostype";
+    const { code, stdout } = await attack(bait.image, `(${script}) 2>/dev/null`, [
+      ...["--bind", `${bait.outside}:${destination}`],
+    ]);
+    // What is mounted there before there is a /proc is below it from then on.
+    if (code !== 125) assertEquals([code, stdout], [0, "Linux\n"], destination);
   }
 });
 
@@ -218,4 +221,58 @@ hostTest("rule 14: cgroups are read-only inside", async () => {
   const script =
     "mkdir /sys/fs/cgroup/x && echo made; echo $$ >/sys/fs/cgroup/cgroup.procs && echo moved; mount -t cgroup2 none /tmp && echo mounted";
   assertEquals((await attack(BUSYBOX, `(${script}) 2>/dev/null; true`)).stdout, "");
+});
+
+hostTest("rule 7: no link of an image leads to a descriptor of libflux's, and through it out", async () => {
+  using bait = trap();
+  const flags = ["--tmpfs", "/link/tmp", "--workdir", "/link/work"];
+  // The image's own directory among them: beside it is one of the host's.
+  for (let number = 0; number < 70; number++) {
+    for (const path of ["etc", "link"]) linkInstead(`${bait.image}/${path}`, `/proc/self/fd/${number}/../outside`);
+    await runContainer(["--image", bait.image, ...number % 2 === 0 ? [] : flags], ["true"]);
+  }
+  assertEquals(Array.from(Deno.readDirSync(bait.outside), ({ name }) => name), ["file"]);
+});
+
+hostTest("rule 7: with the host's processes in sight no link of an image leads to their roots", async () => {
+  using bait = trap();
+  for (const way of ["root", "cwd"]) {
+    const target = `/proc/${way === "root" ? 1 : Deno.pid}/${way}${way === "root" ? bait.outside : "/../../../.."}`;
+    linkInstead(`${bait.image}/etc`, target);
+    linkInstead(`${bait.image}/link`, `/proc/1/root${bait.outside}`);
+    for (const flags of [[], ["--tmpfs", "/link/tmp"], ["--workdir", "/link/work"], ["--bind", "/etc/hosts:/link/b"]]) {
+      await runContainer(["--image", bait.image, "--pid", "host", ...flags], ["true"]);
+    }
+  }
+  assertEquals(Array.from(Deno.readDirSync(bait.outside), ({ name }) => name), ["file"]);
+});
+
+hostTest("rule 11: device nodes of an image open nothing", async () => {
+  using bait = trap();
+  for (const args of [["null", "c", "1", "3"], ["loop", "b", "7", "0"], ["tun", "c", "10", "200"]]) {
+    const [name = "", ...numbers] = args;
+    await new Deno.Command("mknod", { args: [`${bait.image}/${name}`, ...numbers] }).output();
+    for (const flags of [[], ["--writable"], ["--read-only"]]) {
+      const { stdout } = await attack(bait.image, `(cat /${name}; echo x >/${name}) 2>&1`, flags);
+      const lines = stdout.trim().split("\n");
+      assertEquals(lines.filter((line) => /denied|Read-only/.test(line)).length, lines.length, stdout);
+      assertEquals(lines.length, 2);
+    }
+  }
+});
+
+hostTest("rule 2: no stream of the container's is a directory of the host's", async () => {
+  for (const stream of ["0", "1", "2"]) {
+    const { stdout, stderr } = await new Deno.Command("sh", {
+      args: [
+        "-c",
+        `exec ${stream}</; exec "$0" run dir --image "$1" -- ls /proc/self/fd/${stream}/etc`,
+        LIBFLUX,
+        BUSYBOX,
+      ],
+    }).output();
+    const decoder = new TextDecoder();
+    assertEquals(decoder.decode(stdout), "");
+    if (stream !== "2") assertMatch(decoder.decode(stderr), /^libflux: standard (in|out)put is a directory; [^\n]+\n$/);
+  }
 });
