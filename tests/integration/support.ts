@@ -23,8 +23,16 @@ export interface Options {
   readonly cwd?: string;
 }
 
+/** How much longer than usual everything may take: an emulated machine is slow. */
+const SLOWNESS = Number(Deno.env.get("LIBFLUX_TEST_PATIENCE") ?? 1);
+
+/** So many milliseconds on a usual machine, and more on a slow one. */
+export function patience(milliseconds: number): number {
+  return milliseconds * SLOWNESS;
+}
+
 /** A test that hangs fails. */
-const TIMEOUT = 30_000;
+const TIMEOUT = patience(30_000);
 
 /** Starts `./libflux` with its streams piped. */
 export function startLibflux(args: readonly string[], { env, cwd }: Options = {}): Deno.ChildProcess {
@@ -163,7 +171,7 @@ export function host(root = defaultRoot()): Host {
 }
 
 /** The kernel destroys namespaces a moment after their last process. */
-const PATIENCE = 5_000;
+const PATIENCE = patience(5_000);
 
 /** Waits until the host is as it was; fails, showing the difference, when that doesn't happen soon. */
 export async function assertHost(before: Host, root?: string): Promise<void> {
