@@ -111,13 +111,23 @@ function apply(setting: Write, mount: string | undefined): void {
   );
 }
 
+/**
+ * v2: whether a cgroup has processes, and isn't the root, which may. The kernel lets such a one hand down "cpu", "cpuset"
+ * and "pids" all the same, but those below it can then have threads only, and no container (cgroup-v2.rst, "Threads").
+ */
+function isInhabited(group: string): boolean {
+  const type = readIfThere(`${group}/cgroup.type`)?.trim();
+  // The root has none.
+  return type !== undefined && (type !== "domain" || readIfThere(`${group}/cgroup.procs`) !== "");
+}
+
 /** v2: gives a controller to every cgroup from the top down to the container's. */
 function handDown({ controller, directory, field, required }: Write, mount: string): void {
   const parts = directory.slice(mount.length + 1).split("/");
   parts.forEach((_, index) => {
     const group = [mount, ...parts.slice(0, index)].join("/");
     if ((readIfThere(`${group}/cgroup.subtree_control`) ?? "").split(/\s+/).includes(controller)) return;
-    const result = write(`${group}/cgroup.subtree_control`, `+${controller}`);
+    const result = isInhabited(group) ? -E.EBUSY : write(`${group}/cgroup.subtree_control`, `+${controller}`);
     if (result >= 0 || !required) return;
     const why = result === -E.EBUSY
       ? "there are processes in it, and a cgroup can't both have processes and hand controllers down"
@@ -126,7 +136,9 @@ function handDown({ controller, directory, field, required }: Write, mount: stri
       `${optionOf(field)} can't be enforced: the cgroup ${group} doesn't hand down "${controller}": ${why}`,
       {
         path: group,
-        hint: `echo +${controller} >${group}/cgroup.subtree_control, as who may`,
+        hint: result === -E.EBUSY
+          ? `move them into a cgroup below it: mkdir ${group}/init, and write their numbers to its cgroup.procs`
+          : `echo +${controller} >${group}/cgroup.subtree_control, as who may`,
       },
     );
   });

@@ -31,7 +31,7 @@ export const RUN_FLAGS: readonly Flag[] = [
     name: "mount",
     value: "type=…,…",
     repeated: true,
-    help: "type=bind,src=SRC,dst=DST[,ro] or type=tmpfs,dst=DST[,tmpfs-size=…]",
+    help: "type=bind,src=SRC,dst=DST[,ro], type=tmpfs,dst=DST[,tmpfs-size=…] or type=cgroup2,dst=/sys/fs/cgroup",
   },
   {
     name: "tmpfs",

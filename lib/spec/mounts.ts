@@ -101,7 +101,10 @@ function withTmpfsDefaults(given: readonly string[]): string[] {
   ];
 }
 
-/** `type=bind|tmpfs,src=…,dst=…[,ro][,…]` */
+/**
+ * `type=bind|tmpfs|cgroup2,src=…,dst=…[,ro][,…]`. Of type cgroup2 it is the container's own cgroup, which it may then
+ * change, its limits included.
+ */
 export function parseMount(text: string): Mount {
   let type = "";
   let source: string | undefined;
@@ -144,6 +147,12 @@ export function parseMount(text: string): Mount {
       source: "tmpfs",
       options: withTmpfsDefaults(splitOptions(options.join(","), isTmpfsOption, text)),
     };
+  }
+  if (type === "cgroup2") {
+    if (source !== undefined || options.some((option) => option !== "ro")) {
+      throw new UsageError(`a mount of type cgroup2 has no source and no option but ro, and "${printable(text)}" has`);
+    }
+    return { destination, type, source: "cgroup", options: ["nosuid", "nodev", "noexec", ...options] };
   }
   if (type === "") {
     throw new UsageError(`"${printable(text)}" says no type`, { hint: "write type=bind or type=tmpfs" });

@@ -179,8 +179,15 @@ export async function assertHost(before: Host, root?: string): Promise<void> {
   // Others on this machine may leave theirs meanwhile: only what is new counts.
   const now = (): Host => {
     const found = host(root);
-    const added = found.namespaces.filter((name) => !before.namespaces.includes(name));
-    return { ...found, namespaces: [...before.namespaces, ...added] };
+    const added = (old: readonly string[], all: readonly string[]): string[] => [
+      ...old,
+      ...all.filter((name) => !old.includes(name)),
+    ];
+    return {
+      ...found,
+      namespaces: added(before.namespaces, found.namespaces),
+      cgroups: added(before.cgroups, found.cgroups),
+    };
   };
   while (performance.now() < deadline) {
     if (JSON.stringify(now()) === JSON.stringify(before)) return;

@@ -44,6 +44,12 @@ Deno.test("parseMount() reads docker's notation", () => {
     "rslave",
   ]);
   assertEquals(parseMount("type=bind,src=/a,destination=/b,bind-nonrecursive=true").options, ["bind"]);
+  assertEquals(parseMount("type=cgroup2,dst=/sys/fs/cgroup,ro"), {
+    type: "cgroup2",
+    source: "cgroup",
+    destination: "/sys/fs/cgroup",
+    options: ["nosuid", "nodev", "noexec", "ro"],
+  });
   assertEquals(parseMount("type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=700").options, [
     "nosuid",
     "nodev",
@@ -63,6 +69,8 @@ Deno.test("parseMount() refuses what is no mount", () => {
       "src=/a,dst=/b",
       "type=volume,src=a,dst=/b",
       "type=tmpfs,src=/a,dst=/b",
+      "type=cgroup2,src=/a,dst=/b",
+      "type=cgroup2,dst=/b,size=1m",
       "type=bind,src=/a,dst=b",
       "type=bind,src=/a,dst=/b,ro=maybe",
       "type=bind,src=/a,dst=/b,nope",
