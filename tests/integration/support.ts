@@ -90,9 +90,19 @@ export function runContainer(
 }
 
 /** A directory that lasts as long as its variable. */
-export function temporaryDirectory(): Disposable & { readonly path: string } {
-  const path = Deno.makeTempDirSync({ prefix: "libflux-test-" });
+export function temporaryDirectory(dir = "/tmp"): Disposable & { readonly path: string } {
+  const path = Deno.makeTempDirSync({ dir, prefix: "libflux-test-" });
   return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
+}
+
+/** Whether something is at a path. */
+export function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function names(directory: string): string[] {

@@ -61,6 +61,7 @@ async function writeFolder(folder: string, { release }: Kernel, options: Machine
   const write = (name: string, text: string) => Deno.writeTextFile(`${folder}/vm/${name}`, text, { mode: 0o755 });
   const init = options.init ?? "/run/vm/guest.sh";
   await write("settings", `RELEASE=${quote(release)}\nLAYERS=${quote(layers.join(" "))}\nINIT=${quote(init)}\n`);
+  await write("needs", [ROOT, ...needs].map((path) => `${path}\n`).join(""));
   await write("overlays", overlaysOf([ROOT, ...needs]).map((path) => `${path}\n`).join(""));
   await Deno.copyFile(new URL("guest.sh", import.meta.url), `${folder}/vm/guest.sh`);
   await Deno.chmod(`${folder}/vm/guest.sh`, 0o755);

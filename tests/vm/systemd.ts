@@ -91,8 +91,11 @@ function start(delegate: string | undefined): string {
   return lines.join("\n") + "\n";
 }
 
-/** Waits until the user's manager and bus are there. */
+/** Lets the user to the checkout and to Deno, in the machine only, and waits for the user's manager and bus. */
 const PREPARE_USER = `#!/bin/sh
+while read -r path; do
+  while [ "$path" != / ]; do chmod o+rx "$path"; path=$(dirname "$path"); done
+done </run/vm/needs
 loginctl enable-linger ${USER.name}
 systemctl start user@${USER.id}.service
 count=0
