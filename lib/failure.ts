@@ -51,6 +51,12 @@ export function hostError(error: SyscallError): FluxError {
       hint: "end some containers, or raise the limits in /proc/sys/user/max_*_namespaces",
     });
   }
+  if (error.syscall === "clone3" && error.errno === E.EAGAIN) {
+    return new LaunchError("could not make a process: a limit of processes is reached (EAGAIN)", {
+      ...options,
+      hint: "it is that of the cgroup above (pids.max), of this user (ulimit -u) or of the host (kernel.pid_max)",
+    });
+  }
   return new LaunchError(
     `could not call ${error.syscall}${error.path === undefined ? "" : ` on ${error.path}`}: ${errnoText(error.errno)}`,
     {

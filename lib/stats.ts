@@ -72,10 +72,24 @@ function sum(text: string | undefined, pattern: RegExp): number | undefined {
   return [...text.matchAll(pattern)].reduce((total, [, value]) => total + Number(value), 0);
 }
 
+/** The processes of a cgroup and, a container may have made some, of those below it. */
+function processesIn(group: string): number[] | undefined {
+  const text = textIn(group, "cgroup.procs");
+  if (text === undefined) return undefined;
+  const own = text.split("\n").filter((line) => line !== "").map(Number);
+  let below: string[] = [];
+  try {
+    below = Array.from(Deno.readDirSync(group)).filter(({ isDirectory }) => isDirectory).map(({ name }) => name);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return [...own, ...below.flatMap((name) => processesIn(`${group}/${name}`) ?? [])];
+}
+
 /** The host's numbers of a container's processes. */
 function processes({ cgroups, pid }: State): number[] {
-  const text = textIn(cgroups.unified ?? Object.values(cgroups.legacy)[0], "cgroup.procs");
-  return text === undefined ? [pid] : text.split("\n").filter((line) => line !== "").map(Number);
+  const group = cgroups.unified ?? Object.values(cgroups.legacy)[0];
+  return (group === undefined ? undefined : processesIn(group)) ?? [pid];
 }
 
 /** A process's file; nothing where it has ended meanwhile. */

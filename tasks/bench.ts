@@ -6,6 +6,7 @@
  * @module
  */
 import { benchmark, type BenchmarkResult, run as runContainer } from "../mod.ts";
+import { cgroupCost } from "./cgroup_cost.ts";
 import { BINARY, build } from "./build.ts";
 import { capture, ROOT, run, which } from "./process.ts";
 import { setupOrExit } from "./setup.ts";
@@ -215,6 +216,10 @@ async function main(): Promise<number> {
         libflux.median < runc.median,
       );
     }
+    const cost = await cgroupCost();
+    for (const { text } of cost) console.log(`cgroups, made and removed, ${text}`);
+    const most = Math.max(...cost.map(({ own }) => own));
+    goal(`a container's cgroups cost at most 0.5 ms: ${ms(most).trim()}`, most <= 0.5);
     goal(`200 containers listed within 100 ms: ${ms(ps).trim()}`, ps < 100);
     return 0;
   } finally {

@@ -99,3 +99,14 @@ export function which(name: string): string | undefined {
 export function configArgs(args: readonly string[] = Deno.args): string[] {
   return args.filter((arg) => arg.startsWith("--config="));
 }
+
+/**
+ * Integration tests get a mount and a network namespace made for the suite: what a failing test leaves there goes away
+ * with the suite. In a new network namespace even `lo` is down. A state root of their own keeps the containers of this
+ * machine apart.
+ */
+export const NAMESPACES: readonly string[] = [
+  ...["unshare", "--mount", "--net", "sh", "-c"],
+  'mkdir -p -m 700 /run/libflux && mount -t tmpfs -o mode=700 none /run/libflux && ip link set lo up && exec "$@"',
+  "sh",
+];

@@ -6,7 +6,7 @@
 import { capture, which } from "./process.ts";
 
 /** What somebody is about to do. */
-export type Purpose = "demo" | "test" | "bench";
+export type Purpose = "demo" | "test" | "bench" | "vm";
 
 interface Requirement {
   /** The command that must be there. */
@@ -16,21 +16,26 @@ interface Requirement {
   readonly purposes: readonly Purpose[];
 }
 
-const ALL: readonly Purpose[] = ["demo", "test", "bench"];
+const ALL: readonly Purpose[] = ["demo", "test", "bench", "vm"];
 
 /** Command, package, and who needs it. */
 export const REQUIREMENTS: readonly Requirement[] = [
   { command: "ip", debian: "iproute2", purposes: ALL },
   { command: "iptables", debian: "iptables", purposes: ALL },
-  { command: "busybox", debian: "busybox-static", purposes: ["test", "bench"] },
+  { command: "busybox", debian: "busybox-static", purposes: ["test", "bench", "vm"] },
   { command: "as", debian: "binutils", purposes: ["test"] },
   { command: "x86_64-linux-gnu-as", debian: "binutils-x86-64-linux-gnu", purposes: ["test"] },
   { command: "aarch64-linux-gnu-as", debian: "binutils-aarch64-linux-gnu", purposes: ["test"] },
   { command: "qemu-aarch64-static", debian: "qemu-user-static", purposes: ["test"] },
-  { command: "debootstrap", debian: "debootstrap", purposes: ["test"] },
+  { command: "debootstrap", debian: "debootstrap", purposes: ["test", "vm"] },
   { command: "strace", debian: "strace", purposes: ["test"] },
   { command: "crun", debian: "crun", purposes: ["bench"] },
   { command: "runc", debian: "runc", purposes: ["bench"] },
+  { command: "qemu-system-x86_64", debian: "qemu-system-x86", purposes: ["vm"] },
+  { command: "cpio", debian: "cpio", purposes: ["vm"] },
+  { command: "depmod", debian: "kmod", purposes: ["vm"] },
+  { command: "xz", debian: "xz-utils", purposes: ["vm"] },
+  { command: "mke2fs", debian: "e2fsprogs", purposes: ["vm"] },
   { command: "hyperfine", debian: "hyperfine", purposes: ["bench"] },
 ];
 
@@ -66,7 +71,15 @@ export async function setup(purpose: Purpose): Promise<void> {
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   // out-of-date lists are the usual reason for a failed installation, a failed update alone is none
   await capture("apt-get", ["update", "-qq"], { env });
-  const { code, output } = await capture("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], {
+  const { code, output } = await capture("apt-get", [
+    "install",
+    "-y",
+    "-qq",
+    "-o",
+    "DPkg::Lock::Timeout=120",
+    "--no-install-recommends",
+    ...packages,
+  ], {
     env,
   });
   const still = missingPackages(purpose, isPresent);

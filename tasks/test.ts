@@ -1,11 +1,14 @@
 /**
- * `deno task test [unit|integration]`: runs the tests and ends with the line `N passed, N failed`.
+ * `deno task test [unit|integration]`: runs the tests and ends with the line `N passed, N failed`. Without a word it is
+ * all of them, those in a virtual machine too.
  *
  * @module
  */
+import { MachineError } from "../tests/vm/kernel.ts";
 import { BINARY, build } from "./build.ts";
-import { capture, configArgs, ROOT, run, tee, which } from "./process.ts";
+import { capture, configArgs, NAMESPACES, ROOT, run, tee, which } from "./process.ts";
 import { setup, SetupError } from "./setup.ts";
+import { unavailable, vmTests } from "./vm.ts";
 import { addSummaries, readSummary, type Summary, summaryLine } from "./summary.ts";
 
 /** A run that takes longer hangs. */
@@ -59,17 +62,6 @@ async function unit(): Promise<Summary[]> {
   ];
 }
 
-/**
- * Integration tests get a mount and a network namespace made for the suite: what a failing test leaves there goes away
- * with the suite. In a new network namespace even `lo` is down. A state root of their own keeps the containers of this
- * machine apart.
- */
-const NAMESPACES = [
-  ...["unshare", "--mount", "--net", "sh", "-c"],
-  'mkdir -p -m 700 /run/libflux && mount -t tmpfs -o mode=700 none /run/libflux && ip link set lo up && exec "$@"',
-  "sh",
-];
-
 async function integration(): Promise<Summary[]> {
   if (Deno.uid() !== 0) {
     return [failure("integration tests need root; run them as root, or only `deno task test:unit`")];
@@ -88,6 +80,21 @@ async function integration(): Promise<Summary[]> {
   return results;
 }
 
+/** The integration tests once more, on cgroup v2 alone. */
+async function virtualMachine(): Promise<Summary[]> {
+  const reason = await unavailable();
+  if (reason !== undefined) {
+    console.log(`\n${reason}`);
+    return [];
+  }
+  try {
+    return [await vmTests()];
+  } catch (error) {
+    if (!(error instanceof MachineError || error instanceof SetupError)) throw error;
+    return [failure(error.message)];
+  }
+}
+
 async function main(): Promise<number> {
   const part = Deno.args.find((arg) => !arg.startsWith("-"));
   if (part !== undefined && part !== "unit" && part !== "integration") {
@@ -104,6 +111,7 @@ async function main(): Promise<number> {
   }
   if (part !== "integration") results.push(...await unit());
   if (part !== "unit") results.push(...await integration());
+  if (part === undefined && Deno.uid() === 0) results.push(...await virtualMachine());
   const sum = addSummaries(results);
   console.log(`\n${summaryLine(sum)}`);
   return sum.failed === 0 && sum.passed > 0 ? 0 : 1;

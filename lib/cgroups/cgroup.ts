@@ -118,6 +118,16 @@ function apply(setting: Write, top: string | undefined): void {
   );
 }
 
+/**
+ * v2: whether a cgroup has processes, and isn't the root, which may. The kernel lets such a one hand down "cpu", "cpuset"
+ * and "pids" all the same, but those below it can then have threads only, and no container (cgroup-v2.rst, "Threads").
+ */
+function isInhabited(group: string): boolean {
+  const type = textIn(group, "cgroup.type");
+  // The root has none.
+  return type !== undefined && (type !== "domain" || textIn(group, "cgroup.procs") !== "");
+}
+
 /** Hands down what can be. */
 function handDownAll(controllers: readonly string[], directory: string, top: string): void {
   for (const controller of controllers) {
@@ -139,7 +149,7 @@ function handDown(
   parts.forEach((_, index) => {
     const group = [top, ...parts.slice(0, index)].join("/");
     if (wordsIn(group, "cgroup.subtree_control").includes(controller)) return;
-    const result = write(`${group}/cgroup.subtree_control`, `+${controller}`);
+    const result = isInhabited(group) ? -E.EBUSY : write(`${group}/cgroup.subtree_control`, `+${controller}`);
     if (result >= 0 || !required) return;
     const why = result === -E.EBUSY
       ? "there are processes in it, and a cgroup can't both have processes and hand controllers down"
@@ -148,7 +158,9 @@ function handDown(
       `${optionOf(field)} can't be enforced: the cgroup ${group} doesn't hand down "${controller}": ${why}`,
       {
         path: group,
-        hint: `echo +${controller} >${group}/cgroup.subtree_control, as who may`,
+        hint: result === -E.EBUSY
+          ? `move them into a cgroup below it: mkdir ${group}/init, and write their numbers to its cgroup.procs`
+          : `echo +${controller} >${group}/cgroup.subtree_control, as who may`,
       },
     );
   });

@@ -7,7 +7,7 @@ import { stat } from "../../ffi/stat.ts";
 import { LimitError } from "../errors.ts";
 import { unaskedFields } from "../spec/limits.ts";
 import type { RunOptions } from "../spec/options.ts";
-import type { Spec } from "../spec/types.ts";
+import type { Mount, Spec } from "../spec/types.ts";
 import { isCgroup } from "../store/cgroup.ts";
 import { readIfThere } from "../store/directory.ts";
 import { wordsIn } from "./files.ts";
@@ -73,13 +73,13 @@ export function topOf(unified: string): string | undefined {
 /** The cgroups to make for a container: below a scope of systemd's, or where libflux says. */
 export function planContainer(
   options: RunOptions,
-  { linux }: Spec,
+  { linux, mounts = [] }: Spec,
   manager: CgroupManager,
   host: CgroupFacts,
   uid: number,
 ): CgroupPlan {
   const { cgroupsPath: path = "", resources = {} } = linux ?? {};
-  const writable = options.writableCgroups === true;
+  const writable = mounts.some(isWritableCgroup);
   if (writable && !host.nsdelegate) throw notDelegated(host);
   const handing = (made: CgroupPlan, handDown: readonly string[]): CgroupPlan =>
     writable ? { ...made, handDown } : made;
@@ -99,6 +99,11 @@ export function planContainer(
     ...handing(planCgroups(below, `/${CONTAINER_GROUP}`, resources, { ...asked, controllers, ...remedy }), controllers),
     scope,
   };
+}
+
+/** Whether a mount lets the container write to its cgroups. */
+function isWritableCgroup({ type, options = [] }: Mount): boolean {
+  return (type === "cgroup" || type === "cgroup2") && !options.includes("ro");
 }
 
 /** Without it, what is written inside could lift the container's own limits. */

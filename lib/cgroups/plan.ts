@@ -38,6 +38,13 @@ export interface CgroupPlan {
 /** What tells on v1 what was used. Not for every container: each group costs its start and its end 0.1 ms. */
 const MEASURING = ["memory", "cpu", "cpuacct"] as const;
 
+const UNLIMITED_MEMORY: Setting = {
+  controller: "memory",
+  file: "memory.max",
+  value: "max",
+  field: "linux.resources.memory.limit",
+};
+
 /** Throws a `LimitError` for a limit that this host can't enforce. @param path `linux.cgroupsPath`. */
 export function planCgroups(
   { unified, legacy }: Pick<Hierarchies, "unified" | "legacy">,
@@ -70,6 +77,11 @@ export function planCgroups(
       if (asked) required.add(own);
       writes.push({ ...setting, directory: own, required: asked });
     } else if (asked) throw noController(setting, own !== undefined, legacy.size > 0, remedy);
+  }
+  if (measure && own !== undefined && legacy.get("memory") === undefined && controllers.includes("memory")) {
+    // Changes nothing, but only a cgroup that was handed the controller tells what was the most memory.
+    const hasMemory = writes.some(({ controller }) => controller === "memory");
+    if (!hasMemory) writes.push({ ...UNLIMITED_MEMORY, directory: own, required: false });
   }
   for (const controller of new Set(settings.map((setting) => setting.controller))) {
     const directory = groups.get(legacyName(controller));

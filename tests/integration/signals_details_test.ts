@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { BUSYBOX, hostTest, startLibflux, uniqueName } from "./support.ts";
+import { BUSYBOX, hostTest, patience, startLibflux, uniqueName } from "./support.ts";
 
-const TIMEOUT = 15_000;
+const TIMEOUT = patience(15_000);
 const LOOP = "echo ready; while :; do sleep 0.01; done";
 /** Milliseconds after which a second interrupt is a first one again. */
 const INSISTENCE = 2_000;

@@ -23,8 +23,16 @@ export interface Options {
   readonly cwd?: string;
 }
 
+/** How much longer than usual everything may take: an emulated machine is slow. */
+const SLOWNESS = Number(Deno.env.get("LIBFLUX_TEST_PATIENCE") ?? 1);
+
+/** So many milliseconds on a usual machine, and more on a slow one. */
+export function patience(milliseconds: number): number {
+  return milliseconds * SLOWNESS;
+}
+
 /** A test that hangs fails. */
-const TIMEOUT = 30_000;
+const TIMEOUT = patience(30_000);
 
 /** Starts `./libflux` with its streams piped. */
 export function startLibflux(args: readonly string[], { env, cwd }: Options = {}): Deno.ChildProcess {
@@ -82,9 +90,19 @@ export function runContainer(
 }
 
 /** A directory that lasts as long as its variable. */
-export function temporaryDirectory(): Disposable & { readonly path: string } {
-  const path = Deno.makeTempDirSync({ prefix: "libflux-test-" });
+export function temporaryDirectory(dir = "/tmp"): Disposable & { readonly path: string } {
+  const path = Deno.makeTempDirSync({ dir, prefix: "libflux-test-" });
   return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
+}
+
+/** Whether something is at a path. */
+export function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function entries(directory: string): Deno.DirEntry[] {
@@ -166,7 +184,7 @@ export function host(root = defaultRoot()): Host {
 }
 
 /** The kernel destroys namespaces a moment after their last process. */
-const PATIENCE = 5_000;
+const PATIENCE = patience(5_000);
 
 /** Waits until the host is as it was; fails, showing the difference, when that doesn't happen soon. */
 export async function assertHost(before: Host, root?: string): Promise<void> {
@@ -174,8 +192,15 @@ export async function assertHost(before: Host, root?: string): Promise<void> {
   // Others on this machine may leave theirs meanwhile: only what is new counts.
   const now = (): Host => {
     const found = host(root);
-    const added = found.namespaces.filter((name) => !before.namespaces.includes(name));
-    return { ...found, namespaces: [...before.namespaces, ...added] };
+    const added = (old: readonly string[], all: readonly string[]): string[] => [
+      ...old,
+      ...all.filter((name) => !old.includes(name)),
+    ];
+    return {
+      ...found,
+      namespaces: added(before.namespaces, found.namespaces),
+      cgroups: added(before.cgroups, found.cgroups),
+    };
   };
   while (performance.now() < deadline) {
     if (JSON.stringify(now()) === JSON.stringify(before)) return;

@@ -6,9 +6,9 @@
 import { type Descriptor, syscall } from "../../ffi/libc.ts";
 import { read } from "../../ffi/reactor.ts";
 import { openPty, setWindowSize, windowSize } from "../../ffi/terminal.ts";
-import { LIBFLUX } from "./support.ts";
+import { LIBFLUX, patience } from "./support.ts";
 
-const TIMEOUT = 15_000;
+const TIMEOUT = patience(15_000);
 const TIOCGPTN = 0x80045430;
 
 /** Local modes of a terminal: whether it edits lines, echoes and makes signals of keys. */

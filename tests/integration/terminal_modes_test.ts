@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { BUSYBOX, hostTest, LIBFLUX, temporaryDirectory, uniqueName } from "./support.ts";
+import { BUSYBOX, hostTest, LIBFLUX, patience, temporaryDirectory, uniqueName } from "./support.ts";
 import { Terminal } from "./terminal.ts";
 
 const COOKED = { canonical: true, echo: true, signals: true };
@@ -61,7 +61,7 @@ hostTest("terminal: as before after SIGHUP; raw while a command ignores SIGTERM"
 hostTest("terminal: 100,000 bytes written by a command that ends at once all arrive", async () => {
   await using terminal = sh("head -c 100000 /dev/zero | tr '\\0' x; exit 5");
   assertEquals(await terminal.ended(), 5);
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + patience(10_000);
   while (terminal.text.length < 100_000 && performance.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

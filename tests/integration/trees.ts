@@ -5,7 +5,8 @@
  */
 import { fromFileUrl } from "@std/path";
 
-const ROOT = fromFileUrl(new URL("../..", import.meta.url));
+/** The top of the checkout, with a slash at the end. */
+export const ROOT: string = fromFileUrl(new URL("../..", import.meta.url));
 
 /** busybox, statically linked, and two small files in `/etc`. */
 export const BUSYBOX: string = `${ROOT}build/rootfs/busybox`;

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { staticBuiltins } from "../../tasks/bundle.ts";
 import { missingPackages, type Purpose, REQUIREMENTS } from "../../tasks/setup.ts";
 
-const PURPOSES: readonly Purpose[] = ["demo", "test", "bench"];
+const PURPOSES: readonly Purpose[] = ["demo", "test", "bench", "vm"];
 
 Deno.test("REQUIREMENTS name each command once, with a package that Debian could have", () => {
   const commands = REQUIREMENTS.map(({ command }) => command);

@@ -87,6 +87,15 @@ Deno.test("planCgroups() puts a container into v2 too where both are mounted", (
   assertEquals(plan.writes.find(({ controller }) => controller === "hugetlb")?.directory, plan.unified);
 });
 
+Deno.test("planCgroups() asks v2 for the memory controller where it is to measure", () => {
+  const written = (limits: Limits, measure: boolean) =>
+    planCgroups(UNIFIED, "/x", toResources(limits), { controllers: ALL, measure }).writes
+      .filter(({ controller }) => controller === "memory").map(({ file, value, required }) => [file, value, required]);
+  assertEquals(written({}, false), []);
+  assertEquals(written({}, true), [["memory.max", "max", false]]);
+  assertEquals(written({ memoryHigh: 2 ** 20 }, true), [["memory.high", "1048576", true]]);
+});
+
 Deno.test("planCgroups() refuses what was asked for and can't be, and passes over what wasn't", () => {
   const NONE = parseHierarchies("");
   const refusal = (host: typeof UNIFIED, limits: Limits, controllers: readonly string[] = []): LimitError =>

@@ -63,6 +63,7 @@ Deno.test("parseMount() refuses what is no mount", () => {
       "src=/a,dst=/b",
       "type=volume,src=a,dst=/b",
       "type=tmpfs,src=/a,dst=/b",
+      "type=cgroup2,dst=/b",
       "type=bind,src=/a,dst=b",
       "type=bind,src=/a,dst=/b,ro=maybe",
       "type=bind,src=/a,dst=/b,nope",

@@ -1,0 +1,153 @@
+/**
+ * `deno task test:vm`: runs the integration tests on a kernel with nothing but cgroup v2, in a virtual machine, and ends
+ * with the line `N passed, N failed`.
+ *
+ * `deno task test:vm [--systemd [--user] [--delegate=CONTROLLERS]] [FILE…]` runs those test files, with systemd as PID 1,
+ * as an ordinary user with a session, whose `user@.service` hands down those controllers ("" is none).
+ * `deno task test:vm [--systemd …] -- COMMAND` runs a command there instead.
+ *
+ * @module
+ */
+import { MachineError } from "../tests/vm/kernel.ts";
+import { type MachineOptions, runInMachine, TIMED_OUT } from "../tests/vm/machine.ts";
+import { systemd, type SystemdOptions } from "../tests/vm/systemd.ts";
+import { BINARY, build } from "./build.ts";
+import { capture, configArgs, NAMESPACES, run, which } from "./process.ts";
+import { setup, SetupError } from "./setup.ts";
+import { readSummary, type Summary, summaryLine } from "./summary.ts";
+
+/** The whole suite, in milliseconds. */
+const TIMEOUT = 20 * 60_000;
+
+/** How much longer than on a host everything may take. */
+const PATIENCE = 6;
+
+/** Why there can be no virtual machine here; nothing where there can. */
+export async function unavailable(): Promise<string | undefined> {
+  if (Deno.build.arch !== "x86_64") return "the virtual machine with cgroup v2 is made for x86-64 hosts only";
+  const known = which("apt-cache") !== undefined &&
+    (await capture("apt-cache", ["show", "linux-image-amd64"])).code === 0;
+  return known ? undefined : "the virtual machine with cgroup v2 needs Debian's packages, which this system hasn't got";
+}
+
+/** Where Deno keeps what it has compiled: found warm by the Deno in the machine. */
+async function denoDirectory(): Promise<string> {
+  const { denoDir } = JSON.parse((await capture(Deno.execPath(), ["info", "--json"])).output);
+  if (typeof denoDir !== "string") throw new MachineError("deno info doesn't tell where its directory is");
+  return denoDir;
+}
+
+function write(bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length;) done += Deno.stdout.writeSync(bytes.subarray(done));
+}
+
+type Command = Pick<MachineOptions, "command"> & Partial<MachineOptions>;
+
+/** Runs a command in the machine, with this Deno and what the tests need. */
+async function inMachine(options: Command): Promise<number> {
+  await setup("vm");
+  const denoDir = await denoDirectory();
+  const deno = Deno.execPath();
+  const directory = deno.slice(0, deno.lastIndexOf("/"));
+  return await runInMachine({
+    timeout: TIMEOUT,
+    output: write,
+    needs: [denoDir, directory],
+    ...options,
+    env: {
+      DENO_DIR: denoDir,
+      PATH: `/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:${directory}`,
+      NO_COLOR: "1",
+      LIBFLUX_TEST_PATIENCE: String(PATIENCE),
+      LIBFLUX_TEST_DISK: "/run/disk",
+      ...options.env,
+    },
+  });
+}
+
+const FILES: readonly string[] = ["tests/vm", "tests/integration"];
+
+/**
+ * Wrong arguments and what is said about them: libflux alone decides that, before it asks the kernel for anything, and
+ * its 300 starts take three minutes there.
+ */
+const IGNORED = "--ignore=tests/vm/systemd,tests/integration/errors_test.ts,tests/integration/errors_details_test.ts";
+
+/** Tests that need systemd as PID 1. */
+const SYSTEMD_FILES = "tests/vm/systemd";
+
+/** How the tests are run. */
+export interface SuiteOptions {
+  readonly files?: readonly string[];
+  /** With systemd as PID 1. */
+  readonly systemd?: SystemdOptions;
+}
+
+/** Runs the integration tests there, or with systemd those that need it. */
+export async function vmTests(options: SuiteOptions = {}): Promise<Summary> {
+  const files = options.files ?? FILES;
+  console.log(`\n== integration tests in a virtual machine with cgroup v2${options.systemd ? " and systemd" : ""}`);
+  const begin = performance.now();
+  if (!await build({ output: BINARY, quiet: true })) throw new MachineError("./libflux could not be built");
+  // Types are checked here: there it would take half a minute.
+  const checked = await run(Deno.execPath(), ["check", "--quiet", ...configArgs(), ...files]);
+  if (checked !== 0) return { passed: 0, failed: 1 };
+  await capture(Deno.execPath(), ["cache", ...configArgs(), "mod.ts", "cli.ts", "tasks/cgroup_cost.ts"]);
+  if (await run(Deno.execPath(), ["run", "-A", ...configArgs(), "tests/integration/prepare.ts"]) !== 0) {
+    throw new MachineError("tests/integration/prepare.ts failed");
+  }
+  const test = ["test", "-A", "--no-check", "--cached-only", ...configArgs()];
+  const command = options.systemd === undefined
+    ? [
+      // The cost of cgroups, for information, in the same boot.
+      ...["sh", "-c", '"$@"; code=$?; "$0" run -A --no-check --cached-only tasks/cgroup_cost.ts; exit $code'],
+      Deno.execPath(),
+      ...[...NAMESPACES, Deno.execPath(), ...test, IGNORED, ...files],
+    ]
+    : [Deno.execPath(), ...test, ...files];
+  const decoder = new TextDecoder();
+  let text = "";
+  const code = await inMachine({
+    ...(options.systemd === undefined ? {} : await systemd(options.systemd)),
+    command,
+    output: (bytes) => {
+      write(bytes);
+      text += decoder.decode(bytes, { stream: true });
+    },
+  });
+  if (code >= TIMED_OUT) console.error(`test: the virtual machine ended with code ${code}`);
+  console.log(`the virtual machine took ${Math.round((performance.now() - begin) / 1000)} seconds`);
+  return readSummary(text, code);
+}
+
+function systemdFlags(flags: readonly string[]): SystemdOptions | undefined {
+  if (!flags.includes("--systemd")) return undefined;
+  const delegate = flags.find((flag) => flag.startsWith("--delegate="))?.slice("--delegate=".length);
+  return { user: flags.includes("--user"), ...(delegate === undefined ? {} : { delegate }) };
+}
+
+async function main(): Promise<number> {
+  const separator = Deno.args.indexOf("--");
+  const flags = separator < 0 ? Deno.args : Deno.args.slice(0, separator);
+  const command = separator < 0 ? [] : Deno.args.slice(separator + 1);
+  const reason = await unavailable();
+  try {
+    if (reason !== undefined) throw new MachineError(reason);
+    const asked = systemdFlags(flags);
+    if (command.length > 0) return await inMachine({ ...(asked === undefined ? {} : await systemd(asked)), command });
+    const files = flags.filter((flag) => !flag.startsWith("-"));
+    const summary = await vmTests({
+      ...(files.length > 0 ? { files } : asked === undefined ? {} : { files: [SYSTEMD_FILES] }),
+      ...(asked === undefined ? {} : { systemd: asked }),
+    });
+    console.log(`\n${summaryLine(summary)}`);
+    return summary.failed === 0 && summary.passed > 0 ? 0 : 1;
+  } catch (error) {
+    if (!(error instanceof MachineError || error instanceof SetupError)) throw error;
+    console.error(`test:vm: ${error.message}`);
+    console.log(`\n${summaryLine({ passed: 0, failed: 1 })}`);
+    return 1;
+  }
+}
+
+if (import.meta.main) Deno.exit(await main());
