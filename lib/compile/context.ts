@@ -92,6 +92,8 @@ export class Context {
   image: Slot | undefined;
   /** The root that `pivot_root` takes. */
   rootfs: Slot | undefined;
+  /** The container's own null device, opened for reading and writing when it was verified. */
+  nullDevice: Slot | undefined;
   /** Empty things to cover masked paths with. */
   readonly covers: { readonly descriptor: Slot; readonly path: string }[] = [];
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Operand } from "../../ffi/program.ts";
-import { type Context, CWD, named } from "./context.ts";
+import { type Context, named } from "./context.ts";
 
 /** `[name, major, minor]`, from the OCI runtime-spec's default devices; numbers from `Documentation/admin-guide/devices.txt`. */
 const NODES = [
@@ -45,6 +45,13 @@ export function populateDevices(context: Context, dev: Operand, field: string): 
     });
     requireDevice(context, dev, name, major, minor, field);
   }
+  // While nobody else can reach it: later something else may be mounted on its path (CVE-2025-31133).
+  const flags = context.open("O_RDWR", "O_NOFOLLOW", "O_CLOEXEC");
+  context.nullDevice = b.call("openat", [dev, b.string("null"), flags, 0], "null", {
+    label: "open the null device that was made",
+    path: "/dev/null",
+    field,
+  });
   for (const [name, target] of LINKS) {
     b.syscall("symlinkat", [b.string(target), dev, b.string(name)], {
       label: `link /dev/${name} to ${target}`,
@@ -85,19 +92,13 @@ export function requireDevice(
 
 /** Points streams at the container's `/dev/null` instead of the host's, which could be reopened by its path. */
 export function nullStreams(context: Context): void {
-  const { builder: b, launch } = context;
+  const { builder: b, launch, nullDevice } = context;
   if (launch.nullStreams.length === 0) return;
-  const device = b.call(
-    "openat",
-    [CWD, b.string("/dev/null"), context.open("O_RDWR", "O_NOFOLLOW", "O_CLOEXEC"), 0],
-    "null",
-    {
-      label: "open the container's /dev/null",
-      path: "/dev/null",
-      field: "process",
-    },
-  );
+  if (nullDevice === undefined) throw new Error("no null device was prepared");
   for (const stream of launch.nullStreams) {
-    b.syscall("dup3", [device, stream, 0], { label: `point descriptor ${stream} at it`, field: "process" });
+    b.syscall("dup3", [nullDevice, stream, 0], {
+      label: `point descriptor ${stream} at the null device`,
+      field: "process",
+    });
   }
 }

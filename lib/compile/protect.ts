@@ -10,6 +10,7 @@ import { joinsNetwork, writeProc } from "./isolate.ts";
 /** No link at the end of the path is followed, and those of procfs and sysfs before it are the kernel's. */
 const TO_PATH = named(0x4, "MOVE_MOUNT_F_EMPTY_PATH");
 const CLONE_ONE = named(0x80001, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC");
+const CLONE_HELD = named(0x81001, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_EMPTY_PATH");
 
 /** Before the pivot: an empty read-only directory for each masked one. Files get the container's `/dev/null` later. */
 export function prepareCovers(context: Context): void {
@@ -46,16 +47,12 @@ export function maskPaths(context: Context): void {
     const meaning = { path, field: "linux.maskedPaths" };
     let cover = context.covers.find((one) => one.path === path)?.descriptor;
     if (cover === undefined) {
-      // Made and verified as 1:3 by the step that filled /dev, by descriptor (CVE-2025-31133).
-      cover = b.call(
-        "open_tree",
-        [CWD, b.string("/dev/null"), named(0x80101, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_SYMLINK_NOFOLLOW")],
-        "cover",
-        {
-          ...meaning,
-          label: `take /dev/null to cover ${path}`,
-        },
-      );
+      if (context.nullDevice === undefined) throw new Error("no null device was prepared");
+      // Never by its path, on which somebody may have mounted something else (CVE-2025-31133).
+      cover = b.call("open_tree", [context.nullDevice, b.string(""), CLONE_HELD], "cover", {
+        ...meaning,
+        label: `take the null device to cover ${path}`,
+      });
     }
     b.syscall("move_mount", [cover, b.string(""), CWD, b.string(path), TO_PATH], {
       ...meaning,

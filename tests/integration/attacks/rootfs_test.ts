@@ -196,6 +196,20 @@ hostTest("rules 10 and 13: what is masked reads as empty and can't be uncovered"
   assertEquals((await attack(bait.image, script)).stdout, "");
 });
 
+hostTest("rule 10: a mount on /dev/null covers nothing, and is nobody's stream", async () => {
+  using bait = trap();
+  linkInstead(`${bait.image}/lnk`, "/dev");
+  const script = "cat /proc/keys; stat -Lc %t:%T /proc/keys /proc/timer_list /proc/self/fd/0";
+  for (const destination of ["/dev/null", "/lnk/null"]) {
+    const { code, stdout, stderr } = await attack(bait.image, script, [
+      ...["--bind", `${bait.outside}/file:${destination}`],
+      "--no-interactive",
+    ]);
+    assert(!stdout.includes("the host's"), destination);
+    assertEquals([code, stdout], [0, "1:3\n".repeat(3)], destination + stderr);
+  }
+});
+
 hostTest("rule 13: what is read-only can't be written to, remounted, or uncovered", async () => {
   const script = `echo 1 >/proc/sys/kernel/panic && echo wrote
     (echo 1 >/proc/sysrq-trigger) 2>/dev/null && test -e /proc/sysrq-trigger && echo wrote
