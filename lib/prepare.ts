@@ -12,7 +12,7 @@ import { cgroupsPath, chooseManager } from "./cgroups/manager.ts";
 import type { CgroupPlan } from "./cgroups/plan.ts";
 import { compile } from "./compile/mod.ts";
 import { errnoText, ImageError, PermissionError, UsageError } from "./errors.ts";
-import { buildSpec, MASKED_PATHS } from "./spec/build.ts";
+import { buildSpec } from "./spec/build.ts";
 import { checkOptions, isBind, printable, type RunOptions } from "./spec/options.ts";
 import type { Spec } from "./spec/types.ts";
 import { readIfThere } from "./store/directory.ts";
@@ -92,28 +92,12 @@ export function ignoredSignals(status: string): number[] {
   );
 }
 
-/** Facts that don't change while a process runs. */
-let kernel:
-  | { readonly masked: ReadonlyMap<string, "directory" | "file">; readonly ignored: readonly number[] }
-  | undefined;
-
-function kernelFacts(): NonNullable<typeof kernel> {
-  return kernel ??= {
-    masked: new Map(MASKED_PATHS.flatMap((path) => {
-      const kind = kindOf(path);
-      return typeof kind === "number" ? [] : [[path, kind] as const];
-    })),
-    ignored: ignoredSignals(readIfThere("/proc/self/status") ?? ""),
-  };
-}
+/** Does not change while a process runs. */
+let ignored: readonly number[] | undefined;
 
 /** What every mount source is. Throws a `UsageError` for one that isn't there. */
-function kindsOf(
-  options: RunOptions,
-  masked: ReadonlyMap<string, "directory" | "file">,
-): Map<string, "directory" | "file"> {
-  const kinds = new Map(masked);
-  kinds.set("/dev/shm", "directory");
+function kindsOf(options: RunOptions): Map<string, "directory" | "file"> {
+  const kinds = new Map<string, "directory" | "file">([["/dev/shm", "directory"]]);
   for (const mount of options.mounts ?? []) {
     const { source = "", destination } = mount;
     if (!isBind(mount)) continue;
@@ -170,7 +154,7 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
   checkOptions(options);
   const name = options.name ?? generateName();
   const image = resolveImage(options);
-  const { masked, ignored } = kernelFacts();
+  ignored ??= ignoredSignals(readIfThere("/proc/self/status") ?? "");
   const text = (path: string): string => decoder.decode(readInRoot(image, path));
   const hostname = Deno.hostname();
   const id = randomHex(32);
@@ -194,7 +178,7 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
     init: options.init ?? true,
     files: files(options, spec.hostname ?? hostname),
     nullStreams: options.terminal === undefined ? nullStreams : [],
-    kinds: kindsOf(options, masked),
+    kinds: kindsOf(options),
     ignoredSignals: ignored,
     legacyGroups: [...new Set(cgroups.legacy.values())].map((directory) => ({
       name: [...cgroups.legacy].filter(([, group]) => group === directory).map(([name]) => name).join(","),

@@ -41,7 +41,7 @@ export interface Launch {
   readonly ignoredSignals: readonly number[];
   /** Cgroups of v1 to join; in one of v2 it is born. */
   readonly legacyGroups: readonly LegacyGroup[];
-  /** What bind sources and masked paths are; one that isn't named doesn't exist. */
+  /** What bind sources are. */
   readonly kinds: ReadonlyMap<string, "directory" | "file">;
 }
 
@@ -94,8 +94,8 @@ export class Context {
   rootfs: Slot | undefined;
   /** The container's own null device, opened for reading and writing when it was verified. */
   nullDevice: Slot | undefined;
-  /** Empty things to cover masked paths with. */
-  readonly covers: { readonly descriptor: Slot; readonly path: string }[] = [];
+  /** An empty directory that nobody can reach by a path. */
+  emptyDirectory: Slot | undefined;
 
   constructor(readonly spec: Spec, readonly launch: Launch) {
     this.builder = new ProgramBuilder(launch.architecture);

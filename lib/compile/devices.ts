@@ -52,6 +52,7 @@ export function populateDevices(context: Context, dev: Operand, field: string): 
     path: "/dev/null",
     field,
   });
+  prepareEmpty(context, dev, field);
   for (const [name, target] of LINKS) {
     b.syscall("symlinkat", [b.string(target), dev, b.string(name)], {
       label: `link /dev/${name} to ${target}`,
@@ -59,6 +60,21 @@ export function populateDevices(context: Context, dev: Operand, field: string): 
       field,
     });
   }
+}
+
+/** Holds the directory that devpts will hide: empty for ever, and on a filesystem that is still attached after the pivot. */
+function prepareEmpty(context: Context, dev: Operand, field: string): void {
+  const { builder: b } = context;
+  const meaning = { path: "/dev/pts", field };
+  b.syscall("mkdirat", [dev, b.string("pts"), named(0o755, "0755")], {
+    ...meaning,
+    label: "make the directory /dev/pts",
+  });
+  const flags = context.open("O_PATH", "O_NOFOLLOW", "O_DIRECTORY", "O_CLOEXEC");
+  context.emptyDirectory = b.call("openat", [dev, b.string("pts"), flags, 0], "empty", {
+    ...meaning,
+    label: "hold it, empty as it is",
+  });
 }
 
 /** Fails unless a name is a character device of these numbers (CVE-2025-31133, CVE-2025-52565). */

@@ -25,7 +25,7 @@ import {
   timeNamespace,
 } from "./isolate.ts";
 import { attachMounts, prepareBinds, prepareFiles, prepareFilesystems } from "./mounts.ts";
-import { hostname, loopback, maskPaths, prepareCovers, readonlyPaths, readonlyRoot, sysctls } from "./protect.ts";
+import { hostname, loopback, maskPaths, readonlyPaths, readonlyRoot, sysctls } from "./protect.ts";
 import { openImage, pivot, prepareRoot, scratchFilesystem } from "./rootfs.ts";
 import { newSession, openTerminal } from "./terminal.ts";
 
@@ -45,7 +45,6 @@ const STEPS: readonly ((context: Context) => void)[] = [
   prepareRoot,
   prepareFilesystems,
   prepareFiles,
-  prepareCovers,
   timeNamespace,
   pivot,
   attachMounts,

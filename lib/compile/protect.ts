@@ -3,62 +3,54 @@
  *
  * @module
  */
+import { E } from "../../ffi/abi/constants.ts";
 import { loopbackUp } from "../../ffi/abi/network.ts";
+import { MASKED_DIRECTORIES } from "../spec/defaults.ts";
 import { type Context, CWD, named } from "./context.ts";
 import { joinsNetwork, writeProc } from "./isolate.ts";
 
 /** No link at the end of the path is followed, and those of procfs and sysfs before it are the kernel's. */
 const TO_PATH = named(0x4, "MOVE_MOUNT_F_EMPTY_PATH");
-const CLONE_ONE = named(0x80001, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC");
+const TO_DESCRIPTOR = named(0x44, "MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH");
 const CLONE_HELD = named(0x81001, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_EMPTY_PATH");
 
-/** Before the pivot: an empty read-only directory for each masked one. Files get the container's `/dev/null` later. */
-export function prepareCovers(context: Context): void {
-  const { builder: b, spec, launch, scratch } = context;
-  if (scratch === undefined) throw new Error("no scratch filesystem was prepared");
-  for (const path of spec.linux?.maskedPaths ?? []) {
-    if (launch.kinds.get(path) !== "directory") continue;
-    const meaning = { path, field: "linux.maskedPaths" };
-    const descriptor = b.call("open_tree", [scratch, b.string("empty"), CLONE_ONE], "cover", {
-      ...meaning,
-      label: `take an empty directory to cover ${path}`,
-    });
-    b.syscall("mount_setattr", [
-      descriptor,
-      b.string(""),
-      named(0x1000, "AT_EMPTY_PATH"),
-      b.words([0x1, 0, 1 << 18, 0]),
-      32,
-    ], {
-      ...meaning,
-      label: "make it read-only",
-    });
-    context.covers.push({ descriptor, path });
-  }
-}
-
-/** Covers the masked paths. */
+/**
+ * Covers the masked paths: files with the null device, directories with an empty one that can't be written to. Which of
+ * them there are is asked inside and nowhere else: what libflux sees below its own `/proc` and `/sys` may be anything.
+ * Asked first, because a cover that is taken and not used costs the kernel much more.
+ */
 export function maskPaths(context: Context): void {
-  const { builder: b, spec, launch } = context;
+  const { builder: b, spec, nullDevice, emptyDirectory } = context;
+  if (nullDevice === undefined || emptyDirectory === undefined) throw new Error("no covers were prepared");
   for (const path of spec.linux?.maskedPaths ?? []) {
-    const kind = launch.kinds.get(path);
-    // The same kernel serves /proc and /sys inside: what isn't there outside isn't there inside.
-    if (kind === undefined) continue;
+    const isDirectory = MASKED_DIRECTORIES.has(path);
     const meaning = { path, field: "linux.maskedPaths" };
-    let cover = context.covers.find((one) => one.path === path)?.descriptor;
-    if (cover === undefined) {
-      if (context.nullDevice === undefined) throw new Error("no null device was prepared");
-      // Never by its path, on which somebody may have mounted something else (CVE-2025-31133).
-      cover = b.call("open_tree", [context.nullDevice, b.string(""), CLONE_HELD], "cover", {
+    const done = b.target();
+    const opened = { ...meaning, label: `open ${path} to cover it` };
+    const target = context.openTarget(path, isDirectory ? "directory" : "file", opened, E.ENOENT);
+    b.branch(target, "<", 0, done, `if there is no ${path}, go on`);
+    // By descriptor and not by a path, on which somebody may have mounted something else (CVE-2025-31133).
+    const cover = b.call("open_tree", [isDirectory ? emptyDirectory : nullDevice, b.string(""), CLONE_HELD], "cover", {
+      ...meaning,
+      label: `take ${isDirectory ? "the empty directory" : "the null device"} to cover it`,
+    });
+    if (isDirectory) {
+      b.syscall("mount_setattr", [
+        cover,
+        b.string(""),
+        named(0x1000, "AT_EMPTY_PATH"),
+        b.words([0x1, 0, 1 << 18, 0]),
+        32,
+      ], {
         ...meaning,
-        label: `take the null device to cover ${path}`,
+        label: "make it read-only",
       });
     }
-    b.syscall("move_mount", [cover, b.string(""), CWD, b.string(path), TO_PATH], {
+    b.syscall("move_mount", [cover, b.string(""), target, b.string(""), TO_DESCRIPTOR], {
       ...meaning,
-      label: `cover ${path}, if it is there`,
-      tolerate: 2,
+      label: `cover ${path}`,
     });
+    b.place(done);
   }
 }
 

@@ -23,7 +23,7 @@ export function scratchFilesystem(context: Context): void {
     field,
   });
   context.scratch = scratch;
-  for (const name of ["upper", "work", "files", "empty"]) {
+  for (const name of ["upper", "work", "files"]) {
     b.syscall("mkdirat", [scratch, b.string(name), named(0o755, "0755")], {
       label: `make the directory ${name} on it`,
       path: name,

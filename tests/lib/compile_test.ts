@@ -19,9 +19,6 @@ const FACTS = {
   cgroupsPath: "/libflux-id",
 };
 const KINDS: Launch["kinds"] = new Map([
-  ["/proc/acpi", "directory"],
-  ["/proc/kcore", "file"],
-  ["/sys/firmware", "directory"],
   ["/data", "directory"],
   ["/file", "file"],
 ]);

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
-import { DEFAULT_CAPABILITIES } from "../../../lib/spec/build.ts";
+import { DEFAULT_CAPABILITIES } from "../../../lib/spec/defaults.ts";
 import { CAPABILITIES } from "../../../lib/compile/credentials.ts";
 import { BUSYBOX, DEBIAN, hostTest, LIBFLUX, runContainer, startLibflux, uniqueName } from "../support.ts";
 import { run } from "../../../mod.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { BUSYBOX, DEBIAN, hostTest, runContainer } from "../support.ts";
+import { BUSYBOX, DEBIAN, hostTest, LIBFLUX, runContainer, uniqueName } from "../support.ts";
 import { run } from "../../../mod.ts";
 import { attack, linkInstead, trap } from "./tree.ts";
 
@@ -208,6 +208,20 @@ hostTest("rule 10: a mount on /dev/null covers nothing, and is nobody's stream",
     assert(!stdout.includes("the host's"), destination);
     assertEquals([code, stdout], [0, "1:3\n".repeat(3)], destination + stderr);
   }
+});
+
+hostTest("rule 13: what libflux itself can't see is masked all the same", async () => {
+  // A /sys of the caller's, with nothing but the cgroups.
+  const script = `mount --make-rprivate / && mount -t tmpfs none /mnt && mkdir /mnt/cgroup &&
+    mount --rbind /sys/fs/cgroup /mnt/cgroup && mount -t tmpfs none /sys && mkdir -p /sys/fs/cgroup &&
+    mount --rbind /mnt/cgroup /sys/fs/cgroup && test ! -e /sys/firmware && exec "$@"`;
+  const { code, stdout } = await new Deno.Command("unshare", {
+    args: ["--mount", "sh", "-c", script, "sh", LIBFLUX, "run", uniqueName(), "--image", BUSYBOX, "--"]
+      .concat(["sh", "-c", "test -d /sys/firmware && echo there; ls -A /sys/firmware"]),
+    stdin: "null",
+    stdout: "piped",
+  }).output();
+  assertEquals([code, new TextDecoder().decode(stdout)], [0, "there\n"]);
 });
 
 hostTest("rule 13: what is read-only can't be written to, remounted, or uncovered", async () => {

@@ -3,7 +3,8 @@ import type { LaunchProgram, Operand, SyscallInstruction } from "../../../ffi/pr
 import type { Launch } from "../../../lib/compile/context.ts";
 import { CAPABILITIES } from "../../../lib/compile/credentials.ts";
 import { compile } from "../../../lib/compile/mod.ts";
-import { buildSpec, DEFAULT_CAPABILITIES } from "../../../lib/spec/build.ts";
+import { buildSpec } from "../../../lib/spec/build.ts";
+import { DEFAULT_CAPABILITIES } from "../../../lib/spec/defaults.ts";
 import type { RunOptions } from "../../../lib/spec/options.ts";
 import type { Process, Spec } from "../../../lib/spec/types.ts";
 
