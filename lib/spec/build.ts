@@ -64,7 +64,10 @@ function systemMounts(options: RunOptions): Mount[] {
   ];
 }
 
-/** A mount of the user's replaces one of the system's on the same place. */
+/**
+ * A mount of the user's replaces one of the system's on the same place. Those that lie below others come after them, in
+ * whatever order they were given, as in docker: the one above would hide them.
+ */
 function mergeMounts(system: readonly Mount[], user: readonly Mount[]): Mount[] {
   const normal = (path: string): string =>
     "/" + path.split("/").filter((part) => part !== "" && part !== ".").join("/");
@@ -79,6 +82,8 @@ function mergeMounts(system: readonly Mount[], user: readonly Mount[]): Mount[] 
       throw new UsageError(`nothing may be mounted over ${destination}`, { path: destination });
     }
   }
+  const depth = ({ destination }: Mount): number => destination.split("/").length;
+  mine.sort((a, b) => depth(a) - depth(b));
   return [...system.filter(({ destination }) => !taken.has(destination)), ...mine];
 }
 

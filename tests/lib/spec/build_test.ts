@@ -75,6 +75,12 @@ Deno.test("buildSpec() puts a mount of the user's in the place of libflux's own"
   assertThrows(() => build({ mounts: twice }), UsageError, "two mounts go to /a");
 });
 
+Deno.test("buildSpec() has a mount come after those that it lies below, and else in the order in which they were given", () => {
+  const mounts = ["/z/y/x", "/b", "/a/b", "/z", "/a", "/z/y"].map((destination) => ({ destination, type: "tmpfs" }));
+  const built = build({ mounts }).mounts?.map(({ destination }) => destination) ?? [];
+  assertEquals(built.slice(-6), ["/b", "/z", "/a", "/a/b", "/z/y", "/z/y/x"]);
+});
+
 Deno.test("buildSpec() makes a host name of any name", () => {
   const hostname = (name: string) => buildSpec({ command: ["true"] }, { ...FACTS, name }).hostname;
   assertEquals(["a_b", "+", "-x-", "a".repeat(64)].map(hostname), ["a-b", "container", "x", "a".repeat(63)]);
