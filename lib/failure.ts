@@ -29,10 +29,18 @@ export function launchError({ spec }: Prepared, image: Image, report: Uint8Array
     step: label,
     errno,
     ...(instruction?.path === undefined ? {} : { path: instruction.path }),
-    ...(instruction?.hint === undefined ? {} : { hint: instruction.hint }),
+    ...hintFor(errno, instruction?.hint),
   };
   const isCheck = instruction?.op === "syscall" && instruction.name === "fail";
   return new LaunchError(isCheck ? `could not ${label}` : `could not ${label}: ${errnoText(errno)}`, options);
+}
+
+/** What to do: where the error alone tells it, nothing that the step says is to the point. */
+function hintFor(errno: number, hint: string | undefined): { readonly hint?: string } {
+  if (errno === E.EMFILE) {
+    return { hint: "raise the limit that libflux is started with (ulimit -n), or leave out mounts" };
+  }
+  return hint === undefined ? {} : { hint };
 }
 
 /** A syscall of libflux itself that failed. */

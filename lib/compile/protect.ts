@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { E } from "../../ffi/abi/constants.ts";
+import { AT, E, or, STATX } from "../../ffi/abi/constants.ts";
 import { loopbackUp } from "../../ffi/abi/network.ts";
 import { MASKED_DIRECTORIES } from "../spec/defaults.ts";
 import { type Context, CWD, named } from "./context.ts";
@@ -11,7 +11,7 @@ import { joinsNetwork, writeProc } from "./isolate.ts";
 
 /** No link at the end of the path is followed, and those of procfs and sysfs before it are the kernel's. */
 const TO_PATH = named(0x4, "MOVE_MOUNT_F_EMPTY_PATH");
-const TO_DESCRIPTOR = named(0x44, "MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH");
+const NO_FOLLOW = or(AT, "AT_SYMLINK_NOFOLLOW");
 const CLONE_HELD = named(0x81001, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_EMPTY_PATH");
 
 /**
@@ -22,13 +22,17 @@ const CLONE_HELD = named(0x81001, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_EMPTY_PA
 export function maskPaths(context: Context): void {
   const { builder: b, spec, nullDevice, emptyDirectory } = context;
   if (nullDevice === undefined || emptyDirectory === undefined) throw new Error("no covers were prepared");
+  const statx = b.buffer(256);
   for (const path of spec.linux?.maskedPaths ?? []) {
     const isDirectory = MASKED_DIRECTORIES.has(path);
     const meaning = { path, field: "linux.maskedPaths" };
     const done = b.target();
-    const opened = { ...meaning, label: `open ${path} to cover it` };
-    const target = context.openTarget(path, isDirectory ? "directory" : "file", opened, E.ENOENT);
-    b.branch(target, "<", 0, done, `if there is no ${path}, go on`);
+    const found = b.call("statx", [CWD, b.string(path), NO_FOLLOW, or(STATX, "STATX_TYPE"), statx], "found", {
+      ...meaning,
+      label: `look for ${path}`,
+      tolerate: E.ENOENT,
+    });
+    b.branch(found, "<", 0, done, `if there is no ${path}, go on`);
     // By descriptor and not by a path, on which somebody may have mounted something else (CVE-2025-31133).
     const cover = b.call("open_tree", [isDirectory ? emptyDirectory : nullDevice, b.string(""), CLONE_HELD], "cover", {
       ...meaning,
@@ -46,7 +50,7 @@ export function maskPaths(context: Context): void {
         label: "make it read-only",
       });
     }
-    b.syscall("move_mount", [cover, b.string(""), target, b.string(""), TO_DESCRIPTOR], {
+    b.syscall("move_mount", [cover, b.string(""), CWD, b.string(path), TO_PATH], {
       ...meaning,
       label: `cover ${path}`,
     });

@@ -6,8 +6,10 @@
 import { MOVE_MOUNT, or } from "../../ffi/abi/constants.ts";
 import { type Context, CWD, named } from "./context.ts";
 
-/** Descriptors with a number of their own: overlayfs takes paths, so these appear in strings. */
-const PINNED = { image: 62, scratch: 63 } as const;
+/** The image's descriptor has a number of its own: overlayfs takes paths, so it appears in one. Just above `CHILD`'s. */
+const IMAGE = 9;
+/** Where the scratch filesystem is while the root is being made: over what every host has. */
+const SCRATCH = "/dev";
 
 const EMPTY_TO_PATH = or(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH");
 
@@ -30,22 +32,18 @@ export function scratchFilesystem(context: Context): void {
       field,
     });
   }
-  // Kernels before 6.15 clone mounts (overlayfs does, and open_tree) only from attached ones. On /dev, which every host
-  // has and nothing is looked up in from here on: it goes away with the host's root.
-  b.syscall("move_mount", [scratch, b.string(""), CWD, b.string("/dev"), EMPTY_TO_PATH], {
+  // Kernels before 6.15 clone mounts (overlayfs does, and open_tree) only from attached ones. Nothing of the host's /dev
+  // is looked up from here on: this goes away with the host's root.
+  b.syscall("move_mount", [scratch, b.string(""), CWD, b.string(SCRATCH), EMPTY_TO_PATH], {
     label: "attach the tmpfs, over what only the host sees",
-    path: "/dev",
-    field,
-  });
-  b.syscall("dup3", [scratch, PINNED.scratch, context.open("O_CLOEXEC")], {
-    label: "give the tmpfs its number",
+    path: SCRATCH,
     field,
   });
 }
 
-/** Opens the image, before anything of libflux's own is mounted that its path could lead into. */
+/** Opens the image, first of all that the program opens: what follows may be any number of descriptors. */
 export function openImage(context: Context): void {
-  const { builder: b, spec } = context;
+  const { builder: b, spec, launch } = context;
   const path = spec.root.path;
   context.image = b.call(
     "openat",
@@ -58,6 +56,11 @@ export function openImage(context: Context): void {
       hint: "does it exist, and is it a directory?",
     },
   );
+  if (launch.writable) return;
+  b.syscall("dup3", [context.image, IMAGE, context.open("O_CLOEXEC")], {
+    label: "give the image its number",
+    field: "root.path",
+  });
 }
 
 /** Prepares the root filesystem as a detached mount. */
@@ -86,15 +89,14 @@ export function prepareRoot(context: Context): void {
     privateTree(context, context.rootfs, path, field);
     return;
   }
-  b.syscall("dup3", [image, PINNED.image, context.open("O_CLOEXEC")], { label: "give the image its number", field });
   // By descriptor: no character of the image's path can then be taken for a separator, and none shows inside.
   context.rootfs = context.filesystem(
     "overlay",
     [
       ["source", "overlay"],
-      ["lowerdir", `/proc/self/fd/${PINNED.image}`],
-      ["upperdir", `/proc/self/fd/${PINNED.scratch}/upper`],
-      ["workdir", `/proc/self/fd/${PINNED.scratch}/work`],
+      ["lowerdir", `/proc/self/fd/${IMAGE}`],
+      ["upperdir", `${SCRATCH}/upper`],
+      ["workdir", `${SCRATCH}/work`],
     ],
     named(0, "0"),
     {
