@@ -5,6 +5,7 @@
  * @module
  */
 import { or, PR } from "../../ffi/abi/constants.ts";
+import { UsageError } from "../errors.ts";
 import { RLIMITS } from "../spec/limits.ts";
 import { type Context, named } from "./context.ts";
 import { writeProc } from "./isolate.ts";
@@ -60,7 +61,7 @@ export function limits(context: Context): void {
   (spec.process.rlimits ?? []).forEach((limit, index) => {
     const field = `process.rlimits[${index}]`;
     const number = (RLIMITS as readonly string[]).indexOf(limit.type);
-    if (number < 0) throw new TypeError(`${field}: there is no resource limit ${limit.type}`);
+    if (number < 0) throw new UsageError(`${field}: there is no resource limit ${limit.type}`);
     // RLIM_INFINITY is 2^64 - 1, which a JavaScript number rounds up.
     const values = b.words([limit.soft, limit.hard].map((value) => value >= 2 ** 64 ? -1 : value));
     b.syscall("prlimit64", [0, named(number, limit.type), values, 0], {
@@ -81,7 +82,7 @@ export function limits(context: Context): void {
 /** The number of a capability. */
 function capability(name: string): number {
   const number = (CAPABILITIES as readonly string[]).indexOf(name);
-  if (number < 0) throw new TypeError(`process.capabilities: there is no capability ${name}`);
+  if (number < 0) throw new UsageError(`process.capabilities: there is no capability ${name}`);
   return number;
 }
 

@@ -5,7 +5,8 @@
  */
 import { MOUNT_ATTR, MOVE_MOUNT, type Named, or } from "../../ffi/abi/constants.ts";
 import type { Meaning } from "../../ffi/program.ts";
-import { isBind } from "../spec/options.ts";
+import { UsageError } from "../errors.ts";
+import { isBind } from "../spec/check_mount.ts";
 import type { Mount } from "../spec/types.ts";
 import { type Context, CWD, named, type PreparedMount } from "./context.ts";
 import { populateDevices } from "./devices.ts";
@@ -44,7 +45,7 @@ const PROPAGATION: Readonly<Record<string, number>> = {
   runbindable: 1 << 17,
 };
 
-const IGNORED = new Set(["bind", "rbind", "nonrecursive", "recursive", "defaults", "async", "sync", "rro", "rrw"]);
+const IGNORED = new Set(["bind", "rbind", "nonrecursive", "recursive", "defaults", "async", "sync"]);
 
 /** A mount's options by where they go. */
 interface Options {
@@ -104,6 +105,9 @@ export function prepareBinds(context: Context): void {
     const field = `mounts[${index}]`;
     const source = mount.source ?? "";
     const options = sortOptions(mount);
+    if (options.parameters.length > 0) {
+      throw new UsageError(`${field}.options: "${options.parameters[0]?.[0]}" is no option of a bind`);
+    }
     const kind = launch.kinds.get(source) ?? "directory";
     const descriptor = b.call("open_tree", [CWD, b.string(source), treeFlags(options.recursive)], "bind", {
       label: `open ${source}, to be bound on ${mount.destination}`,

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { UsageError } from "../errors.ts";
 import { CHILD, type Context, CWD, named } from "./context.ts";
 
 const SCM_RIGHTS = 1;
@@ -14,7 +15,7 @@ export function openTerminal(context: Context): void {
   const { builder: b, launch, devpts, spec } = context;
   if (launch.terminal === undefined) return;
   const field = "process.terminal";
-  if (devpts === undefined) throw new TypeError("process.terminal: a terminal needs a devpts mount in the spec");
+  if (devpts === undefined) throw new UsageError("process.terminal: a terminal needs a devpts mount in the spec");
   const openMode = context.open("O_RDWR", "O_NOCTTY", "O_CLOEXEC");
   const master = b.call("openat", [devpts, b.string("ptmx"), openMode, 0], "master", {
     label: "open a terminal",

@@ -77,6 +77,7 @@ const USAGE: readonly Case[] = [
   { args: run(["--bind", "/tmp:/data:wrong"]), code: 125, says: [`"wrong" in "/tmp:/data:wrong" is no mount option`] },
   { args: run(["-v", "/tmp:/data", "-v", "/var:/data"]), code: 125, says: ["two mounts go to /data"] },
   { args: run(["--bind", "/tmp:/proc/self"]), code: 125, says: ["nothing may be mounted over /proc/self"] },
+  { args: run(["--tty", "--tmpfs", "/dev/pts"]), code: 125, says: ["nothing may be mounted over /dev/pts"] },
   { args: run(["--bind", "/tmp:/"]), code: 125, says: ["nothing can be mounted over the container's root"] },
   {
     args: run(["--bind", "/etc/passwd:/etc"]),

@@ -200,13 +200,13 @@ hostTest("rule 10: a mount on /dev/null covers nothing, and is nobody's stream",
   using bait = trap();
   linkInstead(`${bait.image}/lnk`, "/dev");
   const script = "cat /proc/keys; stat -Lc %t:%T /proc/keys /proc/timer_list /proc/self/fd/0";
-  for (const destination of ["/dev/null", "/lnk/null"]) {
-    const { code, stdout, stderr } = await attack(bait.image, script, [
-      ...["--bind", `${bait.outside}/file:${destination}`],
-      "--no-interactive",
-    ]);
-    assert(!stdout.includes("the host's"), destination);
-    assertEquals([code, stdout], [0, "1:3\n".repeat(3)], destination + stderr);
+  const bind = (destination: string) => ["--bind", `${bait.outside}/file:${destination}`, "--no-interactive"];
+  const { code, stdout, stderr } = await attack(bait.image, script, bind("/lnk/null"));
+  assertEquals([code, stdout], [0, "1:3\n".repeat(3)], stderr);
+  for (const destination of ["/dev/null", "/dev//./null", "/dev/null/"]) {
+    const refused = await attack(bait.image, script, bind(destination));
+    assertEquals([refused.code, refused.stdout], [125, ""], destination);
+    assertStringIncludes(refused.stderr, "nothing may be mounted over /dev/null");
   }
 });
 
