@@ -13,8 +13,8 @@ import { diagnose, diagnoseSearch } from "./rootfs/diagnose.ts";
 /** An instruction that failed. @param report What the interpreter, or the stub before it, wrote. */
 export function launchError({ spec }: Prepared, image: Image, report: Uint8Array<ArrayBuffer>): FluxError {
   const { instruction, errno, index } = decodeReport(image, report);
-  const tree = { image: spec.root.path, mounts: spec.mounts ?? [], architecture: ARCHITECTURE };
-  const [command = ""] = spec.process.args;
+  const { args: [command = ""], cwd } = spec.process;
+  const tree = { image: spec.root.path, mounts: spec.mounts ?? [], cwd, architecture: ARCHITECTURE };
   // Looked for in a PATH of one directory, there is no second try that could tell.
   const wasSearched = !command.includes("/") && errno === E.ENOENT;
   if (instruction?.role === "execve" && errno !== E.ENOSYS && !wasSearched) {
