@@ -8,6 +8,7 @@ import { ARCHITECTURE, type SyscallError } from "../ffi/libc.ts";
 import { decodeReport, type Image } from "../ffi/link.ts";
 import { errnoText, type FluxError, LaunchError, PermissionError } from "./errors.ts";
 import type { Prepared } from "./prepare.ts";
+import { refusalOf } from "./refusal.ts";
 import { diagnose, diagnoseSearch } from "./rootfs/diagnose.ts";
 
 /** An instruction that failed. @param report What the interpreter, or the stub before it, wrote. */
@@ -46,13 +47,15 @@ function hintFor(errno: number, hint: string | undefined): { readonly hint?: str
 /** A syscall of libflux itself that failed. */
 export function hostError(error: SyscallError): FluxError {
   const options = { step: error.syscall, errno: error.errno, cause: error };
-  const makesNamespaces = error.syscall === "clone3" || error.syscall === "unshare";
-  if (makesNamespaces && error.errno === E.EPERM) {
-    return new PermissionError("the kernel doesn't let libflux make namespaces: operation not permitted (EPERM)", {
+  const refusal = refusalOf(error.syscall);
+  if (refusal !== undefined && error.errno === E.EPERM) {
+    return new PermissionError(`the kernel doesn't let libflux ${refusal.step}: ${errnoText(E.EPERM)}`, {
       ...options,
-      hint: "this takes CAP_SYS_ADMIN: is libflux itself in a container? 'libflux info' tells what is missing",
+      step: refusal.step,
+      hint: refusal.hint,
     });
   }
+  const makesNamespaces = error.syscall === "clone3" || error.syscall === "unshare";
   if (makesNamespaces && error.errno === E.ENOSPC) {
     return new LaunchError("could not make namespaces: this host has as many as it allows (ENOSPC)", {
       ...options,

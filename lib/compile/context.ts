@@ -79,7 +79,6 @@ export function isNew(spec: Spec, kind: string): boolean {
 
 /** The state of one compilation. */
 export class Context {
-  readonly builder: ProgramBuilder;
   /** Prepared mounts, in the order of the spec's; then libflux's own. */
   readonly prepared: (PreparedMount | undefined)[] = [];
   /** The private procfs, for writes that nobody may redirect (CVE-2025-52881). */
@@ -97,9 +96,12 @@ export class Context {
   /** An empty directory that nobody can reach by a path. */
   emptyDirectory: Slot | undefined;
 
-  constructor(readonly spec: Spec, readonly launch: Launch) {
-    this.builder = new ProgramBuilder(launch.architecture);
-  }
+  /** @param builder What the steps are added to. */
+  constructor(
+    readonly spec: Spec,
+    readonly launch: Launch,
+    readonly builder: ProgramBuilder = new ProgramBuilder(launch.architecture),
+  ) {}
 
   /** `open` flags of the target architecture. */
   open(...names: (keyof typeof O)[]): Named {

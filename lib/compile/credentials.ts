@@ -109,6 +109,7 @@ export function credentials(context: Context): void {
     b.syscall("prctl", [or(PR, "PR_CAPBSET_DROP"), named(number, name), 0, 0, 0], {
       label: "drop capabilities from the bounding set",
       field,
+      hint: "this takes CAP_SETPCAP",
       // EINVAL: a kernel that is older than this capability.
       tolerate: 22,
     });
@@ -123,14 +124,17 @@ export function credentials(context: Context): void {
   b.syscall("setgroups", [groups.length, groups.length === 0 ? 0 : b.bytes(list)], {
     label: `set the groups (${groups.join(", ") || "none"})`,
     field: "process.user.additionalGids",
+    hint: "this takes CAP_SETGID",
   });
   b.syscall("setresgid", [user.gid, user.gid, user.gid], {
     label: `become group ${user.gid}`,
     field: "process.user.gid",
+    hint: "this takes CAP_SETGID",
   });
   b.syscall("setresuid", [user.uid, user.uid, user.uid], {
     label: `become user ${user.uid}`,
     field: "process.user.uid",
+    hint: "this takes CAP_SETUID",
   });
   // struct __user_cap_header_struct: _LINUX_CAPABILITY_VERSION_3, this process; then effective, permitted, inheritable twice.
   const header = new Uint8Array(8);
@@ -142,7 +146,11 @@ export function credentials(context: Context): void {
     view.setUint32(index * 4, low, true);
     view.setUint32(12 + index * 4, high, true);
   });
-  b.syscall("capset", [b.bytes(header), b.bytes(data)], { label: "set the capabilities", field });
+  b.syscall("capset", [b.bytes(header), b.bytes(data)], {
+    label: "set the capabilities",
+    field,
+    hint: "libflux can only give what it has itself: 'libflux info' tells what is missing",
+  });
   b.syscall("prctl", [or(PR, "PR_CAP_AMBIENT"), or(PR, "PR_CAP_AMBIENT_CLEAR_ALL"), 0, 0, 0], {
     label: "clear the ambient capabilities",
     field,
