@@ -3,13 +3,14 @@
  *
  * @module
  */
-import { E } from "../ffi/abi/constants.ts";
-import { ARCHITECTURE, checked } from "../ffi/libc.ts";
+import { E, PR } from "../ffi/abi/constants.ts";
+import { ARCHITECTURE, checked, syscall } from "../ffi/libc.ts";
 import { isType, stat } from "../ffi/stat.ts";
 import type { LaunchProgram } from "../ffi/program.ts";
 import { cgroupFacts, managerFacts, planContainer } from "./cgroups/host.ts";
 import { cgroupsPath, chooseManager } from "./cgroups/manager.ts";
 import type { CgroupPlan } from "./cgroups/plan.ts";
+import { CAPABILITIES } from "./compile/credentials.ts";
 import { compile } from "./compile/mod.ts";
 import { errnoText, ImageError, PermissionError, printable, UsageError } from "./errors.ts";
 import { buildSpec } from "./spec/build.ts";
@@ -93,8 +94,15 @@ export function ignoredSignals(status: string): number[] {
   );
 }
 
-/** Does not change while a process runs. */
-let ignored: readonly number[] | undefined;
+/** The highest number that this kernel has a capability of; as far as it is asked, there are at most 64. */
+export function lastCapability(): number {
+  let number = CAPABILITIES.length - 1;
+  while (number < 63 && syscall("prctl", PR.PR_CAPBSET_READ, number + 1, 0, 0, 0) >= 0) number++;
+  return number;
+}
+
+/** What doesn't change while a process runs. */
+let constants: { readonly ignored: readonly number[]; readonly lastCapability: number } | undefined;
 
 /** What every mount source is. Throws a `UsageError` for one that isn't there. */
 function kindsOf(options: RunOptions): Map<string, "directory" | "file"> {
@@ -155,7 +163,10 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
   checkOptions(options);
   const name = options.name ?? generateName();
   const image = resolveImage(options);
-  ignored ??= ignoredSignals(readIfThere("/proc/self/status") ?? "");
+  constants ??= {
+    ignored: ignoredSignals(readIfThere("/proc/self/status") ?? ""),
+    lastCapability: lastCapability(),
+  };
   const text = (path: string): string => decoder.decode(readInRoot(image, path));
   const hostname = Deno.hostname();
   const id = randomHex(32);
@@ -180,7 +191,8 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
     files: files(options, spec.hostname ?? hostname),
     nullStreams: options.terminal === undefined ? nullStreams : [],
     kinds: kindsOf(options),
-    ignoredSignals: ignored,
+    ignoredSignals: constants.ignored,
+    lastCapability: constants.lastCapability,
     legacyGroups: [...new Set(cgroups.legacy.values())].map((directory) => ({
       name: [...cgroups.legacy].filter(([, group]) => group === directory).map(([name]) => name).join(","),
       directory,

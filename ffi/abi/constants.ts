@@ -182,6 +182,7 @@ export const MAGIC = {
 export const PR = {
   PR_SET_DUMPABLE: 4,
   PR_SET_KEEPCAPS: 8,
+  PR_CAPBSET_READ: 23,
   PR_CAPBSET_DROP: 24,
   PR_SET_NO_NEW_PRIVS: 38,
   PR_CAP_AMBIENT: 47,

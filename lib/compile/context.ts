@@ -39,6 +39,8 @@ export interface Launch {
   readonly nullStreams: readonly number[];
   /** Numbers of the signals that libflux ignores, as Deno does SIGPIPE, and as what started it may do others: exec would pass that on. */
   readonly ignoredSignals: readonly number[];
+  /** The highest number that the kernel has a capability of: it may know more of them than libflux. */
+  readonly lastCapability: number;
   /** Cgroups of v1 to join; in one of v2 it is born. */
   readonly legacyGroups: readonly LegacyGroup[];
   /** What bind sources are. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { or, PR } from "../../ffi/abi/constants.ts";
+import { E, or, PR } from "../../ffi/abi/constants.ts";
 import { UsageError } from "../errors.ts";
 import { RLIMITS } from "../spec/limits.ts";
 import { type Context, named } from "./context.ts";
@@ -94,7 +94,7 @@ function bits(names: readonly string[] | undefined): readonly [number, number] {
 
 /** Gives up what the spec doesn't grant. */
 export function credentials(context: Context): void {
-  const { builder: b, spec } = context;
+  const { builder: b, spec, launch } = context;
   const { user, capabilities, noNewPrivileges } = spec.process;
   if (noNewPrivileges === true) {
     b.syscall("prctl", [or(PR, "PR_SET_NO_NEW_PRIVS"), 1, 0, 0, 0], {
@@ -104,16 +104,17 @@ export function credentials(context: Context): void {
   }
   const field = "process.capabilities";
   const bounding = new Set((capabilities?.bounding ?? []).map(capability));
-  CAPABILITIES.forEach((name, number) => {
-    if (bounding.has(number)) return;
+  for (let number = 0; number <= Math.max(launch.lastCapability, CAPABILITIES.length - 1); number++) {
+    if (bounding.has(number)) continue;
+    const name = CAPABILITIES[number] ?? `capability ${number}`;
     b.syscall("prctl", [or(PR, "PR_CAPBSET_DROP"), named(number, name), 0, 0, 0], {
       label: "drop capabilities from the bounding set",
       field,
       hint: "this takes CAP_SETPCAP",
       // EINVAL: a kernel that is older than this capability.
-      tolerate: 22,
+      tolerate: E.EINVAL,
     });
-  });
+  }
   b.syscall("prctl", [or(PR, "PR_SET_KEEPCAPS"), 1, 0, 0, 0], {
     label: "keep capabilities across the change of user",
     field,

@@ -9,7 +9,7 @@ import { ARCHITECTURE, SyscallError } from "../../ffi/libc.ts";
 import { networkNamespace } from "../../ffi/network_namespace.ts";
 import type { ProgramBuilder } from "../../ffi/program.ts";
 import { Context, type Launch, named } from "../compile/context.ts";
-import { credentials } from "../compile/credentials.ts";
+import { CAPABILITIES, credentials } from "../compile/credentials.ts";
 import { populateDevices } from "../compile/devices.ts";
 import { clearUmask } from "../compile/isolate.ts";
 import { refusalOf } from "../refusal.ts";
@@ -25,6 +25,7 @@ const LAUNCH: Launch = {
   files: [],
   nullStreams: [],
   ignoredSignals: [],
+  lastCapability: CAPABILITIES.length - 1,
   legacyGroups: [],
   kinds: new Map(),
 };

@@ -30,6 +30,7 @@ const LAUNCH: Launch = {
   files: [{ path: "/etc/hostname", content: "web\n" }],
   nullStreams: [0],
   ignoredSignals: [13],
+  lastCapability: 40,
   legacyGroups: [
     { name: "pids", directory: "/sys/fs/cgroup/pids/libflux/web", required: true },
     { name: "cpu", directory: "/sys/fs/cgroup/cpu/libflux/web", required: false },

@@ -13,6 +13,7 @@ const LAUNCH: Launch = {
   files: [],
   nullStreams: [],
   ignoredSignals: [],
+  lastCapability: 40,
   legacyGroups: [],
   kinds: new Map([["/source", "directory"], ["/file", "file"]]),
 };
