@@ -7,14 +7,11 @@
  *
  * @module
  */
-import { AT, CLONE, IOCTL, O } from "./abi/constants.ts";
+import { AT, CLONE, IOCTL, O, SOCKET } from "./abi/constants.ts";
 import { loopbackUp } from "./abi/network.ts";
 import { syscallNumber } from "./abi/syscalls.ts";
 import { ARCHITECTURE, callSequence, checked, Descriptor, NativeMemory, SyscallError } from "./libc.ts";
 import { SEQUENCE_CALL_SIZE } from "./routines/format.ts";
-
-const AF_INET = 2;
-const SOCK_DGRAM_CLOEXEC = 0o2000002;
 
 const BLOCK_SIZE = 4096;
 /** In this order, the last one also after a failure. */
@@ -50,7 +47,7 @@ export async function networkNamespace(): Promise<Descriptor> {
     // Before there is anything to come home from: root of a user namespace may leave the host's network for ever.
     call(0, home, CLONE.CLONE_NEWNET),
     call(1, CLONE.CLONE_NEWNET),
-    call(2, AF_INET, SOCK_DGRAM_CLOEXEC, 0),
+    call(2, SOCKET.AF_INET, SOCKET.SOCK_DGRAM | SOCKET.SOCK_CLOEXEC, 0),
     call(3, -1, IOCTL.SIOCSIFFLAGS, block.address + AREA.request),
     call(4, home, CLONE.CLONE_NEWNET),
   ];

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { AT, type Named, type O, openFlags, or } from "../../ffi/abi/constants.ts";
+import { AT, E, FSCONFIG, FSMOUNT, FSOPEN, type Named, type O, openFlags, or } from "../../ffi/abi/constants.ts";
 import type { Architecture } from "../../ffi/abi/syscalls.ts";
 import { type Meaning, type Operand, ProgramBuilder, type Reference, type Slot } from "../../ffi/program.ts";
 import type { Mount, Spec } from "../spec/types.ts";
@@ -126,7 +126,7 @@ export class Context {
         label: `make the directory ${directory}`,
         path: directory,
         field,
-        tolerate: 17,
+        tolerate: E.EEXIST,
         hint:
           "the image must let libflux make mount points: is a file in the way, or the image read-only with --writable?",
       });
@@ -155,7 +155,7 @@ export class Context {
     const b = this.builder;
     const configuration = b.call(
       "fsopen",
-      [this.text(type), or({ FSOPEN_CLOEXEC: 1 }, "FSOPEN_CLOEXEC")],
+      [this.text(type), or(FSOPEN, "FSOPEN_CLOEXEC")],
       `${type}_config`,
       {
         ...meaning,
@@ -164,18 +164,18 @@ export class Context {
       },
     );
     for (const [key, value] of parameters) {
-      const command = value === undefined ? named(0, "FSCONFIG_SET_FLAG") : named(1, "FSCONFIG_SET_STRING");
+      const command = or(FSCONFIG, value === undefined ? "FSCONFIG_SET_FLAG" : "FSCONFIG_SET_STRING");
       const operand: Operand = value === undefined ? 0 : typeof value === "string" ? this.text(value) : value;
       b.syscall("fsconfig", [configuration, command, this.text(key), operand, 0], {
         ...meaning,
         label: `set ${key}${typeof value === "string" ? `=${value}` : ""} of the ${type} filesystem`,
       });
     }
-    b.syscall("fsconfig", [configuration, named(6, "FSCONFIG_CMD_CREATE"), 0, 0, 0], {
+    b.syscall("fsconfig", [configuration, or(FSCONFIG, "FSCONFIG_CMD_CREATE"), 0, 0, 0], {
       ...meaning,
       label: `create the ${type} filesystem`,
     });
-    return b.call("fsmount", [configuration, or({ FSMOUNT_CLOEXEC: 1 }, "FSMOUNT_CLOEXEC"), attributes], type, meaning);
+    return b.call("fsmount", [configuration, or(FSMOUNT, "FSMOUNT_CLOEXEC"), attributes], type, meaning);
   }
 
   /** True where the spec asks for a new namespace of this kind. */

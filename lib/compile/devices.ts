@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { AT, fileMode, or, STATX } from "../../ffi/abi/constants.ts";
 import type { Operand } from "../../ffi/program.ts";
 import { type Context, named } from "./context.ts";
 
@@ -35,7 +36,7 @@ export function populateDevices(context: Context, dev: Operand, field: string): 
     b.syscall("mknodat", [
       dev,
       b.string(name),
-      named(0o020666, "S_IFCHR|0666"),
+      fileMode("S_IFCHR", 0o666),
       named(makedev(major, minor), `makedev(${major}, ${minor})`),
     ], {
       label: `make the device ${path}`,
@@ -93,8 +94,8 @@ export function requireDevice(
   b.syscall("statx", [
     directory,
     b.string(name),
-    named(0x1100, "AT_EMPTY_PATH|AT_SYMLINK_NOFOLLOW"),
-    named(0x7ff, "STATX_BASIC_STATS"),
+    or(AT, "AT_EMPTY_PATH", "AT_SYMLINK_NOFOLLOW"),
+    or(STATX, "STATX_BASIC_STATS"),
     statx,
   ], meaning);
   const mode = b.slot("mode");
@@ -102,7 +103,7 @@ export function requireDevice(
   b.copy(b.addressOf(mode), b.at(statx, 28), 2, `read the mode of /dev/${name}`);
   b.copy(b.addressOf(device), b.at(statx, 128), 8, `read the numbers of /dev/${name}`);
   // All of S_IFCHR|0666 on a fresh filesystem without a umask: the exact mode can be asked for.
-  b.require(mode, "==", named(0o020666, "S_IFCHR|0666"), meaning);
+  b.require(mode, "==", fileMode("S_IFCHR", 0o666), meaning);
   b.require(device, "==", named(major + minor * 2 ** 32, `${major}:${minor}`), meaning);
 }
 

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { MOVE_MOUNT, or } from "../../ffi/abi/constants.ts";
+import { MOVE_MOUNT, OPEN_TREE, or, UMOUNT } from "../../ffi/abi/constants.ts";
+import { NONE, setAttributes } from "./attributes.ts";
 import { type Context, CWD, named } from "./context.ts";
 
 /** The image's descriptor has a number of its own: overlayfs takes paths, so it appears in one. Just above `CHILD`'s. */
@@ -20,7 +21,7 @@ const EMPTY_TO_PATH = or(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH");
 export function scratchFilesystem(context: Context): void {
   const { builder: b } = context;
   const field = "root";
-  const scratch = context.filesystem("tmpfs", [["source", "libflux"], ["mode", "0755"]], named(0, "0"), {
+  const scratch = context.filesystem("tmpfs", [["source", "libflux"], ["mode", "0755"]], NONE, {
     label: "mount a tmpfs for the container's changes",
     field,
   });
@@ -75,18 +76,16 @@ export function prepareRoot(context: Context): void {
       [
         image,
         b.string(""),
-        or(
-          { OPEN_TREE_CLONE: 1, OPEN_TREE_CLOEXEC: 0o2000000, AT_EMPTY_PATH: 0x1000, AT_RECURSIVE: 0x8000 },
-          "OPEN_TREE_CLONE",
-          "OPEN_TREE_CLOEXEC",
-          "AT_EMPTY_PATH",
-          "AT_RECURSIVE",
-        ),
+        or(OPEN_TREE, "OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_EMPTY_PATH", "AT_RECURSIVE"),
       ],
       "rootfs",
       { label: `take the image ${path} as the root`, path, field },
     );
-    privateTree(context, context.rootfs, path, field);
+    setAttributes(context, context.rootfs, { recursive: true }, {
+      label: `make the mounts of ${path} private`,
+      path,
+      field,
+    });
     return;
   }
   // By descriptor: no character of the image's path can then be taken for a separator, and none shows inside.
@@ -98,7 +97,7 @@ export function prepareRoot(context: Context): void {
       ["upperdir", `${SCRATCH}/upper`],
       ["workdir", `${SCRATCH}/work`],
     ],
-    named(0, "0"),
+    NONE,
     {
       label: `mount an overlay over the image ${path}`,
       path,
@@ -107,27 +106,6 @@ export function prepareRoot(context: Context): void {
         "the kernel must have overlayfs, and the image must not lie on one that can't be stacked; with --writable no overlay is needed",
     },
   );
-}
-
-/** Takes a cloned tree out of every peer group. */
-export function privateTree(
-  { builder: b }: Context,
-  tree: Parameters<typeof b.syscall>[1][number],
-  path: string,
-  field: string,
-): void {
-  const attributes = b.words([0, 0, 1 << 18, 0]);
-  b.syscall("mount_setattr", [
-    tree,
-    b.string(""),
-    or({ AT_EMPTY_PATH: 0x1000, AT_RECURSIVE: 0x8000 }, "AT_EMPTY_PATH", "AT_RECURSIVE"),
-    attributes,
-    32,
-  ], {
-    label: `make the mounts of ${path} private`,
-    path,
-    field,
-  });
 }
 
 /** Step 5: makes the prepared root `/` and forgets the old one. From here on no path can name anything of the host's. */
@@ -147,6 +125,6 @@ export function pivot(context: Context): void {
     field,
     hint: "pivot_root can't leave an initramfs: boot from a real root filesystem",
   });
-  b.syscall("umount2", [b.string("."), named(2, "MNT_DETACH")], { label: "detach the host's root", field });
+  b.syscall("umount2", [b.string("."), or(UMOUNT, "MNT_DETACH")], { label: "detach the host's root", field });
   b.syscall("chdir", [b.string("/")], { label: "enter the new root", path: "/", field });
 }
