@@ -3,10 +3,12 @@
  *
  * @module
  */
+import { E } from "./abi/constants.ts";
 import type { DataBlock, Instruction, LaunchProgram, Operand, Reference, SlotAddress } from "./program.ts";
 
 const MAX_TEXT = 60;
-const ERRNO: Readonly<Record<number, string>> = { 2: "ENOENT", 17: "EEXIST", 22: "EINVAL", 38: "ENOSYS" };
+const errnoName = (errno: number): string =>
+  Object.entries(E).find(([, value]) => value === errno)?.[0] ?? `error ${errno}`;
 
 function quote(text: string): string {
   const shown = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
@@ -49,7 +51,7 @@ function code(program: LaunchProgram, instruction: Instruction): string {
         ? "  // any error is passed over"
         : instruction.tolerate === undefined
         ? ""
-        : `  // ${ERRNO[instruction.tolerate] ?? `error ${instruction.tolerate}`} is passed over`;
+        : `  // ${errnoName(instruction.tolerate)} is passed over`;
       return `${result}${instruction.name}(${instruction.args.map(show).join(", ")})${note}`;
     }
     case "copy":

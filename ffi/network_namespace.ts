@@ -7,18 +7,17 @@
  *
  * @module
  */
-import { AT, CLONE, IOCTL, O } from "./abi/constants.ts";
+import { AT, CLONE, IOCTL, O, SOCKET } from "./abi/constants.ts";
 import { loopbackUp } from "./abi/network.ts";
 import { syscallNumber } from "./abi/syscalls.ts";
 import { ARCHITECTURE, callSequence, checked, Descriptor, NativeMemory, SyscallError } from "./libc.ts";
 import { SEQUENCE_CALL_SIZE } from "./routines/format.ts";
 
-const AF_INET = 2;
-const SOCK_DGRAM_CLOEXEC = 0o2000002;
-
 const BLOCK_SIZE = 4096;
-/** The calls, of which the fourth takes its descriptor from the third; then what it points to. */
-const AREA = { calls: 8, socket: 8 + 3 * SEQUENCE_CALL_SIZE + 8, request: 1024 } as const;
+/** In this order, the last one also after a failure. */
+const NAMES = ["setns", "unshare", "socket", "ioctl", "setns"] as const;
+/** The calls, of which the fourth takes its descriptor from the third; then what it points to, and what they answer. */
+const AREA = { calls: 8, socket: 8 + 3 * SEQUENCE_CALL_SIZE + 8, request: 1024, answers: 1536 } as const;
 const blocks: NativeMemory[] = [];
 let own: number | undefined;
 
@@ -38,31 +37,30 @@ export async function networkNamespace(): Promise<Descriptor> {
   const block = blocks.pop() ?? new NativeMemory(BLOCK_SIZE);
   const view = new DataView(block.bytes.buffer);
   const word = (offset: number, value: number): void => view.setBigInt64(offset, BigInt(value), true);
-  const goHome = [syscallNumber("setns", ARCHITECTURE), home, CLONE.CLONE_NEWNET, 0, 0, 0, 0, 0];
+  const answers = NAMES.map((name, index) => name === "socket" ? AREA.socket : AREA.answers + index * 8);
+  const call = (index: number, ...args: readonly number[]): number[] => {
+    const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = args;
+    const number = syscallNumber(NAMES[index] ?? "fail", ARCHITECTURE);
+    return [number, a, b, c, d, e, f, block.address + (answers[index] ?? 0)];
+  };
   const calls = [
     // Before there is anything to come home from: root of a user namespace may leave the host's network for ever.
-    goHome,
-    [syscallNumber("unshare", ARCHITECTURE), CLONE.CLONE_NEWNET, 0, 0, 0, 0, 0, 0],
-    [
-      syscallNumber("socket", ARCHITECTURE),
-      AF_INET,
-      SOCK_DGRAM_CLOEXEC,
-      0,
-      0,
-      0,
-      0,
-      block.address + AREA.socket,
-    ],
-    [syscallNumber("ioctl", ARCHITECTURE), -1, IOCTL.SIOCSIFFLAGS, block.address + AREA.request, 0, 0, 0, 0],
-    goHome,
+    call(0, home, CLONE.CLONE_NEWNET),
+    call(1, CLONE.CLONE_NEWNET),
+    call(2, SOCKET.AF_INET, SOCKET.SOCK_DGRAM | SOCKET.SOCK_CLOEXEC, 0),
+    call(3, -1, IOCTL.SIOCSIFFLAGS, block.address + AREA.request),
+    call(4, home, CLONE.CLONE_NEWNET),
   ];
   block.bytes.set(loopbackUp(), AREA.request);
   word(0, calls.length - 1);
   calls.flat().forEach((value, index) => word(AREA.calls + index * 8, value));
+  // A call that fails leaves what was there.
+  for (const answer of answers) word(answer, -1);
   const result = await callSequence(block.address);
   const number = Number(view.getBigInt64(AREA.socket, true));
+  const failed = answers.findIndex((answer) => view.getBigInt64(answer, true) < 0n);
   blocks.push(block);
   using _socket = number < 0 ? undefined : new Descriptor(number);
-  if (result < 0) throw new SyscallError("unshare", -result);
+  if (result < 0) throw new SyscallError(NAMES[failed] ?? "setns", -result);
   return new Descriptor(checked("ioctl", number, IOCTL.SIOCGSKNS));
 }

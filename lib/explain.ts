@@ -8,6 +8,7 @@ import { cloneFlags, joinsNetwork } from "./compile/mod.ts";
 import { CLONE } from "../ffi/abi/constants.ts";
 import { prepare } from "./prepare.ts";
 import type { RunOptions } from "./spec/options.ts";
+import { layOut } from "./streams.ts";
 import type { Spec } from "./spec/types.ts";
 
 /** What {@linkcode explain} tells. */
@@ -36,11 +37,14 @@ export interface Explanation {
  * ```
  */
 export function explain(options: RunOptions): Explanation {
-  const { spec, program, cgroups } = prepare(options);
+  const { stdin = "null", stdout = "piped", stderr = "piped" } = options;
+  const nulls = layOut([stdin, stdout, stderr]).flatMap((how, index) => how === "null" ? [index] : []);
+  const { spec, program, cgroups } = prepare(options, nulls);
   const flags = cloneFlags(spec);
   const names = Object.entries(CLONE).filter(([name, value]) =>
     name.startsWith("CLONE_NEW") && value < 2 ** 32 && (flags & value) !== 0
   ).map(([name]) => name);
+  if (cgroups.unified !== undefined) names.push("CLONE_INTO_CGROUP");
   const beside = joinsNetwork(spec)
     ? "libflux, on the host, beside all else: make a network namespace, bring up its lo\n" +
       "     unshare(CLONE_NEWNET)\n"
@@ -49,9 +53,12 @@ export function explain(options: RunOptions): Explanation {
     ...cgroups.directories.map((directory) => `     mkdir("${directory}")\n`),
     ...cgroups.writes.map(({ directory, file, value }) => `     write("${directory}/${file}", "${value}")\n`),
   ];
+  const { scope } = cgroups;
+  const asked = scope === undefined ? "" : `libflux, on the host: ask systemd for a scope of the container's own
+     busctl ${scope.user ? "--user" : "--system"} call … StartTransientUnit("${scope.unit}" in ${scope.slice})\n`;
   const limits = groups.length === 0 ? "" : `libflux, on the host: make the container's cgroups\n${groups.join("")}`;
   const before =
-    `${beside}${limits}libflux, on the host: clone a process into new namespaces, let it execute the program below
+    `${beside}${asked}${limits}libflux, on the host: clone a process into new namespaces, let it execute the program below
      clone3({flags: ${["CLONE_VM", "CLONE_PIDFD", ...names].join("|")}})
      execveat(memfd, "", AT_EMPTY_PATH)\n`;
   return { spec, listing: before + listing(program), instructions: program.instructions.length };

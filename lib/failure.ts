@@ -8,13 +8,14 @@ import { ARCHITECTURE, type SyscallError } from "../ffi/libc.ts";
 import { decodeReport, type Image } from "../ffi/link.ts";
 import { errnoText, type FluxError, LaunchError, PermissionError } from "./errors.ts";
 import type { Prepared } from "./prepare.ts";
+import { refusalOf } from "./refusal.ts";
 import { diagnose, diagnoseSearch } from "./rootfs/diagnose.ts";
 
 /** An instruction that failed. @param report What the interpreter, or the stub before it, wrote. */
 export function launchError({ spec }: Prepared, image: Image, report: Uint8Array<ArrayBuffer>): FluxError {
   const { instruction, errno, index } = decodeReport(image, report);
-  const tree = { image: spec.root.path, mounts: spec.mounts ?? [], architecture: ARCHITECTURE };
-  const [command = ""] = spec.process.args;
+  const { args: [command = ""], cwd } = spec.process;
+  const tree = { image: spec.root.path, mounts: spec.mounts ?? [], cwd, architecture: ARCHITECTURE };
   // Looked for in a PATH of one directory, there is no second try that could tell.
   const wasSearched = !command.includes("/") && errno === E.ENOENT;
   if (instruction?.role === "execve" && errno !== E.ENOSYS && !wasSearched) {
@@ -29,22 +30,32 @@ export function launchError({ spec }: Prepared, image: Image, report: Uint8Array
     step: label,
     errno,
     ...(instruction?.path === undefined ? {} : { path: instruction.path }),
-    ...(instruction?.hint === undefined ? {} : { hint: instruction.hint }),
+    ...hintFor(errno, instruction?.hint),
   };
   const isCheck = instruction?.op === "syscall" && instruction.name === "fail";
   return new LaunchError(isCheck ? `could not ${label}` : `could not ${label}: ${errnoText(errno)}`, options);
 }
 
+/** What to do: where the error alone tells it, nothing that the step says is to the point. */
+function hintFor(errno: number, hint: string | undefined): { readonly hint?: string } {
+  if (errno === E.EMFILE) {
+    return { hint: "raise the limit that libflux is started with (ulimit -n), or leave out mounts" };
+  }
+  return hint === undefined ? {} : { hint };
+}
+
 /** A syscall of libflux itself that failed. */
 export function hostError(error: SyscallError): FluxError {
   const options = { step: error.syscall, errno: error.errno, cause: error };
-  const makesNamespaces = error.syscall === "clone3" || error.syscall === "unshare";
-  if (makesNamespaces && error.errno === E.EPERM) {
-    return new PermissionError("the kernel doesn't let libflux make namespaces: operation not permitted (EPERM)", {
+  const refusal = refusalOf(error.syscall);
+  if (refusal !== undefined && error.errno === E.EPERM) {
+    return new PermissionError(`the kernel doesn't let libflux ${refusal.step}: ${errnoText(E.EPERM)}`, {
       ...options,
-      hint: "this takes CAP_SYS_ADMIN: is libflux itself in a container? 'libflux info' tells what is missing",
+      step: refusal.step,
+      hint: refusal.hint,
     });
   }
+  const makesNamespaces = error.syscall === "clone3" || error.syscall === "unshare";
   if (makesNamespaces && error.errno === E.ENOSPC) {
     return new LaunchError("could not make namespaces: this host has as many as it allows (ENOSPC)", {
       ...options,

@@ -10,6 +10,7 @@ import type { Feature } from "./info/feature.ts";
 import { filesystems } from "./info/filesystems.ts";
 import { namespaces } from "./info/namespaces.ts";
 import { readText } from "./info/read.ts";
+import { steps } from "./info/steps.ts";
 import { syscalls } from "./info/syscalls.ts";
 import { securityModules, tools } from "./info/tools.ts";
 import { VERSION } from "./version.ts";
@@ -52,6 +53,7 @@ export async function info(): Promise<HostInfo> {
     ...await syscalls(),
     ...await namespaces(who),
     ...await filesystems(who),
+    ...await steps(who),
     ...cgroups(who),
     securityModules(),
     ...await tools(),

@@ -3,17 +3,19 @@
  *
  * @module
  */
-import { E } from "../ffi/abi/constants.ts";
-import { ARCHITECTURE, checked } from "../ffi/libc.ts";
+import { E, PR } from "../ffi/abi/constants.ts";
+import { ARCHITECTURE, checked, syscall } from "../ffi/libc.ts";
 import { isType, stat } from "../ffi/stat.ts";
 import type { LaunchProgram } from "../ffi/program.ts";
 import { cgroupFacts, managerFacts, planContainer } from "./cgroups/host.ts";
 import { cgroupsPath, chooseManager } from "./cgroups/manager.ts";
 import type { CgroupPlan } from "./cgroups/plan.ts";
+import { CAPABILITIES } from "./compile/credentials.ts";
 import { compile } from "./compile/mod.ts";
-import { errnoText, ImageError, PermissionError, UsageError } from "./errors.ts";
-import { buildSpec, MASKED_PATHS } from "./spec/build.ts";
-import { checkOptions, isBind, printable, type RunOptions } from "./spec/options.ts";
+import { errnoText, ImageError, PermissionError, printable, UsageError } from "./errors.ts";
+import { buildSpec } from "./spec/build.ts";
+import { isBind } from "./spec/check_mount.ts";
+import { checkOptions, type RunOptions } from "./spec/options.ts";
 import type { Spec } from "./spec/types.ts";
 import { readIfThere } from "./store/directory.ts";
 import { readInRoot } from "./users.ts";
@@ -92,28 +94,19 @@ export function ignoredSignals(status: string): number[] {
   );
 }
 
-/** Facts that don't change while a process runs. */
-let kernel:
-  | { readonly masked: ReadonlyMap<string, "directory" | "file">; readonly ignored: readonly number[] }
-  | undefined;
-
-function kernelFacts(): NonNullable<typeof kernel> {
-  return kernel ??= {
-    masked: new Map(MASKED_PATHS.flatMap((path) => {
-      const kind = kindOf(path);
-      return typeof kind === "number" ? [] : [[path, kind] as const];
-    })),
-    ignored: ignoredSignals(readIfThere("/proc/self/status") ?? ""),
-  };
+/** The highest number that this kernel has a capability of; as far as it is asked, there are at most 64. */
+export function lastCapability(): number {
+  let number = CAPABILITIES.length - 1;
+  while (number < 63 && syscall("prctl", PR.PR_CAPBSET_READ, number + 1, 0, 0, 0) >= 0) number++;
+  return number;
 }
 
+/** What doesn't change while a process runs. */
+let constants: { readonly ignored: readonly number[]; readonly lastCapability: number } | undefined;
+
 /** What every mount source is. Throws a `UsageError` for one that isn't there. */
-function kindsOf(
-  options: RunOptions,
-  masked: ReadonlyMap<string, "directory" | "file">,
-): Map<string, "directory" | "file"> {
-  const kinds = new Map(masked);
-  kinds.set("/dev/shm", "directory");
+function kindsOf(options: RunOptions): Map<string, "directory" | "file"> {
+  const kinds = new Map<string, "directory" | "file">([["/dev/shm", "directory"]]);
   for (const mount of options.mounts ?? []) {
     const { source = "", destination } = mount;
     if (!isBind(mount)) continue;
@@ -170,7 +163,10 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
   checkOptions(options);
   const name = options.name ?? generateName();
   const image = resolveImage(options);
-  const { masked, ignored } = kernelFacts();
+  constants ??= {
+    ignored: ignoredSignals(readIfThere("/proc/self/status") ?? ""),
+    lastCapability: lastCapability(),
+  };
   const text = (path: string): string => decoder.decode(readInRoot(image, path));
   const hostname = Deno.hostname();
   const id = randomHex(32);
@@ -194,8 +190,9 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
     init: options.init ?? true,
     files: files(options, spec.hostname ?? hostname),
     nullStreams: options.terminal === undefined ? nullStreams : [],
-    kinds: kindsOf(options, masked),
-    ignoredSignals: ignored,
+    kinds: kindsOf(options),
+    ignoredSignals: constants.ignored,
+    lastCapability: constants.lastCapability,
     legacyGroups: [...new Set(cgroups.legacy.values())].map((directory) => ({
       name: [...cgroups.legacy].filter(([, group]) => group === directory).map(([name]) => name).join(","),
       directory,

@@ -18,6 +18,8 @@ export interface Named {
  * @param names Keys of that table; none gives `0`.
  */
 export function or<T extends Readonly<Record<string, number>>>(table: T, ...names: (keyof T & string)[]): Named {
+  const [first] = names;
+  if (first !== undefined && names.length === 1) return { kind: "named", value: table[first] ?? 0, text: first };
   // Not `|`: it works on 32 signed bits, and AT_RECURSIVE or CLONE_* need more.
   const value = names.reduce((sum, name) => Number(BigInt(sum) | BigInt(table[name] ?? 0)), 0);
   return { kind: "named", value, text: names.join("|") || "0" };
@@ -62,8 +64,6 @@ export function openFlags(architecture: "x86_64" | "aarch64", ...names: (keyof t
 
 /** `linux/fcntl.h`: commands of `fcntl`. */
 export const F = {
-  F_GETFD: 1,
-  F_SETFD: 2,
   F_GETFL: 3,
   F_SETFL: 4,
   F_DUPFD_CLOEXEC: 1030,
@@ -102,9 +102,6 @@ export const CLONE = {
 
 /** `linux/mount.h`: flags of `mount` and `umount2` (`MNT_*` is in `linux/fs.h`). */
 export const MS = {
-  MS_RDONLY: 1,
-  MS_REMOUNT: 32,
-  MS_BIND: 4096,
   MS_REC: 16384,
   MS_UNBINDABLE: 1 << 17,
   MS_PRIVATE: 1 << 18,
@@ -112,8 +109,14 @@ export const MS = {
   MS_SHARED: 1 << 20,
 } as const;
 
+/** `linux/close_range.h` */
+export const CLOSE_RANGE = { CLOSE_RANGE_CLOEXEC: 4 } as const;
+
+/** `linux/socket.h`, `linux/net.h` */
+export const SOCKET = { AF_INET: 2, SOCK_DGRAM: 2, SOCK_CLOEXEC: 0o2000000 } as const;
+
 /** `linux/fs.h` */
-export const UMOUNT = { MNT_DETACH: 2, UMOUNT_NOFOLLOW: 8 } as const;
+export const UMOUNT = { MNT_DETACH: 2 } as const;
 
 /** `linux/mount.h`: the mount API of Linux 5.2 and later. */
 export const OPEN_TREE = {
@@ -150,10 +153,7 @@ export const MOUNT_ATTR = {
 
 /** `linux/openat2.h` */
 export const RESOLVE = {
-  RESOLVE_NO_XDEV: 1,
   RESOLVE_NO_MAGICLINKS: 2,
-  RESOLVE_NO_SYMLINKS: 4,
-  RESOLVE_BENEATH: 8,
   RESOLVE_IN_ROOT: 0x10,
 } as const;
 
@@ -164,8 +164,12 @@ export const S = {
   S_IFBLK: 0o060000,
   S_IFDIR: 0o040000,
   S_IFREG: 0o100000,
-  S_IFLNK: 0o120000,
 } as const;
+
+/** A file's type and its permissions, as `mknod` takes them. */
+export function fileMode(type: "S_IFCHR" | "S_IFREG", permissions: number): Named {
+  return { kind: "named", value: S[type] | permissions, text: `${type}|0${permissions.toString(8)}` };
+}
 
 /** `linux/stat.h`: masks of `statx`. */
 export const STATX = { STATX_TYPE: 1, STATX_BASIC_STATS: 0x7ff } as const;
@@ -173,15 +177,13 @@ export const STATX = { STATX_TYPE: 1, STATX_BASIC_STATS: 0x7ff } as const;
 /** `linux/magic.h`: what `fstatfs` says of a filesystem. */
 export const MAGIC = {
   PROC_SUPER_MAGIC: 0x9fa0,
-  SYSFS_MAGIC: 0x62656572,
-  CGROUP2_SUPER_MAGIC: 0x63677270,
-  TMPFS_MAGIC: 0x01021994,
 } as const;
 
 /** `linux/prctl.h` */
 export const PR = {
   PR_SET_DUMPABLE: 4,
   PR_SET_KEEPCAPS: 8,
+  PR_CAPBSET_READ: 23,
   PR_CAPBSET_DROP: 24,
   PR_SET_NO_NEW_PRIVS: 38,
   PR_CAP_AMBIENT: 47,
@@ -200,20 +202,18 @@ export const IOCTL = {
   TIOCSWINSZ: 0x5414,
   TIOCSPTLCK: 0x40045431,
   TIOCGPTPEER: 0x5441,
-  SIOCGIFFLAGS: 0x8913,
   SIOCSIFFLAGS: 0x8914,
   SIOCGSKNS: 0x894c,
 } as const;
 
 /** `asm-generic/poll.h` and `linux/eventpoll.h` */
-export const POLL = { POLLIN: 1, POLLOUT: 4, POLLERR: 8, POLLHUP: 16 } as const;
+export const POLL = { POLLIN: 1, POLLOUT: 4 } as const;
 
 /** `linux/eventpoll.h` */
 export const EPOLL = {
   EPOLL_CLOEXEC: 0o2000000,
   EPOLL_CTL_ADD: 1,
   EPOLL_CTL_DEL: 2,
-  EPOLL_CTL_MOD: 3,
   EPOLLONESHOT: 0x40000000,
 } as const;
 
@@ -307,6 +307,7 @@ export const E = {
   ENOTDIR: 20,
   EISDIR: 21,
   EINVAL: 22,
+  EMFILE: 24,
   ENOSPC: 28,
   EPIPE: 32,
   ERANGE: 34,

@@ -33,6 +33,7 @@ export function explainCommand(args: readonly string[]): number {
   if (line === undefined) return help();
   const tty = line.tty ?? (line.interactive && Deno.stdin.isTerminal() && Deno.stdout.isTerminal());
   const terminal = tty ? { terminal: windowSize(1) ?? { columns: 80, rows: 24 } } : {};
-  print(explain({ ...line.options, ...terminal }).listing);
+  const streams = { stdin: line.interactive ? "inherit" : "null", stdout: "inherit", stderr: "inherit" } as const;
+  print(explain({ ...line.options, ...streams, ...terminal }).listing);
   return 0;
 }

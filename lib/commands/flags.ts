@@ -27,7 +27,11 @@ export interface Flag {
 /** Flags that every command has. */
 export const COMMON_FLAGS: readonly Flag[] = [
   { name: "root", value: "DIR", help: "keep state in DIR" },
-  { name: "log-level", value: "LEVEL", help: "error (default), warn, info or debug, which shows stack traces" },
+  {
+    name: "log-level",
+    value: "LEVEL",
+    help: "debug shows where an error comes from; error (default), warn and info show the error",
+  },
   { name: "help", short: "h", help: "show this help" },
 ];
 

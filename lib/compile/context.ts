@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { AT, type Named, type O, openFlags, or } from "../../ffi/abi/constants.ts";
+import { AT, E, FSCONFIG, FSMOUNT, FSOPEN, type Named, type O, openFlags, or } from "../../ffi/abi/constants.ts";
 import type { Architecture } from "../../ffi/abi/syscalls.ts";
 import { type Meaning, type Operand, ProgramBuilder, type Reference, type Slot } from "../../ffi/program.ts";
 import type { Mount, Spec } from "../spec/types.ts";
@@ -39,9 +39,11 @@ export interface Launch {
   readonly nullStreams: readonly number[];
   /** Numbers of the signals that libflux ignores, as Deno does SIGPIPE, and as what started it may do others: exec would pass that on. */
   readonly ignoredSignals: readonly number[];
+  /** The highest number that the kernel has a capability of: it may know more of them than libflux. */
+  readonly lastCapability: number;
   /** Cgroups of v1 to join; in one of v2 it is born. */
   readonly legacyGroups: readonly LegacyGroup[];
-  /** What bind sources and masked paths are; one that isn't named doesn't exist. */
+  /** What bind sources are. */
   readonly kinds: ReadonlyMap<string, "directory" | "file">;
 }
 
@@ -79,7 +81,6 @@ export function isNew(spec: Spec, kind: string): boolean {
 
 /** The state of one compilation. */
 export class Context {
-  readonly builder: ProgramBuilder;
   /** Prepared mounts, in the order of the spec's; then libflux's own. */
   readonly prepared: (PreparedMount | undefined)[] = [];
   /** The private procfs, for writes that nobody may redirect (CVE-2025-52881). */
@@ -92,12 +93,17 @@ export class Context {
   image: Slot | undefined;
   /** The root that `pivot_root` takes. */
   rootfs: Slot | undefined;
-  /** Empty things to cover masked paths with. */
-  readonly covers: { readonly descriptor: Slot; readonly path: string }[] = [];
+  /** The container's own null device, opened for reading and writing when it was verified. */
+  nullDevice: Slot | undefined;
+  /** An empty directory that nobody can reach by a path. */
+  emptyDirectory: Slot | undefined;
 
-  constructor(readonly spec: Spec, readonly launch: Launch) {
-    this.builder = new ProgramBuilder(launch.architecture);
-  }
+  /** @param builder What the steps are added to. */
+  constructor(
+    readonly spec: Spec,
+    readonly launch: Launch,
+    readonly builder: ProgramBuilder = new ProgramBuilder(launch.architecture),
+  ) {}
 
   /** `open` flags of the target architecture. */
   open(...names: (keyof typeof O)[]): Named {
@@ -120,7 +126,7 @@ export class Context {
         label: `make the directory ${directory}`,
         path: directory,
         field,
-        tolerate: 17,
+        tolerate: E.EEXIST,
         hint:
           "the image must let libflux make mount points: is a file in the way, or the image read-only with --writable?",
       });
@@ -149,7 +155,7 @@ export class Context {
     const b = this.builder;
     const configuration = b.call(
       "fsopen",
-      [this.text(type), or({ FSOPEN_CLOEXEC: 1 }, "FSOPEN_CLOEXEC")],
+      [this.text(type), or(FSOPEN, "FSOPEN_CLOEXEC")],
       `${type}_config`,
       {
         ...meaning,
@@ -158,18 +164,18 @@ export class Context {
       },
     );
     for (const [key, value] of parameters) {
-      const command = value === undefined ? named(0, "FSCONFIG_SET_FLAG") : named(1, "FSCONFIG_SET_STRING");
+      const command = or(FSCONFIG, value === undefined ? "FSCONFIG_SET_FLAG" : "FSCONFIG_SET_STRING");
       const operand: Operand = value === undefined ? 0 : typeof value === "string" ? this.text(value) : value;
       b.syscall("fsconfig", [configuration, command, this.text(key), operand, 0], {
         ...meaning,
         label: `set ${key}${typeof value === "string" ? `=${value}` : ""} of the ${type} filesystem`,
       });
     }
-    b.syscall("fsconfig", [configuration, named(6, "FSCONFIG_CMD_CREATE"), 0, 0, 0], {
+    b.syscall("fsconfig", [configuration, or(FSCONFIG, "FSCONFIG_CMD_CREATE"), 0, 0, 0], {
       ...meaning,
       label: `create the ${type} filesystem`,
     });
-    return b.call("fsmount", [configuration, or({ FSMOUNT_CLOEXEC: 1 }, "FSMOUNT_CLOEXEC"), attributes], type, meaning);
+    return b.call("fsmount", [configuration, or(FSMOUNT, "FSMOUNT_CLOEXEC"), attributes], type, meaning);
   }
 
   /** True where the spec asks for a new namespace of this kind. */

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { or, PR } from "../../ffi/abi/constants.ts";
+import { E, or, PR } from "../../ffi/abi/constants.ts";
+import { UsageError } from "../errors.ts";
 import { RLIMITS } from "../spec/limits.ts";
 import { type Context, named } from "./context.ts";
 import { writeProc } from "./isolate.ts";
@@ -60,7 +61,7 @@ export function limits(context: Context): void {
   (spec.process.rlimits ?? []).forEach((limit, index) => {
     const field = `process.rlimits[${index}]`;
     const number = (RLIMITS as readonly string[]).indexOf(limit.type);
-    if (number < 0) throw new TypeError(`${field}: there is no resource limit ${limit.type}`);
+    if (number < 0) throw new UsageError(`${field}: there is no resource limit ${limit.type}`);
     // RLIM_INFINITY is 2^64 - 1, which a JavaScript number rounds up.
     const values = b.words([limit.soft, limit.hard].map((value) => value >= 2 ** 64 ? -1 : value));
     b.syscall("prlimit64", [0, named(number, limit.type), values, 0], {
@@ -81,7 +82,7 @@ export function limits(context: Context): void {
 /** The number of a capability. */
 function capability(name: string): number {
   const number = (CAPABILITIES as readonly string[]).indexOf(name);
-  if (number < 0) throw new TypeError(`process.capabilities: there is no capability ${name}`);
+  if (number < 0) throw new UsageError(`process.capabilities: there is no capability ${name}`);
   return number;
 }
 
@@ -93,7 +94,7 @@ function bits(names: readonly string[] | undefined): readonly [number, number] {
 
 /** Gives up what the spec doesn't grant. */
 export function credentials(context: Context): void {
-  const { builder: b, spec } = context;
+  const { builder: b, spec, launch } = context;
   const { user, capabilities, noNewPrivileges } = spec.process;
   if (noNewPrivileges === true) {
     b.syscall("prctl", [or(PR, "PR_SET_NO_NEW_PRIVS"), 1, 0, 0, 0], {
@@ -103,15 +104,17 @@ export function credentials(context: Context): void {
   }
   const field = "process.capabilities";
   const bounding = new Set((capabilities?.bounding ?? []).map(capability));
-  CAPABILITIES.forEach((name, number) => {
-    if (bounding.has(number)) return;
+  for (let number = 0; number <= Math.max(launch.lastCapability, CAPABILITIES.length - 1); number++) {
+    if (bounding.has(number)) continue;
+    const name = CAPABILITIES[number] ?? `capability ${number}`;
     b.syscall("prctl", [or(PR, "PR_CAPBSET_DROP"), named(number, name), 0, 0, 0], {
       label: "drop capabilities from the bounding set",
       field,
+      hint: "this takes CAP_SETPCAP",
       // EINVAL: a kernel that is older than this capability.
-      tolerate: 22,
+      tolerate: E.EINVAL,
     });
-  });
+  }
   b.syscall("prctl", [or(PR, "PR_SET_KEEPCAPS"), 1, 0, 0, 0], {
     label: "keep capabilities across the change of user",
     field,
@@ -122,14 +125,17 @@ export function credentials(context: Context): void {
   b.syscall("setgroups", [groups.length, groups.length === 0 ? 0 : b.bytes(list)], {
     label: `set the groups (${groups.join(", ") || "none"})`,
     field: "process.user.additionalGids",
+    hint: "this takes CAP_SETGID",
   });
   b.syscall("setresgid", [user.gid, user.gid, user.gid], {
     label: `become group ${user.gid}`,
     field: "process.user.gid",
+    hint: "this takes CAP_SETGID",
   });
   b.syscall("setresuid", [user.uid, user.uid, user.uid], {
     label: `become user ${user.uid}`,
     field: "process.user.uid",
+    hint: "this takes CAP_SETUID",
   });
   // struct __user_cap_header_struct: _LINUX_CAPABILITY_VERSION_3, this process; then effective, permitted, inheritable twice.
   const header = new Uint8Array(8);
@@ -141,7 +147,11 @@ export function credentials(context: Context): void {
     view.setUint32(index * 4, low, true);
     view.setUint32(12 + index * 4, high, true);
   });
-  b.syscall("capset", [b.bytes(header), b.bytes(data)], { label: "set the capabilities", field });
+  b.syscall("capset", [b.bytes(header), b.bytes(data)], {
+    label: "set the capabilities",
+    field,
+    hint: "libflux can only give what it has itself: 'libflux info' tells what is missing",
+  });
   b.syscall("prctl", [or(PR, "PR_CAP_AMBIENT"), or(PR, "PR_CAP_AMBIENT_CLEAR_ALL"), 0, 0, 0], {
     label: "clear the ambient capabilities",
     field,

@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { AT, fileMode, or, STATX } from "../../ffi/abi/constants.ts";
 import type { Operand } from "../../ffi/program.ts";
-import { type Context, CWD, named } from "./context.ts";
+import { type Context, named } from "./context.ts";
 
 /** `[name, major, minor]`, from the OCI runtime-spec's default devices; numbers from `Documentation/admin-guide/devices.txt`. */
 const NODES = [
@@ -35,7 +36,7 @@ export function populateDevices(context: Context, dev: Operand, field: string): 
     b.syscall("mknodat", [
       dev,
       b.string(name),
-      named(0o020666, "S_IFCHR|0666"),
+      fileMode("S_IFCHR", 0o666),
       named(makedev(major, minor), `makedev(${major}, ${minor})`),
     ], {
       label: `make the device ${path}`,
@@ -45,6 +46,14 @@ export function populateDevices(context: Context, dev: Operand, field: string): 
     });
     requireDevice(context, dev, name, major, minor, field);
   }
+  // While nobody else can reach it: later something else may be mounted on its path (CVE-2025-31133).
+  const flags = context.open("O_RDWR", "O_NOFOLLOW", "O_CLOEXEC");
+  context.nullDevice = b.call("openat", [dev, b.string("null"), flags, 0], "null", {
+    label: "open the null device that was made",
+    path: "/dev/null",
+    field,
+  });
+  prepareEmpty(context, dev, field);
   for (const [name, target] of LINKS) {
     b.syscall("symlinkat", [b.string(target), dev, b.string(name)], {
       label: `link /dev/${name} to ${target}`,
@@ -52,6 +61,21 @@ export function populateDevices(context: Context, dev: Operand, field: string): 
       field,
     });
   }
+}
+
+/** Holds the directory that devpts will hide: empty for ever, and on a filesystem that is still attached after the pivot. */
+function prepareEmpty(context: Context, dev: Operand, field: string): void {
+  const { builder: b } = context;
+  const meaning = { path: "/dev/pts", field };
+  b.syscall("mkdirat", [dev, b.string("pts"), named(0o755, "0755")], {
+    ...meaning,
+    label: "make the directory /dev/pts",
+  });
+  const flags = context.open("O_PATH", "O_NOFOLLOW", "O_DIRECTORY", "O_CLOEXEC");
+  context.emptyDirectory = b.call("openat", [dev, b.string("pts"), flags, 0], "empty", {
+    ...meaning,
+    label: "hold it, empty as it is",
+  });
 }
 
 /** Fails unless a name is a character device of these numbers (CVE-2025-31133, CVE-2025-52565). */
@@ -70,8 +94,8 @@ export function requireDevice(
   b.syscall("statx", [
     directory,
     b.string(name),
-    named(0x1100, "AT_EMPTY_PATH|AT_SYMLINK_NOFOLLOW"),
-    named(0x7ff, "STATX_BASIC_STATS"),
+    or(AT, "AT_EMPTY_PATH", "AT_SYMLINK_NOFOLLOW"),
+    or(STATX, "STATX_BASIC_STATS"),
     statx,
   ], meaning);
   const mode = b.slot("mode");
@@ -79,25 +103,19 @@ export function requireDevice(
   b.copy(b.addressOf(mode), b.at(statx, 28), 2, `read the mode of /dev/${name}`);
   b.copy(b.addressOf(device), b.at(statx, 128), 8, `read the numbers of /dev/${name}`);
   // All of S_IFCHR|0666 on a fresh filesystem without a umask: the exact mode can be asked for.
-  b.require(mode, "==", named(0o020666, "S_IFCHR|0666"), meaning);
+  b.require(mode, "==", fileMode("S_IFCHR", 0o666), meaning);
   b.require(device, "==", named(major + minor * 2 ** 32, `${major}:${minor}`), meaning);
 }
 
 /** Points streams at the container's `/dev/null` instead of the host's, which could be reopened by its path. */
 export function nullStreams(context: Context): void {
-  const { builder: b, launch } = context;
+  const { builder: b, launch, nullDevice } = context;
   if (launch.nullStreams.length === 0) return;
-  const device = b.call(
-    "openat",
-    [CWD, b.string("/dev/null"), context.open("O_RDWR", "O_NOFOLLOW", "O_CLOEXEC"), 0],
-    "null",
-    {
-      label: "open the container's /dev/null",
-      path: "/dev/null",
-      field: "process",
-    },
-  );
+  if (nullDevice === undefined) throw new Error("no null device was prepared");
   for (const stream of launch.nullStreams) {
-    b.syscall("dup3", [device, stream, 0], { label: `point descriptor ${stream} at it`, field: "process" });
+    b.syscall("dup3", [nullDevice, stream, 0], {
+      label: `point descriptor ${stream} at the null device`,
+      field: "process",
+    });
   }
 }

@@ -4,10 +4,10 @@
  * @module
  */
 import { SIG } from "../../ffi/abi/constants.ts";
+import { DEFAULT_PATH } from "../spec/defaults.ts";
 import { CHILD, type Context, named } from "./context.ts";
 import { newSession } from "./terminal.ts";
 
-const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const DEFAULT_UMASK = 0o022;
 
 /** Runs the command in place of the interpreter. */

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { CLONE, KEYCTL, MS, or, PR } from "../../ffi/abi/constants.ts";
+import { CLONE, E, KEYCTL, MAGIC, MS, or, PR } from "../../ffi/abi/constants.ts";
 import type { Spec } from "../spec/types.ts";
+import { PROPAGATION } from "./attributes.ts";
 import { CHILD, type Context, CWD, isNew, named } from "./context.ts";
 
 /**
@@ -60,7 +61,7 @@ export function joinCgroups(context: Context): void {
     const tasks = b.call("openat", [CWD, b.string(path), context.open("O_WRONLY", "O_CLOEXEC"), 0], "tasks", {
       ...meaning,
       label: `open the container's cgroup of ${name}${required ? "" : ", if it is there"}`,
-      ...(required ? {} : { tolerate: 2 }),
+      ...(required ? {} : { tolerate: E.ENOENT }),
     });
     if (!required) b.branch(tasks, "<", 0, done, "if it isn't there, go on");
     b.syscall("write", [tasks, b.string("0"), 1], { ...meaning, label: `join the cgroup of ${name}` });
@@ -108,18 +109,9 @@ export function newKeyring({ builder }: Context): void {
     field: "process",
     hint: "raise kernel.keys.maxkeys, or end some containers",
     // ENOSYS: a kernel without keyrings has none to leak.
-    tolerate: 38,
+    tolerate: E.ENOSYS,
   });
 }
-
-const PROPAGATION: Readonly<Record<string, keyof typeof MS>> = {
-  private: "MS_PRIVATE",
-  rprivate: "MS_PRIVATE",
-  slave: "MS_SLAVE",
-  rslave: "MS_SLAVE",
-  shared: "MS_SHARED",
-  rshared: "MS_SHARED",
-};
 
 /** Cuts the new mount namespace off from the host's: nothing mounted below may appear there. */
 export function privateMounts({ builder }: Context): void {
@@ -197,7 +189,7 @@ export function writeProc(
       path: `/proc/${path}`,
     },
   );
-  requireFilesystem(context, file, named(0x9fa0, "PROC_SUPER_MAGIC"), "==", {
+  requireFilesystem(context, file, or(MAGIC, "PROC_SUPER_MAGIC"), "==", {
     ...meaning,
     label: `see that /proc/${path} is on procfs`,
   });

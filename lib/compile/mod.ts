@@ -5,6 +5,7 @@
  */
 import { CLONE } from "../../ffi/abi/constants.ts";
 import type { LaunchProgram } from "../../ffi/program.ts";
+import { printable, UsageError } from "../errors.ts";
 import type { Spec } from "../spec/types.ts";
 import { Context, type Launch } from "./context.ts";
 import { credentials, enterWorkingDirectory, limits, makeWorkingDirectory } from "./credentials.ts";
@@ -25,7 +26,7 @@ import {
   timeNamespace,
 } from "./isolate.ts";
 import { attachMounts, attachProc, prepareBinds, prepareFiles, prepareFilesystems } from "./mounts.ts";
-import { hostname, loopback, maskPaths, prepareCovers, readonlyPaths, readonlyRoot, sysctls } from "./protect.ts";
+import { hostname, loopback, maskPaths, readonlyPaths, readonlyRoot, sysctls } from "./protect.ts";
 import { openImage, pivot, prepareRoot, scratchFilesystem } from "./rootfs.ts";
 import { forbidUserNamespaces } from "./seccomp.ts";
 import { newSession, openTerminal } from "./terminal.ts";
@@ -39,14 +40,13 @@ const STEPS: readonly ((context: Context) => void)[] = [
   notDumpable,
   clearUmask,
   newKeyring,
-  prepareBinds,
   openImage,
+  prepareBinds,
   privateMounts,
   scratchFilesystem,
   prepareRoot,
   prepareFilesystems,
   prepareFiles,
-  prepareCovers,
   timeNamespace,
   pivot,
   attachMounts,
@@ -68,12 +68,12 @@ const STEPS: readonly ((context: Context) => void)[] = [
   enterWorkingDirectory,
 ];
 
-/** Throws a `TypeError` that names the field where a text can't be the kernel's, or a path has no root. */
+/** Throws a `UsageError` that names the field where a text can't be the kernel's, or a path has no root. */
 function check(value: unknown, field: string): void {
   if (typeof value === "string") {
-    if (value.includes("\0")) throw new TypeError(`${field} has a NUL character in it`);
+    if (value.includes("\0")) throw new UsageError(`${field} has a NUL character in it`);
     if (/(^root\.path|\.destination|^process\.cwd)$/.test(field) && !value.startsWith("/")) {
-      throw new TypeError(`${field} must be an absolute path, and "${value}" isn't`);
+      throw new UsageError(`${field} must be an absolute path, and "${printable(value)}" isn't`);
     }
   } else if (Array.isArray(value)) value.forEach((one, index) => check(one, `${field}[${index}]`));
   else if (typeof value === "object" && value !== null) {
@@ -81,7 +81,7 @@ function check(value: unknown, field: string): void {
   }
 }
 
-/** Compiles a spec. Throws a `TypeError` that names the field where the spec can't be compiled. */
+/** Compiles a spec. Throws a `UsageError` that names the field where the spec can't be compiled. */
 export function compile(spec: Spec, launch: Launch): LaunchProgram {
   check(spec, "");
   const context = new Context(spec, launch);

@@ -3,10 +3,22 @@
  *
  * @module
  */
-import { MOUNT_ATTR, MOVE_MOUNT, type Named, or } from "../../ffi/abi/constants.ts";
+import {
+  E,
+  fileMode,
+  MAGIC,
+  MOUNT_ATTR,
+  MOVE_MOUNT,
+  type MS,
+  type Named,
+  OPEN_TREE,
+  or,
+} from "../../ffi/abi/constants.ts";
 import type { Meaning } from "../../ffi/program.ts";
-import { isBind } from "../spec/options.ts";
+import { UsageError } from "../errors.ts";
+import { isBind } from "../spec/check_mount.ts";
 import type { Mount } from "../spec/types.ts";
+import { PROPAGATION, setAttributes } from "./attributes.ts";
 import { type Context, CWD, named, type PreparedMount } from "./context.ts";
 import { populateDevices } from "./devices.ts";
 import { requireFilesystem } from "./isolate.ts";
@@ -32,25 +44,13 @@ const ATTRIBUTES: Readonly<Record<string, readonly [keyof typeof MOUNT_ATTR | nu
 /** The modes that `MOUNT_ATTR__ATIME` masks. */
 const ACCESS_TIME = ["MOUNT_ATTR_NOATIME", "MOUNT_ATTR_STRICTATIME"] as const;
 
-/** `MS_*` of `mount_setattr`'s propagation field. */
-const PROPAGATION: Readonly<Record<string, number>> = {
-  private: 1 << 18,
-  rprivate: 1 << 18,
-  slave: 1 << 19,
-  rslave: 1 << 19,
-  shared: 1 << 20,
-  rshared: 1 << 20,
-  unbindable: 1 << 17,
-  runbindable: 1 << 17,
-};
-
-const IGNORED = new Set(["bind", "rbind", "nonrecursive", "recursive", "defaults", "async", "sync", "rro", "rrw"]);
+const IGNORED = new Set(["bind", "rbind", "nonrecursive", "recursive", "defaults", "async", "sync"]);
 
 /** A mount's options by where they go. */
 interface Options {
   readonly set: Named;
   readonly clear: Named;
-  readonly propagation: number;
+  readonly propagation: keyof typeof MS;
   readonly recursive: boolean;
   readonly parameters: readonly (readonly [string, string | undefined])[];
 }
@@ -59,7 +59,7 @@ function sortOptions(mount: Mount): Options {
   const set = new Set<keyof typeof MOUNT_ATTR>();
   const clear = new Set<keyof typeof MOUNT_ATTR>();
   const parameters: (readonly [string, string | undefined])[] = [];
-  let propagation = 1 << 18;
+  let propagation: keyof typeof MS = "MS_PRIVATE";
   const options = mount.options ?? [];
   for (const option of options) {
     const attribute = Object.hasOwn(ATTRIBUTES, option) ? ATTRIBUTES[option] : undefined;
@@ -91,7 +91,7 @@ function sortOptions(mount: Mount): Options {
 }
 
 const treeFlags = (recursive: boolean): Named =>
-  named(0x80001 | (recursive ? 0x8000 : 0), `OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC${recursive ? "|AT_RECURSIVE" : ""}`);
+  or(OPEN_TREE, "OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", ...(recursive ? ["AT_RECURSIVE"] as const : []));
 
 /**
  * Opens the bind sources. Before the tree is made private: only a clone of a mount that still has its peers can go on
@@ -104,6 +104,9 @@ export function prepareBinds(context: Context): void {
     const field = `mounts[${index}]`;
     const source = mount.source ?? "";
     const options = sortOptions(mount);
+    if (options.parameters.length > 0) {
+      throw new UsageError(`${field}.options: "${options.parameters[0]?.[0]}" is no option of a bind`);
+    }
     const kind = launch.kinds.get(source) ?? "directory";
     const descriptor = b.call("open_tree", [CWD, b.string(source), treeFlags(options.recursive)], "bind", {
       label: `open ${source}, to be bound on ${mount.destination}`,
@@ -111,17 +114,12 @@ export function prepareBinds(context: Context): void {
       field,
       hint: "does it exist?",
     });
-    // struct mount_attr, linux/mount.h.
-    const attributes = b.words([options.set.value, options.clear.value, options.propagation, 0]);
-    b.syscall(
-      "mount_setattr",
-      [descriptor, b.string(""), named(0x9000, "AT_EMPTY_PATH|AT_RECURSIVE"), attributes, 32],
-      {
-        label: `set the options of ${source} (${(mount.options ?? []).join(",") || "rw"})`,
-        path: source,
-        field,
-      },
-    );
+    const { set, clear, propagation } = options;
+    setAttributes(context, descriptor, { set, clear, propagation, recursive: true }, {
+      label: `set the options of ${source} (${(mount.options ?? []).join(",") || "rw"})`,
+      path: source,
+      field,
+    });
     context.prepared[index] = { descriptor, destination: mount.destination, kind, field, what: source, type: "bind" };
   });
 }
@@ -143,7 +141,7 @@ export function prepareFilesystems(context: Context): void {
     });
     if (type === "proc" && context.procfs === undefined) {
       context.procfs = descriptor;
-      requireFilesystem(context, descriptor, named(0x9fa0, "PROC_SUPER_MAGIC"), "==", {
+      requireFilesystem(context, descriptor, or(MAGIC, "PROC_SUPER_MAGIC"), "==", {
         label: "see that it is procfs",
         field,
       });
@@ -198,7 +196,7 @@ export function attach(context: Context, mount: PreparedMount): void {
   }
   const target = context.openTarget(destination, kind, { ...meaning, label: `open ${destination} to mount on` });
   // An image may have a symlink in the middle of the path that leads into /proc (CVE-2019-19921, CVE-2023-28642).
-  requireFilesystem(context, target, named(0x9fa0, "PROC_SUPER_MAGIC"), "!=", {
+  requireFilesystem(context, target, or(MAGIC, "PROC_SUPER_MAGIC"), "!=", {
     label: `see that ${destination} does not lead into /proc`,
     path: destination,
     field,
@@ -215,11 +213,11 @@ function makeTarget(context: Context, { destination, kind, field }: PreparedMoun
   if (kind === "directory") return context.makeDirectories(destination, field);
   context.makeDirectories(destination.slice(0, destination.lastIndexOf("/")), field);
   // mknod and not open: it follows no symlink and hangs on no FIFO.
-  context.builder.syscall("mknodat", [CWD, context.text(destination), named(0o100644, "S_IFREG|0644"), 0], {
+  context.builder.syscall("mknodat", [CWD, context.text(destination), fileMode("S_IFREG", 0o644), 0], {
     label: `make the file ${destination} to mount on`,
     path: destination,
     field,
-    tolerate: 17,
+    tolerate: E.EEXIST,
   });
 }
 

@@ -3,65 +3,50 @@
  *
  * @module
  */
+import { AT, E, IOCTL, MOVE_MOUNT, OPEN_TREE, or, SOCKET, STATX } from "../../ffi/abi/constants.ts";
 import { loopbackUp } from "../../ffi/abi/network.ts";
-import { type Context, CWD, named } from "./context.ts";
+import { MASKED_DIRECTORIES } from "../spec/defaults.ts";
+import { MOUNT_ATTR_SIZE, READ_ONLY, setAttributes } from "./attributes.ts";
+import { type Context, CWD } from "./context.ts";
 import { joinsNetwork, writeProc } from "./isolate.ts";
 
 /** No link at the end of the path is followed, and those of procfs and sysfs before it are the kernel's. */
-const TO_PATH = named(0x4, "MOVE_MOUNT_F_EMPTY_PATH");
-const CLONE_ONE = named(0x80001, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC");
+const TO_PATH = or(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH");
+const NO_FOLLOW = or(AT, "AT_SYMLINK_NOFOLLOW");
+const CLONE_HELD = or(OPEN_TREE, "OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_EMPTY_PATH");
 
-/** Before the pivot: an empty read-only directory for each masked one. Files get the container's `/dev/null` later. */
-export function prepareCovers(context: Context): void {
-  const { builder: b, spec, launch, scratch } = context;
-  if (scratch === undefined) throw new Error("no scratch filesystem was prepared");
-  for (const path of spec.linux?.maskedPaths ?? []) {
-    if (launch.kinds.get(path) !== "directory") continue;
-    const meaning = { path, field: "linux.maskedPaths" };
-    const descriptor = b.call("open_tree", [scratch, b.string("empty"), CLONE_ONE], "cover", {
-      ...meaning,
-      label: `take an empty directory to cover ${path}`,
-    });
-    b.syscall("mount_setattr", [
-      descriptor,
-      b.string(""),
-      named(0x1000, "AT_EMPTY_PATH"),
-      b.words([0x1, 0, 1 << 18, 0]),
-      32,
-    ], {
-      ...meaning,
-      label: "make it read-only",
-    });
-    context.covers.push({ descriptor, path });
-  }
-}
-
-/** Covers the masked paths. */
+/**
+ * Covers the masked paths: files with the null device, directories with an empty one that can't be written to. Which of
+ * them there are is asked inside and nowhere else: what libflux sees below its own `/proc` and `/sys` may be anything.
+ * Asked first, because a cover that is taken and not used costs the kernel much more.
+ */
 export function maskPaths(context: Context): void {
-  const { builder: b, spec, launch } = context;
+  const { builder: b, spec, nullDevice, emptyDirectory } = context;
+  if (nullDevice === undefined || emptyDirectory === undefined) throw new Error("no covers were prepared");
+  const statx = b.buffer(256);
   for (const path of spec.linux?.maskedPaths ?? []) {
-    const kind = launch.kinds.get(path);
-    // The same kernel serves /proc and /sys inside: what isn't there outside isn't there inside.
-    if (kind === undefined) continue;
+    const isDirectory = MASKED_DIRECTORIES.has(path);
     const meaning = { path, field: "linux.maskedPaths" };
-    let cover = context.covers.find((one) => one.path === path)?.descriptor;
-    if (cover === undefined) {
-      // Made and verified as 1:3 by the step that filled /dev, by descriptor (CVE-2025-31133).
-      cover = b.call(
-        "open_tree",
-        [CWD, b.string("/dev/null"), named(0x80101, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_SYMLINK_NOFOLLOW")],
-        "cover",
-        {
-          ...meaning,
-          label: `take /dev/null to cover ${path}`,
-        },
-      );
+    const done = b.target();
+    const found = b.call("statx", [CWD, b.string(path), NO_FOLLOW, or(STATX, "STATX_TYPE"), statx], "found", {
+      ...meaning,
+      label: `look for ${path}`,
+      tolerate: E.ENOENT,
+    });
+    b.branch(found, "<", 0, done, `if there is no ${path}, go on`);
+    // By descriptor and not by a path, on which somebody may have mounted something else (CVE-2025-31133).
+    const cover = b.call("open_tree", [isDirectory ? emptyDirectory : nullDevice, b.string(""), CLONE_HELD], "cover", {
+      ...meaning,
+      label: `take ${isDirectory ? "the empty directory" : "the null device"} to cover it`,
+    });
+    if (isDirectory) {
+      setAttributes(context, cover, { set: READ_ONLY, recursive: false }, { ...meaning, label: "make it read-only" });
     }
     b.syscall("move_mount", [cover, b.string(""), CWD, b.string(path), TO_PATH], {
       ...meaning,
-      label: `cover ${path}, if it is there`,
-      tolerate: 2,
+      label: `cover ${path}`,
     });
+    b.place(done);
   }
 }
 
@@ -73,25 +58,20 @@ export function readonlyPaths(context: Context): void {
     const done = b.target();
     const tree = b.call(
       "open_tree",
-      [CWD, b.string(path), named(0x88101, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_RECURSIVE|AT_SYMLINK_NOFOLLOW")],
+      [
+        CWD,
+        b.string(path),
+        or(OPEN_TREE, "OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_RECURSIVE", "AT_SYMLINK_NOFOLLOW"),
+      ],
       "tree",
       {
         ...meaning,
         label: `open ${path} to make it read-only`,
-        tolerate: 2,
+        tolerate: E.ENOENT,
       },
     );
     b.branch(tree, "<", 0, done, `if there is no ${path}, go on`);
-    b.syscall("mount_setattr", [
-      tree,
-      b.string(""),
-      named(0x9000, "AT_EMPTY_PATH|AT_RECURSIVE"),
-      b.words([0x1, 0, 1 << 18, 0]),
-      32,
-    ], {
-      ...meaning,
-      label: `make ${path} read-only`,
-    });
+    setAttributes(context, tree, { set: READ_ONLY, recursive: true }, { ...meaning, label: `make ${path} read-only` });
     b.syscall("move_mount", [tree, b.string(""), CWD, b.string(path), TO_PATH], {
       ...meaning,
       label: `put the read-only ${path} in place`,
@@ -103,7 +83,7 @@ export function readonlyPaths(context: Context): void {
 /** Makes the root itself read-only; mounts below keep their own options. */
 export function readonlyRoot({ builder: b, spec }: Context): void {
   if (spec.root.readonly !== true) return;
-  b.syscall("mount_setattr", [CWD, b.string("/"), 0, b.words([0x1, 0, 0, 0]), 32], {
+  b.syscall("mount_setattr", [CWD, b.string("/"), 0, b.words([READ_ONLY.value, 0, 0, 0]), MOUNT_ATTR_SIZE], {
     label: "make the root read-only",
     path: "/",
     field: "root.readonly",
@@ -135,11 +115,10 @@ export function loopback(context: Context): void {
   if (!context.has("network") || joinsNetwork(context.spec)) return;
   const { builder: b } = context;
   const field = "linux.namespaces";
-  const AF_INET = named(2, "AF_INET");
-  const socket = b.call("socket", [AF_INET, named(0o2000002, "SOCK_DGRAM|SOCK_CLOEXEC"), 0], "socket", {
+  const socket = b.call("socket", [or(SOCKET, "AF_INET"), or(SOCKET, "SOCK_DGRAM", "SOCK_CLOEXEC"), 0], "socket", {
     label: "open a socket to set up lo",
     field,
   });
-  b.syscall("ioctl", [socket, named(0x8914, "SIOCSIFFLAGS"), b.bytes(loopbackUp())], { label: "bring lo up", field });
+  b.syscall("ioctl", [socket, or(IOCTL, "SIOCSIFFLAGS"), b.bytes(loopbackUp())], { label: "bring lo up", field });
   b.syscall("close", [socket], { label: "close the socket" });
 }

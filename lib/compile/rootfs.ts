@@ -3,11 +3,17 @@
  *
  * @module
  */
-import { MOUNT_ATTR, MOVE_MOUNT, type Named, or } from "../../ffi/abi/constants.ts";
+import { MOUNT_ATTR, MOVE_MOUNT, OPEN_TREE, or, UMOUNT } from "../../ffi/abi/constants.ts";
+import { NONE, setAttributes } from "./attributes.ts";
 import { type Context, CWD, named } from "./context.ts";
 
-/** Descriptors with a number of their own: overlayfs takes paths, so these appear in strings. */
-const PINNED = { image: 62, scratch: 63 } as const;
+/** The image's descriptor has a number of its own: overlayfs takes paths, so it appears in one. Just above `CHILD`'s. */
+const IMAGE = 9;
+/** Where the scratch filesystem is while the root is being made: over what every host has. */
+const SCRATCH = "/dev";
+
+/** Whatever device nodes an image has: they open nothing. */
+const NO_DEVICES = or(MOUNT_ATTR, "MOUNT_ATTR_NODEV");
 
 const EMPTY_TO_PATH = or(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH");
 
@@ -18,34 +24,30 @@ const EMPTY_TO_PATH = or(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH");
 export function scratchFilesystem(context: Context): void {
   const { builder: b } = context;
   const field = "root";
-  const scratch = context.filesystem("tmpfs", [["source", "libflux"], ["mode", "0755"]], named(0, "0"), {
+  const scratch = context.filesystem("tmpfs", [["source", "libflux"], ["mode", "0755"]], NONE, {
     label: "mount a tmpfs for the container's changes",
     field,
   });
   context.scratch = scratch;
-  for (const name of ["upper", "work", "files", "empty"]) {
+  for (const name of ["upper", "work", "files"]) {
     b.syscall("mkdirat", [scratch, b.string(name), named(0o755, "0755")], {
       label: `make the directory ${name} on it`,
       path: name,
       field,
     });
   }
-  // Kernels before 6.15 clone mounts (overlayfs does, and open_tree) only from attached ones. On /dev, which every host
-  // has and nothing is looked up in from here on: it goes away with the host's root.
-  b.syscall("move_mount", [scratch, b.string(""), CWD, b.string("/dev"), EMPTY_TO_PATH], {
+  // Kernels before 6.15 clone mounts (overlayfs does, and open_tree) only from attached ones. Nothing of the host's /dev
+  // is looked up from here on: this goes away with the host's root.
+  b.syscall("move_mount", [scratch, b.string(""), CWD, b.string(SCRATCH), EMPTY_TO_PATH], {
     label: "attach the tmpfs, over what only the host sees",
-    path: "/dev",
-    field,
-  });
-  b.syscall("dup3", [scratch, PINNED.scratch, context.open("O_CLOEXEC")], {
-    label: "give the tmpfs its number",
+    path: SCRATCH,
     field,
   });
 }
 
-/** Opens the image, before anything of libflux's own is mounted that its path could lead into. */
+/** Opens the image, first of all that the program opens: what follows may be any number of descriptors. */
 export function openImage(context: Context): void {
-  const { builder: b, spec } = context;
+  const { builder: b, spec, launch } = context;
   const path = spec.root.path;
   context.image = b.call(
     "openat",
@@ -58,6 +60,11 @@ export function openImage(context: Context): void {
       hint: "does it exist, and is it a directory?",
     },
   );
+  if (launch.writable) return;
+  b.syscall("dup3", [context.image, IMAGE, context.open("O_CLOEXEC")], {
+    label: "give the image its number",
+    field: "root.path",
+  });
 }
 
 /** Prepares the root filesystem as a detached mount. */
@@ -72,32 +79,28 @@ export function prepareRoot(context: Context): void {
       [
         image,
         b.string(""),
-        or(
-          { OPEN_TREE_CLONE: 1, OPEN_TREE_CLOEXEC: 0o2000000, AT_EMPTY_PATH: 0x1000, AT_RECURSIVE: 0x8000 },
-          "OPEN_TREE_CLONE",
-          "OPEN_TREE_CLOEXEC",
-          "AT_EMPTY_PATH",
-          "AT_RECURSIVE",
-        ),
+        or(OPEN_TREE, "OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_EMPTY_PATH", "AT_RECURSIVE"),
       ],
       "rootfs",
       { label: `take the image ${path} as the root`, path, field },
     );
-    privateTree(context, context.rootfs, path, field, or(MOUNT_ATTR, "MOUNT_ATTR_NODEV"));
+    setAttributes(context, context.rootfs, { set: NO_DEVICES, recursive: true }, {
+      label: `make the mounts of ${path} private`,
+      path,
+      field,
+    });
     return;
   }
-  b.syscall("dup3", [image, PINNED.image, context.open("O_CLOEXEC")], { label: "give the image its number", field });
   // By descriptor: no character of the image's path can then be taken for a separator, and none shows inside.
   context.rootfs = context.filesystem(
     "overlay",
     [
       ["source", "overlay"],
-      ["lowerdir", `/proc/self/fd/${PINNED.image}`],
-      ["upperdir", `/proc/self/fd/${PINNED.scratch}/upper`],
-      ["workdir", `/proc/self/fd/${PINNED.scratch}/work`],
+      ["lowerdir", `/proc/self/fd/${IMAGE}`],
+      ["upperdir", `${SCRATCH}/upper`],
+      ["workdir", `${SCRATCH}/work`],
     ],
-    // Whatever device nodes an image has: they open nothing.
-    or(MOUNT_ATTR, "MOUNT_ATTR_NODEV"),
+    NO_DEVICES,
     {
       label: `mount an overlay over the image ${path}`,
       path,
@@ -106,28 +109,6 @@ export function prepareRoot(context: Context): void {
         "the kernel must have overlayfs, and the image must not lie on one that can't be stacked; with --writable no overlay is needed",
     },
   );
-}
-
-/** Takes a cloned tree out of every peer group, and sets attributes of all its mounts. */
-export function privateTree(
-  { builder: b }: Context,
-  tree: Parameters<typeof b.syscall>[1][number],
-  path: string,
-  field: string,
-  set: Named = named(0, "0"),
-): void {
-  const attributes = b.words([set.value, 0, 1 << 18, 0]);
-  b.syscall("mount_setattr", [
-    tree,
-    b.string(""),
-    or({ AT_EMPTY_PATH: 0x1000, AT_RECURSIVE: 0x8000 }, "AT_EMPTY_PATH", "AT_RECURSIVE"),
-    attributes,
-    32,
-  ], {
-    label: `make the mounts of ${path} private`,
-    path,
-    field,
-  });
 }
 
 /** Step 5: makes the prepared root `/` and forgets the old one. From here on no path can name anything of the host's. */
@@ -147,11 +128,11 @@ export function pivot(context: Context): void {
     field,
     hint: "pivot_root can't leave an initramfs: boot from a real root filesystem",
   });
-  b.syscall("umount2", [b.string("."), named(2, "MNT_DETACH")], { label: "detach the host's root", field });
+  b.syscall("umount2", [b.string("."), or(UMOUNT, "MNT_DETACH")], { label: "detach the host's root", field });
   b.syscall("chdir", [b.string("/")], { label: "enter the new root", path: "/", field });
   // From "/proc/self/fd/N/.." a link could lead out through each of them.
   for (const [slot, what] of [[context.image, "the image's own directory"], [context.scratch, "the tmpfs"]] as const) {
     if (slot !== undefined) b.syscall("close", [slot], { label: `close ${what}`, field });
   }
-  b.syscall("close_range", [PINNED.image, PINNED.scratch, 0], { label: "close what has a number of its own", field });
+  if (!context.launch.writable) b.syscall("close", [IMAGE], { label: "close the image's own number", field });
 }

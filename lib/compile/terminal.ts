@@ -4,7 +4,9 @@
  *
  * @module
  */
-import { CHILD, type Context, CWD, named } from "./context.ts";
+import { E, fileMode, IOCTL, MOVE_MOUNT, OPEN_TREE, or } from "../../ffi/abi/constants.ts";
+import { UsageError } from "../errors.ts";
+import { CHILD, type Context, CWD } from "./context.ts";
 
 const SCM_RIGHTS = 1;
 const SOL_SOCKET = 1;
@@ -14,36 +16,36 @@ export function openTerminal(context: Context): void {
   const { builder: b, launch, devpts, spec } = context;
   if (launch.terminal === undefined) return;
   const field = "process.terminal";
-  if (devpts === undefined) throw new TypeError("process.terminal: a terminal needs a devpts mount in the spec");
+  if (devpts === undefined) throw new UsageError("process.terminal: a terminal needs a devpts mount in the spec");
   const openMode = context.open("O_RDWR", "O_NOCTTY", "O_CLOEXEC");
   const master = b.call("openat", [devpts, b.string("ptmx"), openMode, 0], "master", {
     label: "open a terminal",
     path: "/dev/ptmx",
     field,
   });
-  b.syscall("ioctl", [master, named(0x40045431, "TIOCSPTLCK"), b.buffer(4)], { label: "unlock it", field });
+  b.syscall("ioctl", [master, or(IOCTL, "TIOCSPTLCK"), b.buffer(4)], { label: "unlock it", field });
   // struct winsize: rows first. Set before anything runs: no program ever sees 0x0.
   const size = new Uint8Array(8);
   const view = new DataView(size.buffer);
   view.setUint16(0, launch.terminal.rows, true);
   view.setUint16(2, launch.terminal.columns, true);
-  b.syscall("ioctl", [master, named(0x5414, "TIOCSWINSZ"), b.bytes(size)], {
+  b.syscall("ioctl", [master, or(IOCTL, "TIOCSWINSZ"), b.bytes(size)], {
     label: `size it ${launch.terminal.columns}x${launch.terminal.rows}`,
     field,
   });
   // By the master's descriptor and not by a path under /dev/pts (CVE-2025-52565).
-  const slave = b.call("ioctl", [master, named(0x5441, "TIOCGPTPEER"), openMode], "slave", {
+  const slave = b.call("ioctl", [master, or(IOCTL, "TIOCGPTPEER"), openMode], "slave", {
     label: "open its other end",
     field,
   });
   const { uid } = spec.process.user;
   b.syscall("fchown", [slave, uid, -1], { label: `give it to user ${uid}`, field });
 
-  b.syscall("mknodat", [CWD, b.string("/dev/console"), named(0o100600, "S_IFREG|0600"), 0], {
+  b.syscall("mknodat", [CWD, b.string("/dev/console"), fileMode("S_IFREG", 0o600), 0], {
     label: "make /dev/console",
     path: "/dev/console",
     field,
-    tolerate: 17,
+    tolerate: E.EEXIST,
   });
   const target = context.openTarget("/dev/console", "file", {
     label: "open /dev/console to mount on",
@@ -52,7 +54,7 @@ export function openTerminal(context: Context): void {
   });
   const tree = b.call(
     "open_tree",
-    [slave, b.string(""), named(0x81001, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_EMPTY_PATH")],
+    [slave, b.string(""), or(OPEN_TREE, "OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_EMPTY_PATH")],
     "console",
     { label: "take the terminal for /dev/console", field },
   );
@@ -61,7 +63,7 @@ export function openTerminal(context: Context): void {
     b.string(""),
     target,
     b.string(""),
-    named(0x44, "MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH"),
+    or(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH", "MOVE_MOUNT_T_EMPTY_PATH"),
   ], {
     label: "bind the terminal on /dev/console",
     path: "/dev/console",
@@ -91,7 +93,7 @@ export function openTerminal(context: Context): void {
 export function newSession({ builder: b, launch }: Context): void {
   b.syscall("setsid", [], { label: "start a new session", field: "process" });
   if (launch.terminal !== undefined) {
-    b.syscall("ioctl", [0, named(0x540e, "TIOCSCTTY"), 0], {
+    b.syscall("ioctl", [0, or(IOCTL, "TIOCSCTTY"), 0], {
       label: "make the terminal the controlling one",
       field: "process.terminal",
     });

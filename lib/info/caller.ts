@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { CAPABILITIES } from "../compile/credentials.ts";
+import { DEFAULT_CAPABILITIES } from "../spec/defaults.ts";
 import { parsePasswd } from "../users.ts";
 import { type Feature, found, missing, type Wanted } from "./feature.ts";
 import { readText } from "./read.ts";
@@ -16,7 +18,12 @@ export interface Caller {
   readonly uid: number;
   /** Whether CAP_SYS_ADMIN is in effect. */
   readonly privileged: boolean;
+  /** What `run` takes and isn't in effect. */
+  readonly lacking: readonly string[];
 }
+
+/** Besides those that a container has by default, which only who has them can give. */
+const NEEDED = [...DEFAULT_CAPABILITIES, "CAP_MKNOD", "CAP_NET_ADMIN", "CAP_SYS_ADMIN"];
 
 /** Reads who this process is, from `/proc/self/status`. */
 export function caller(): Caller {
@@ -25,24 +32,28 @@ export function caller(): Caller {
 
 /** Reads the `Uid:` and `CapEff:` lines of a `status` file (`man 5 proc_pid_status`). */
 export function parseStatus(status: string): Caller {
-  const CAP_SYS_ADMIN = 21n;
   const uid = /^Uid:\t\d+\t(\d+)/m.exec(status)?.[1] ?? "65534";
   const effective = /^CapEff:\t([0-9a-f]+)$/m.exec(status)?.[1] ?? "0";
-  return { uid: Number(uid), privileged: (BigInt(`0x${effective}`) >> CAP_SYS_ADMIN & 1n) === 1n };
+  const bits = BigInt(`0x${effective}`);
+  const lacking = NEEDED.filter((name) => (bits >> BigInt(CAPABILITIES.findIndex((one) => one === name)) & 1n) === 0n);
+  return { uid: Number(uid), privileged: !lacking.includes("CAP_SYS_ADMIN"), lacking };
 }
 
 /** Whether the caller is root with all it takes. */
-export function privileges({ uid, privileged }: Caller): Feature {
+export function privileges({ uid, lacking }: Caller): Feature {
   const wanted: Wanted = {
     name: "privileges",
     required: !ROOTLESS,
     effect: ROOTLESS
       ? "containers get a user namespace, and no bridge, no published port and no id-mapped mount"
       : "making a container takes root",
-    remedy: uid === 0 ? "have this container or sandbox grant CAP_SYS_ADMIN" : "run libflux with sudo",
+    remedy: uid === 0 ? `have this container or sandbox grant ${lacking.join(", ")}` : "run libflux with sudo",
   };
-  const value = `uid ${uid}, ${privileged ? "CAP_SYS_ADMIN" : "no CAP_SYS_ADMIN"}`;
-  return uid === 0 && privileged ? found(wanted, value) : missing(wanted, value);
+  if (uid !== 0) return missing(wanted, `uid ${uid}`);
+  return lacking.length === 0 ? found(wanted, "uid 0, with all capabilities that it takes") : missing(
+    wanted,
+    `uid 0, without ${lacking.join(", ")}`,
+  );
 }
 
 /** A line of `/etc/subuid` or `/etc/subgid` (`man 5 subuid`). */

@@ -50,10 +50,15 @@ export interface Outcome {
   readonly step: string;
 }
 
-/** A feature from the outcome of trying it. @param value What to say where it worked. */
-export function tried(wanted: Wanted, { errno, step }: Outcome, value: string): Feature {
+/**
+ * A feature from the outcome of trying it.
+ *
+ * @param value What to say where it worked. @param allow What to do where the kernel doesn't permit it.
+ */
+export function tried(wanted: Wanted, { errno, step }: Outcome, value: string, allow?: string): Feature {
   if (errno === 0) return found(wanted, value);
-  return missing(wanted, `${step}: ${errnoText(errno)}`, remedyFor(errno));
+  const special = errno === E.EPERM ? allow ?? remedyFor(errno) : remedyFor(errno);
+  return missing(wanted, `${step}: ${errnoText(errno)}`, special);
 }
 
 /** Where the error number alone tells what to do. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { AT, E, MFD, WAIT } from "../../ffi/abi/constants.ts";
+import { AT, CLOSE_RANGE, E, MFD, or, WAIT } from "../../ffi/abi/constants.ts";
 import { syscall } from "../../ffi/libc.ts";
 import { errnoText } from "../errors.ts";
 import { type Feature, found, missing, tried, type Wanted } from "./feature.ts";
@@ -78,12 +78,13 @@ async function closeRange(): Promise<Feature> {
     effect: "containers could inherit files of the host (CVE-2024-21626), so none is started",
     remedy: `use Linux 5.11 or later${SANDBOX}`,
   };
-  const CLOSE_RANGE_CLOEXEC = 4;
   // In a child: Linux 5.11 has a fault in marking ranges above all open descriptors, so a real range it is.
   const outcome = await attempt({
     flags: 0,
     fill: (b) =>
-      b.syscall("close_range", [4, 0xffffffff, CLOSE_RANGE_CLOEXEC], { label: "mark descriptors close-on-exec" }),
+      b.syscall("close_range", [4, 0xffffffff, or(CLOSE_RANGE, "CLOSE_RANGE_CLOEXEC")], {
+        label: "mark descriptors close-on-exec",
+      }),
   });
   return tried(wanted, outcome, "works, close-on-exec too");
 }

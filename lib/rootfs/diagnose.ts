@@ -6,8 +6,8 @@
  */
 import { E } from "../../ffi/abi/constants.ts";
 import type { Architecture } from "../../ffi/abi/syscalls.ts";
-import { CommandNotFoundError, errnoText, type FluxError, NotExecutableError } from "../errors.ts";
-import { printable } from "../spec/options.ts";
+import { CommandNotFoundError, errnoText, type FluxError, NotExecutableError, printable } from "../errors.ts";
+import { isBind } from "../spec/check_mount.ts";
 import type { Mount } from "../spec/types.ts";
 import { readInRoot } from "../users.ts";
 
@@ -15,6 +15,8 @@ import { readInRoot } from "../users.ts";
 export interface Tree {
   readonly image: string;
   readonly mounts: readonly Mount[];
+  /** The command's working directory. */
+  readonly cwd: string;
   readonly architecture: Architecture;
 }
 
@@ -36,11 +38,11 @@ const MACHINES: Readonly<Record<number, string>> = {
 };
 
 /** The first bytes of a file, seen from inside; nothing where there is no such regular file. */
-function head({ image, mounts }: Tree, path: string): Uint8Array<ArrayBuffer> | undefined {
+function head({ image, mounts, cwd }: Tree, given: string): Uint8Array<ArrayBuffer> | undefined {
+  const parts = (given.startsWith("/") ? given : `${cwd}/${given}`).split("/");
+  const path = "/" + parts.filter((part) => part !== "" && part !== ".").join("/");
   const bind =
-    mounts.filter(({ type, destination }) =>
-      type === "bind" && (path === destination || path.startsWith(destination + "/"))
-    )
+    mounts.filter((mount) => isBind(mount) && (path === mount.destination || path.startsWith(mount.destination + "/")))
       .sort((a, b) => b.destination.length - a.destination.length)[0];
   if (bind?.source === undefined) return readInRoot(image, path, HEAD);
   const rest = path.slice(bind.destination.length);
@@ -130,7 +132,7 @@ function explain(tree: Tree, path: string, bytes: Uint8Array<ArrayBuffer>, errno
 
 /** Why `path` couldn't be executed. */
 export function diagnose(tree: Tree, path: string, errno: number): FluxError {
-  const bytes = path.startsWith("/") ? head(tree, path) : undefined;
+  const bytes = head(tree, path);
   if (bytes !== undefined) return explain(tree, path, bytes, errno);
   const options = { path, errno, step: `execute ${path}` };
   if (errno === E.ENOENT || errno === E.ENOTDIR) {
@@ -151,8 +153,8 @@ export function diagnose(tree: Tree, path: string, errno: number): FluxError {
 /** Why a command wasn't found in any directory of its PATH: it may be there and lack its loader. */
 export function diagnoseSearch(tree: Tree, command: string, path: string): FluxError {
   for (const directory of path.split(":")) {
-    const candidate = `${directory}/${command}`;
-    const bytes = candidate.startsWith("/") ? head(tree, candidate) : undefined;
+    const candidate = `${directory === "" ? "." : directory}/${command}`;
+    const bytes = head(tree, candidate);
     if (bytes !== undefined) return explain(tree, candidate, bytes, E.ENOENT);
   }
   return new CommandNotFoundError(`there is no command "${printable(command)}" in the container's PATH (${path})`, {

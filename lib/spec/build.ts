@@ -5,6 +5,7 @@
  */
 import { UsageError } from "../errors.ts";
 import { type Account, parseGroups, parsePasswd, resolveUser } from "../users.ts";
+import { DEFAULT_CAPABILITIES, DEFAULT_PATH, MASKED_PATHS, READONLY_PATHS } from "./defaults.ts";
 import { toResources } from "./limits.ts";
 import { checkOptions, type RunOptions } from "./options.ts";
 import type { Capabilities, Mount, NamespaceType, Spec } from "./types.ts";
@@ -26,49 +27,6 @@ export interface Facts {
   /** `linux.cgroupsPath`: a path, or "slice:prefix:name" where systemd manages cgroups. */
   readonly cgroupsPath: string;
 }
-
-const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/** SECURITY.md, rule 15. */
-export const DEFAULT_CAPABILITIES: readonly string[] = [
-  "CAP_CHOWN",
-  "CAP_DAC_OVERRIDE",
-  "CAP_FOWNER",
-  "CAP_FSETID",
-  "CAP_KILL",
-  "CAP_NET_BIND_SERVICE",
-  "CAP_SETFCAP",
-  "CAP_SETGID",
-  "CAP_SETPCAP",
-  "CAP_SETUID",
-  "CAP_SYS_CHROOT",
-];
-
-/** SECURITY.md, rule 13. */
-export const MASKED_PATHS: readonly string[] = [
-  "/proc/acpi",
-  "/proc/asound",
-  "/proc/interrupts",
-  "/proc/kcore",
-  "/proc/keys",
-  "/proc/latency_stats",
-  "/proc/timer_list",
-  "/proc/timer_stats",
-  "/proc/sched_debug",
-  "/proc/scsi",
-  "/sys/firmware",
-  "/sys/devices/virtual/powercap",
-  "/sys/fs/selinux",
-];
-
-/** SECURITY.md, rule 13. */
-export const READONLY_PATHS: readonly string[] = [
-  "/proc/bus",
-  "/proc/fs",
-  "/proc/irq",
-  "/proc/sys",
-  "/proc/sysrq-trigger",
-];
 
 /** The filesystems that every container has. Sizes as in docker. */
 function systemMounts(options: RunOptions): Mount[] {
@@ -106,7 +64,10 @@ function systemMounts(options: RunOptions): Mount[] {
   ];
 }
 
-/** A mount of the user's replaces one of the system's on the same place. */
+/**
+ * A mount of the user's replaces one of the system's on the same place. Those that lie below others come after them, in
+ * whatever order they were given, as in docker: the one above would hide them.
+ */
 function mergeMounts(system: readonly Mount[], user: readonly Mount[]): Mount[] {
   const normal = (path: string): string =>
     "/" + path.split("/").filter((part) => part !== "" && part !== ".").join("/");
@@ -121,6 +82,8 @@ function mergeMounts(system: readonly Mount[], user: readonly Mount[]): Mount[] 
       throw new UsageError(`nothing may be mounted over ${destination}`, { path: destination });
     }
   }
+  const depth = ({ destination }: Mount): number => destination.split("/").length;
+  mine.sort((a, b) => depth(a) - depth(b));
   return [...system.filter(({ destination }) => !taken.has(destination)), ...mine];
 }
 
@@ -142,7 +105,7 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
   if (options.uts === "host") shared.add("uts");
   const kinds: readonly NamespaceType[] = ["mount", "pid", "ipc", "uts", "cgroup", "network"];
   const env: Record<string, string> = {
-    PATH,
+    PATH: DEFAULT_PATH,
     HOME: account.home,
     HOSTNAME: hostname,
     ...(options.terminal === undefined ? {} : { TERM: "xterm" }),

@@ -4,7 +4,7 @@
  * @module
  */
 import { printable, UsageError } from "../errors.ts";
-import type { DeviceRate, Resources } from "./types.ts";
+import type { DeviceRate, Resources, Rlimit } from "./types.ts";
 
 /**
  * How much a container may use; what isn't named is as much as there is, but for `pids`.
@@ -79,11 +79,30 @@ const LEAST_QUOTA = 1000;
 /** docker's least: a container can't start below. */
 const LEAST_MEMORY = 512 * 1024;
 
+/** Whether a number is whole and within a range. */
+export function isWhole(value: number, least: number, most: number = Number.MAX_SAFE_INTEGER): boolean {
+  return Number.isSafeInteger(value) && value >= least && value <= most;
+}
+
+/** Throws a {@link UsageError} unless a limit of the command can be. From 2^64 on it is none at all. */
+export function checkRlimit({ type, soft, hard }: Rlimit): void {
+  if (!(RLIMITS as readonly string[]).includes(type)) {
+    throw new UsageError(`there is no resource limit "${printable(type)}"`, {
+      hint: `there are ${RLIMITS.join(", ")}`,
+    });
+  }
+  for (const value of [soft, hard]) {
+    if (isWhole(value, 0) || value >= 2 ** 64) continue;
+    throw new UsageError(`the limit ${type} is a whole number, or Infinity for no limit, not ${value}`);
+  }
+  if (soft > hard) throw new UsageError(`the soft limit of ${type} is above the hard one: ${soft} and ${hard}`);
+}
+
 /** Throws a {@link UsageError} that names the first limit that can't be. */
 export function checkLimits(limits: Limits): void {
   const { memory, memorySwap, cpus } = limits;
   const whole = (name: string, value: number | undefined, least: number, most = Number.MAX_SAFE_INTEGER): void => {
-    if (value === undefined || Number.isSafeInteger(value) && value >= least && value <= most) return;
+    if (value === undefined || isWhole(value, least, most)) return;
     const range = most === Number.MAX_SAFE_INTEGER ? `at least ${least}` : `from ${least} to ${most}`;
     throw new UsageError(`the limit ${name} is a whole number ${range}, not ${value}`);
   };
@@ -109,7 +128,16 @@ export function checkLimits(limits: Limits): void {
       );
     }
   }
-  for (const size of Object.keys(limits.hugetlb ?? {})) {
+  for (const name of ["deviceReadBps", "deviceWriteBps", "deviceReadIops", "deviceWriteIops"] as const) {
+    for (const { major, minor, rate } of limits[name] ?? []) {
+      whole(`${name} of ${major}:${minor}`, rate, 0);
+      // dev_t has 12 and 20 bits for them.
+      if (isWhole(major, 0, 0xfff) && isWhole(minor, 0, 0xfffff)) continue;
+      throw new UsageError(`the limit ${name} is of a device with two numbers, not of ${major}:${minor}`);
+    }
+  }
+  for (const [size, bytes] of Object.entries(limits.hugetlb ?? {})) {
+    whole(`hugetlb of ${printable(size)}`, bytes, 0);
     if (!/^[1-9]\d*(KB|MB|GB)$/.test(size)) {
       throw new UsageError(`"${printable(size)}" is no size of huge pages`, {
         hint: "write it as the kernel: 2MB, 1GB",

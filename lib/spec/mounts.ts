@@ -4,45 +4,9 @@
  * @module
  */
 import { resolve } from "@std/path";
-import { UsageError } from "../errors.ts";
-import { checkPath, printable } from "./options.ts";
+import { printable, UsageError } from "../errors.ts";
+import { BIND_OPTIONS, checkPath, isTmpfsOption, TMPFS_VALUES } from "./check_mount.ts";
 import type { Mount } from "./types.ts";
-
-/** Options of a bind, as the OCI specification spells them. */
-const BIND_OPTIONS = new Set([
-  ...[
-    "ro",
-    "rw",
-    "nosuid",
-    "suid",
-    "nodev",
-    "dev",
-    "noexec",
-    "exec",
-    "noatime",
-    "relatime",
-    "strictatime",
-    "nodiratime",
-    "diratime",
-  ],
-  ...["private", "rprivate", "slave", "rslave", "shared", "rshared", "bind", "rbind"],
-]);
-
-/** Flags of a tmpfs, and its parameters that take a value. */
-const TMPFS_FLAGS = new Set([
-  "ro",
-  "rw",
-  "nosuid",
-  "suid",
-  "nodev",
-  "dev",
-  "noexec",
-  "exec",
-  "noatime",
-  "relatime",
-  "strictatime",
-]);
-const TMPFS_VALUES = new Set(["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "huge"]);
 
 /** Takes options apart at commas; refuses one that isn't known. */
 function splitOptions(text: string, isKnown: (option: string) => boolean, whole: string): string[] {
@@ -53,11 +17,6 @@ function splitOptions(text: string, isKnown: (option: string) => boolean, whole:
     return option;
   });
 }
-
-const isTmpfsOption = (option: string): boolean => {
-  const [key = "", value] = option.split("=");
-  return value === undefined ? TMPFS_FLAGS.has(key) : TMPFS_VALUES.has(key) && value !== "";
-};
 
 /** `SRC:DST[:OPTION,…]`; a relative source is taken from the working directory. */
 export function parseBind(text: string): Mount {

@@ -6,7 +6,8 @@
 import { printable, UsageError } from "../errors.ts";
 
 export { printable };
-import { checkLimits, type Limits } from "./limits.ts";
+import { checkMount, checkPath } from "./check_mount.ts";
+import { checkLimits, checkRlimit, isWhole, type Limits } from "./limits.ts";
 import type { Mount, Rlimit } from "./types.ts";
 
 /** Where one of the command's streams goes: as `Deno.Command` has it. */
@@ -130,7 +131,9 @@ export function checkOptions(options: RunOptions): void {
     ["the working directory", options.workdir],
     ["the user", options.user],
     ["the host name", options.hostname],
+    ["the state directory", options.root],
     ...options.command.map((text) => ["the command", text] as const),
+    ...Object.entries(options.labels ?? {}).flat().map((text) => ["a label", text] as const),
     ...Object.entries(options.env ?? {}).flatMap(([key, value]) =>
       [["an environment variable", key], [key, value]] as const
     ),
@@ -169,7 +172,18 @@ export function checkOptions(options: RunOptions): void {
   }
   for (const mount of options.mounts ?? []) checkMount(mount);
   if (options.limits !== undefined) checkLimits(options.limits);
+  for (const limit of options.ulimits ?? []) checkRlimit(limit);
+  if (options.oomScoreAdj !== undefined && !isWhole(options.oomScoreAdj, -1000, 1000)) {
+    throw new UsageError(`the OOM score adjustment is a whole number from -1000 to 1000, not ${options.oomScoreAdj}`);
+  }
+  if (options.terminal !== undefined) checkSize(options.terminal);
   if (options.cgroupParent !== undefined) checkCgroup(options.cgroupParent);
+}
+
+/** Throws a {@link UsageError} unless a size can be a terminal's: `struct winsize` has 16 bits for each number. */
+export function checkSize({ columns, rows }: TerminalSize): void {
+  if (isWhole(columns, 0, 0xffff) && isWhole(rows, 0, 0xffff)) return;
+  throw new UsageError(`a terminal has from 0 to 65535 columns and rows, not ${columns}x${rows}`);
 }
 
 /** SECURITY.md, rule 5. */
@@ -180,63 +194,4 @@ function checkCgroup(path: string): void {
   throw new UsageError(`"${printable(path)}" can't be the cgroup above the container's`, {
     hint: "write it from the root of the hierarchy, without '.' and '..': /my/group; or a slice: my.slice",
   });
-}
-
-/** Throws unless a path inside is absolute and has no `..`. */
-export function checkPath(path: string, what: string): void {
-  if (!path.startsWith("/")) {
-    throw new UsageError(`${what} must be an absolute path inside the container, and "${printable(path)}" isn't`, {
-      path,
-      hint: `write /${printable(path)}`,
-    });
-  }
-  if (path.split("/").includes("..")) {
-    throw new UsageError(`${what} must not have ".." in it: "${printable(path)}"`, { path });
-  }
-}
-
-/** What `lxcfs` and its like may cover below `/proc` (CVE-2019-16884). */
-const PROC_TARGETS = new Set([
-  "/proc/cpuinfo",
-  "/proc/diskstats",
-  "/proc/meminfo",
-  "/proc/stat",
-  "/proc/swaps",
-  "/proc/uptime",
-  "/proc/loadavg",
-  "/proc/slabinfo",
-  "/proc/net/dev",
-  "/proc/sys/kernel/ns_last_pid",
-]);
-
-/** Whether a mount is a bind: by its type or, as in the OCI specification, by its options. */
-export function isBind({ type, options = [] }: Mount): boolean {
-  return type === "bind" || options.includes("bind") || options.includes("rbind");
-}
-
-function checkMount(mount: Mount): void {
-  const { destination, source, type, options = [] } = mount;
-  checkPath(destination, "a mount's destination");
-  const normal = "/" + destination.split("/").filter((part) => part !== "" && part !== ".").join("/");
-  if (normal === "/") {
-    throw new UsageError("nothing can be mounted over the container's root", {
-      path: destination,
-      hint: "use --image to choose another root",
-    });
-  }
-  if ((normal === "/proc" || normal.startsWith("/proc/")) && !PROC_TARGETS.has(normal)) {
-    throw new UsageError(`nothing may be mounted over ${normal}`, {
-      path: destination,
-      hint: "below /proc only the files that lxcfs serves can be covered, such as /proc/meminfo",
-    });
-  }
-  for (const text of [destination, source ?? "", type ?? "", ...options]) {
-    if (text.includes("\0")) throw new UsageError(`a mount has a NUL character in it: "${printable(text)}"`);
-  }
-  if (isBind(mount) && (source === undefined || !source.startsWith("/"))) {
-    throw new UsageError(
-      `the source of the bind on ${destination} must be an absolute path, and "${printable(source ?? "")}" isn't`,
-      { path: destination },
-    );
-  }
 }

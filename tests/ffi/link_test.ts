@@ -115,7 +115,7 @@ Deno.test("listing() reads like C, with one heading for each step", () => {
   b.exit(0, "end");
   assertEquals(
     listing(b.build()),
-    `open it\n  1  $file = openat(-100, "a \\"b\\"", 0)\nclose it\n  2  close($file)  // error 9 is passed over\n` +
+    `open it\n  1  $file = openat(-100, "a \\"b\\"", 0)\nclose it\n  2  close($file)  // EBADF is passed over\n` +
       `check: see that it was open\n  3  if $file > 0, go to 5\nsee that it was open\n  4  fail\nend\n  5  exit with the wait status 0\n`,
   );
   assert(listing(b.build()) === listing(b.build()));

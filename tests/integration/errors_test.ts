@@ -77,6 +77,7 @@ const USAGE: readonly Case[] = [
   { args: run(["--bind", "/tmp:/data:wrong"]), code: 125, says: [`"wrong" in "/tmp:/data:wrong" is no mount option`] },
   { args: run(["-v", "/tmp:/data", "-v", "/var:/data"]), code: 125, says: ["two mounts go to /data"] },
   { args: run(["--bind", "/tmp:/proc/self"]), code: 125, says: ["nothing may be mounted over /proc/self"] },
+  { args: run(["--tty", "--tmpfs", "/dev/pts"]), code: 125, says: ["nothing may be mounted over /dev/pts"] },
   { args: run(["--bind", "/tmp:/"]), code: 125, says: ["nothing can be mounted over the container's root"] },
   {
     args: run(["--bind", "/etc/passwd:/etc"]),
@@ -163,6 +164,7 @@ hostTest("errors: a command that isn't there is 127, one that can't be executed 
     ["/bin/nowhere", 127, ["there is no /bin/nowhere in the container"]],
     ["/nowhere/at/all", 127, ["there is no /nowhere/at/all"]],
     ["bad-shebang", 126, [`/bin/bad-shebang asks for the interpreter "/usr/bin/nowhere"`, "correct the #! line"]],
+    ["./bin/bad-shebang", 126, [`./bin/bad-shebang asks for the interpreter "/usr/bin/nowhere"`]],
     ["crlf", 126, ["/bin/crlf asks for the interpreter", "Windows line ends"]],
     ["no-shebang", 126, ["/bin/no-shebang is neither a program nor a script"]],
     ["empty", 126, ["/bin/empty is neither a program nor a script"]],

@@ -12,10 +12,10 @@ import { assertHost, BUSYBOX, host, openDescriptors, temporaryDirectory } from "
  */
 function isPassedBy(instruction: Instruction, command: string): boolean {
   if (instruction.op !== "syscall" || instruction.name === "fail") return true;
-  const { field = "", name, path = "" } = instruction;
-  if (/Paths$/.test(field) && name !== "open_tree" && !exists(path)) return true;
-  return ["forward the signal", "kill the command"].includes(instruction.label) ||
-    !command.includes("/") && /^execute \/(usr\/)?(local\/)?s?bin\/true$/.test(instruction.label);
+  const { field = "", label, path = "" } = instruction;
+  if (/Paths$/.test(field) && !/^(open|look for) /.test(label) && !exists(path)) return true;
+  return ["forward the signal", "kill the command"].includes(label) ||
+    !command.includes("/") && /^execute \/(usr\/)?(local\/)?s?bin\/true$/.test(label);
 }
 
 function exists(path: string): boolean {

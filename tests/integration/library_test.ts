@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import {
   benchmark,
   CommandNotFoundError,
@@ -213,4 +213,14 @@ hostTest("explain() does nothing, and shows the program that run() executes", ()
   const { listing, spec, instructions } = explain({ image: BUSYBOX, command: ["true"], readOnly: true });
   assertEquals([spec.root.path, spec.root.readonly], [BUSYBOX, true]);
   assert(listing.includes("pivot_root") && instructions > 100);
+});
+
+hostTest("explain() shows the cgroup that a container is born in, and the streams that are its own null device", () => {
+  const options = { image: BUSYBOX, command: ["true"] };
+  const { listing } = explain(options);
+  assertStringIncludes(listing, "point descriptor 0 at the null device");
+  assert(!listing.includes("point descriptor 1 at"));
+  assertStringIncludes(explain({ ...options, stdout: "null" }).listing, "point descriptor 1 at the null device");
+  const unified = Deno.readTextFileSync("/proc/self/mountinfo").includes(" - cgroup2 ");
+  assertEquals(/clone3\(\{flags: [^}]*CLONE_INTO_CGROUP/.test(listing), unified);
 });

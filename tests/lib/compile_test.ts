@@ -5,6 +5,7 @@ import { listing } from "../../ffi/listing.ts";
 import type { Instruction, LaunchProgram } from "../../ffi/program.ts";
 import type { Launch } from "../../lib/compile/context.ts";
 import { cloneFlags, compile } from "../../lib/compile/mod.ts";
+import { UsageError } from "../../lib/errors.ts";
 import { buildSpec } from "../../lib/spec/build.ts";
 import type { RunOptions } from "../../lib/spec/options.ts";
 import type { Spec } from "../../lib/spec/types.ts";
@@ -19,9 +20,6 @@ const FACTS = {
   cgroupsPath: "/libflux-id",
 };
 const KINDS: Launch["kinds"] = new Map([
-  ["/proc/acpi", "directory"],
-  ["/proc/kcore", "file"],
-  ["/sys/firmware", "directory"],
   ["/data", "directory"],
   ["/file", "file"],
 ]);
@@ -32,6 +30,7 @@ const LAUNCH: Launch = {
   files: [{ path: "/etc/hostname", content: "web\n" }],
   nullStreams: [0],
   ignoredSignals: [13],
+  lastCapability: 40,
   legacyGroups: [
     { name: "pids", directory: "/sys/fs/cgroup/pids/libflux/web", required: true },
     { name: "cpu", directory: "/sys/fs/cgroup/cpu/libflux/web", required: false },
@@ -176,7 +175,7 @@ Deno.test("compile() names the field of a spec that can't be compiled", () => {
     [{ ...DEFAULT.spec, root: { path: "here" } }, "root.path must be an absolute path"],
     [{ ...DEFAULT.spec, mounts: [{ destination: "a" }] }, "mounts[0].destination must be an absolute path"],
   ];
-  for (const [wrong, says] of cases) assertThrows(() => compile(wrong, LAUNCH), TypeError, says);
+  for (const [wrong, says] of cases) assertThrows(() => compile(wrong, LAUNCH), UsageError, says);
 });
 
 Deno.test("compile() lets the last of access-time options win", () => {

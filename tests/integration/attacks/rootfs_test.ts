@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { BUSYBOX, DEBIAN, hostTest, LIBFLUX, runContainer } from "../support.ts";
+import { BUSYBOX, DEBIAN, hostTest, LIBFLUX, runContainer, uniqueName } from "../support.ts";
 import { run } from "../../../mod.ts";
 import { attack, linkInstead, trap } from "./tree.ts";
 
@@ -197,6 +197,34 @@ hostTest("rules 10 and 13: what is masked reads as empty and can't be uncovered"
       elif test -e $f; then cat $f; stat -c %t:%T $f | grep -v '^1:3$'; fi
       umount $f 2>/dev/null && echo "uncovered $f"; done; true`;
   assertEquals((await attack(bait.image, script)).stdout, "");
+});
+
+hostTest("rule 10: a mount on /dev/null covers nothing, and is nobody's stream", async () => {
+  using bait = trap();
+  linkInstead(`${bait.image}/lnk`, "/dev");
+  const script = "cat /proc/keys; stat -Lc %t:%T /proc/keys /proc/timer_list /proc/self/fd/0";
+  const bind = (destination: string) => ["--bind", `${bait.outside}/file:${destination}`, "--no-interactive"];
+  const { code, stdout, stderr } = await attack(bait.image, script, bind("/lnk/null"));
+  assertEquals([code, stdout], [0, "1:3\n".repeat(3)], stderr);
+  for (const destination of ["/dev/null", "/dev//./null", "/dev/null/"]) {
+    const refused = await attack(bait.image, script, bind(destination));
+    assertEquals([refused.code, refused.stdout], [125, ""], destination);
+    assertStringIncludes(refused.stderr, "nothing may be mounted over /dev/null");
+  }
+});
+
+hostTest("rule 13: what libflux itself can't see is masked all the same", async () => {
+  // A /sys of the caller's, with nothing but the cgroups.
+  const script = `mount --make-rprivate / && mount -t tmpfs none /mnt && mkdir /mnt/cgroup &&
+    mount --rbind /sys/fs/cgroup /mnt/cgroup && mount -t tmpfs none /sys && mkdir -p /sys/fs/cgroup &&
+    mount --rbind /mnt/cgroup /sys/fs/cgroup && test ! -e /sys/firmware && exec "$@"`;
+  const { code, stdout } = await new Deno.Command("unshare", {
+    args: ["--mount", "sh", "-c", script, "sh", LIBFLUX, "run", uniqueName(), "--image", BUSYBOX, "--"]
+      .concat(["sh", "-c", "test -d /sys/firmware && echo there; ls -A /sys/firmware"]),
+    stdin: "null",
+    stdout: "piped",
+  }).output();
+  assertEquals([code, new TextDecoder().decode(stdout)], [0, "there\n"]);
 });
 
 hostTest("rule 13: what is read-only can't be written to, remounted, or uncovered", async () => {

@@ -3,7 +3,9 @@ import type { LaunchProgram, Operand, SyscallInstruction } from "../../../ffi/pr
 import type { Launch } from "../../../lib/compile/context.ts";
 import { CAPABILITIES } from "../../../lib/compile/credentials.ts";
 import { compile } from "../../../lib/compile/mod.ts";
-import { buildSpec, DEFAULT_CAPABILITIES } from "../../../lib/spec/build.ts";
+import { lastCapability } from "../../../lib/prepare.ts";
+import { buildSpec } from "../../../lib/spec/build.ts";
+import { DEFAULT_CAPABILITIES } from "../../../lib/spec/defaults.ts";
 import type { RunOptions } from "../../../lib/spec/options.ts";
 import type { Process, Spec } from "../../../lib/spec/types.ts";
 
@@ -14,6 +16,7 @@ const LAUNCH: Launch = {
   files: [],
   nullStreams: [],
   ignoredSignals: [],
+  lastCapability: 40,
   legacyGroups: [],
   kinds: new Map(),
 };
@@ -74,6 +77,16 @@ Deno.test("compile() drops exactly the capabilities that aren't granted from the
   const { capabilities: _, ...rest } = spec().process;
   const without = compile({ ...spec(), process: rest }, LAUNCH);
   assertEquals(calls(without, "prctl").filter(({ args }) => named(args[0]) === "PR_CAPBSET_DROP").length, 41);
+});
+
+Deno.test("compile() drops capabilities that only a newer kernel knows, too", () => {
+  const dropped = (lastCapability: number) =>
+    calls(compile(spec(), { ...LAUNCH, lastCapability }), "prctl")
+      .filter(({ args }) => named(args[0]) === "PR_CAPBSET_DROP").map(({ args }) => named(args[1]));
+  assertEquals(dropped(43).slice(-4), ["CAP_CHECKPOINT_RESTORE", "capability 41", "capability 42", "capability 43"]);
+  assertEquals(dropped(38), dropped(40));
+  const last = Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap"));
+  assertEquals(lastCapability(), Math.max(last, CAPABILITIES.length - 1));
 });
 
 Deno.test("compile() sets the capabilities of root and of other users, and no inheritable ones", () => {

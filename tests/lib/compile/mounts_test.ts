@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { LaunchProgram, Operand, SyscallInstruction } from "../../../ffi/program.ts";
 import type { Launch } from "../../../lib/compile/context.ts";
 import { compile } from "../../../lib/compile/mod.ts";
+import { MASKED_DIRECTORIES, MASKED_PATHS } from "../../../lib/spec/defaults.ts";
 import { buildSpec } from "../../../lib/spec/build.ts";
 import type { RunOptions } from "../../../lib/spec/options.ts";
 
@@ -12,6 +13,7 @@ const LAUNCH: Launch = {
   files: [],
   nullStreams: [],
   ignoredSignals: [],
+  lastCapability: 40,
   legacyGroups: [],
   kinds: new Map([["/source", "directory"], ["/file", "file"]]),
 };
@@ -195,17 +197,29 @@ Deno.test("compile() leaves a file of libflux's own out where the user mounts on
   assert(!all.includes("make /etc/hosts") && !all.includes("make /etc/hostname"));
 });
 
-Deno.test("compile() covers masked files with a null device that was seen to be 1:3, and directories with an empty one", () => {
-  const kinds = new Map([["/proc/kcore", "file"], ["/proc/acpi", "directory"]] as const);
-  const p = program({}, { kinds });
-  const covered = calls(p, "move_mount").filter(({ field }) => field === "linux.maskedPaths");
-  assertEquals(covered.map(({ args, tolerate }) => [string(p, args[3]), tolerate]), [
-    ["/proc/acpi", 2],
-    ["/proc/kcore", 2],
-  ]);
+Deno.test("compile() covers every masked path with what was made and verified before, by descriptor", () => {
+  const p = program({});
   const index = (label: string) => p.instructions.findIndex((one) => one.label === label);
-  const verified = index("see that /dev/null is the device 1:3");
-  assert(verified >= 0 && verified < index("take /dev/null to cover /proc/kcore"));
-  const empty = index("take an empty directory to cover /proc/acpi");
-  assertEquals(p.instructions[empty + 1]?.label, "make it read-only");
+  const [verified, device] = [
+    index("see that /dev/null is the device 1:3"),
+    index("open the null device that was made"),
+  ];
+  const [empty, attached] = [index("hold it, empty as it is"), index("mount tmpfs on /dev")];
+  assert(verified >= 0 && verified < device && device < attached && empty >= 0 && empty < attached);
+  const slot = (at: number) => {
+    const one = p.instructions[at];
+    return one?.op === "syscall" ? one.result : undefined;
+  };
+  for (const path of MASKED_PATHS) {
+    const at = index(`look for ${path}`);
+    const [look, skip, cover, ...rest] = p.instructions.slice(at, at + 5);
+    assert(look?.op === "syscall" && skip?.op === "branch" && cover?.op === "syscall", path);
+    assertEquals([string(p, look.args[1]), look.tolerate], [path, 2]);
+    const isDirectory = MASKED_DIRECTORIES.has(path);
+    assertEquals(cover.args[0], slot(isDirectory ? empty : device), path);
+    assertEquals(rest[0]?.label, isDirectory ? "make it read-only" : `cover ${path}`);
+    const move = isDirectory ? rest[1] : rest[0];
+    assert(move?.op === "syscall" && move.name === "move_mount", path);
+    assertEquals([move.args[0], string(p, move.args[3]), move.tolerate], [cover.result, path, undefined], path);
+  }
 });

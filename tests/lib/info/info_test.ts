@@ -70,14 +70,18 @@ Deno.test("judgeDelegation() tells a user which controllers systemd hasn't hande
 
 Deno.test("parseStatus() reads who asks, and privileges() judges", () => {
   const root = parseStatus("Uid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff\n");
-  assertEquals([root, privileges(root).ok], [{ uid: 0, privileged: true }, true]);
+  assertEquals([root, privileges(root).ok], [{ uid: 0, privileged: true, lacking: [] }, true]);
   const user = parseStatus("Uid:\t1000\t1000\t1000\t1000\nCapEff:\t0000000000000000\n");
-  assertEquals([user, privileges(user).remedy], [{ uid: 1000, privileged: false }, "run libflux with sudo"]);
-  assertEquals(privileges(parseStatus("Uid:\t0\t0\nCapEff:\t00000000a80425fb\n")).ok, false);
+  assertEquals([user.uid, user.privileged, user.lacking.length], [1000, false, 14]);
+  assertEquals(privileges(user).remedy, "run libflux with sudo");
+  // As docker starts root: with CAP_MKNOD and without CAP_SYS_ADMIN.
+  const docker = privileges(parseStatus("Uid:\t0\t0\nCapEff:\t00000000a80425fb\n"));
+  assertEquals([docker.ok, docker.value], [false, "uid 0, without CAP_NET_ADMIN, CAP_SYS_ADMIN"]);
+  assertStringIncludes(docker.remedy ?? "", "grant CAP_NET_ADMIN, CAP_SYS_ADMIN");
 });
 
 Deno.test("subordinateIds() prints the usermod line that is missing, above all ranges that are taken", () => {
-  const user = { uid: 1000, privileged: false };
+  const user = { uid: 1000, privileged: false, lacking: [] };
   const passwd = "me:x:1000:1000::/:\n";
   assertEquals(subordinateIds(user, "me:100000:65536\n", "1000:100000:65536\n", passwd).ok, true);
   const missing = subordinateIds(user, "other:100000:65536\n", "", passwd);
@@ -105,6 +109,8 @@ Deno.test("tried() tells the step, the error and the remedy", () => {
     "try it: not implemented by this kernel (ENOSYS)",
   );
   assertStringIncludes(tried(wanted, { errno: 1, step: "try it" }, "").remedy ?? "", "as root");
+  assertEquals(tried(wanted, { errno: 1, step: "try it" }, "", "this takes CAP_X").remedy, "this takes CAP_X");
+  assertEquals(tried(wanted, { errno: 38, step: "try it" }, "", "this takes CAP_X").remedy, "new kernel");
 });
 
 Deno.test("showInfo() is a table, what is missing, and a verdict", () => {

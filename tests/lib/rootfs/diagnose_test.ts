@@ -77,7 +77,7 @@ function treeOf(
   const within = mounts.map((mount) => ({ ...mount, source: `${outside}${mount.source}` }));
   return {
     outside,
-    tree: { image, mounts: within, architecture: "x86_64" },
+    tree: { image, mounts: within, cwd: "/work", architecture: "x86_64" },
     [Symbol.dispose]: () => Deno.removeSync(outside, { recursive: true }),
   };
 }
@@ -182,6 +182,26 @@ Deno.test("diagnose() looks into binds, the innermost first", () => {
   for (const path of ["/data/absent", "/data/in", "/database", "/file/x"]) {
     assert(diagnose(made.tree, path, E.ENOENT) instanceof CommandNotFoundError, path);
   }
+});
+
+Deno.test("diagnose() looks for a relative command where the container would", () => {
+  const script = "#!/nowhere\n";
+  using made = treeOf({ "/work/s": script, "/work/sub/s": script, "/other/s": script }, [
+    { destination: "/bound", type: "bind", source: "/image/other" },
+  ]);
+  for (const path of ["./s", "sub/s", ".//./s"]) {
+    assertFailure(
+      diagnose(made.tree, path, E.ENOENT),
+      NotExecutableError,
+      `${path} asks for the interpreter`,
+      path,
+      E.ENOENT,
+    );
+  }
+  const bound = diagnose({ ...made.tree, cwd: "/bound" }, "./s", E.ENOENT);
+  assertFailure(bound, NotExecutableError, "./s asks for the interpreter", "./s", E.ENOENT);
+  assertFailure(diagnose(made.tree, "./t", E.ENOENT), CommandNotFoundError, "there is no ./t", "./t", E.ENOENT);
+  assert(diagnoseSearch(made.tree, "s", "/nowhere::/bin") instanceof NotExecutableError);
 });
 
 Deno.test("diagnose() does not wait for a FIFO", () => {

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../../lib/errors.ts";
-import { buildSpec, DEFAULT_CAPABILITIES, MASKED_PATHS, READONLY_PATHS } from "../../../lib/spec/build.ts";
+import { buildSpec } from "../../../lib/spec/build.ts";
+import { DEFAULT_CAPABILITIES, MASKED_PATHS, READONLY_PATHS } from "../../../lib/spec/defaults.ts";
 import { checkName, checkOptions, printable, type RunOptions } from "../../../lib/spec/options.ts";
 import type { Spec } from "../../../lib/spec/types.ts";
 
@@ -72,6 +73,12 @@ Deno.test("buildSpec() puts a mount of the user's in the place of libflux's own"
   }
   const twice = [{ destination: "/a", type: "tmpfs" }, { destination: "/a/", type: "tmpfs" }];
   assertThrows(() => build({ mounts: twice }), UsageError, "two mounts go to /a");
+});
+
+Deno.test("buildSpec() has a mount come after those that it lies below, and else in the order in which they were given", () => {
+  const mounts = ["/z/y/x", "/b", "/a/b", "/z", "/a", "/z/y"].map((destination) => ({ destination, type: "tmpfs" }));
+  const built = build({ mounts }).mounts?.map(({ destination }) => destination) ?? [];
+  assertEquals(built.slice(-6), ["/b", "/z", "/a", "/a/b", "/z/y", "/z/y/x"]);
 });
 
 Deno.test("buildSpec() makes a host name of any name", () => {

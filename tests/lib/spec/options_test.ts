@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { UsageError } from "../../../lib/errors.ts";
-import { checkName, checkOptions, checkPath, isName, type RunOptions } from "../../../lib/spec/options.ts";
+import { checkPath } from "../../../lib/spec/check_mount.ts";
+import { checkName, checkOptions, isName, type RunOptions } from "../../../lib/spec/options.ts";
 import type { Mount } from "../../../lib/spec/types.ts";
 
 const check = (options: Partial<RunOptions>): void => checkOptions({ command: ["true"], ...options });
@@ -58,6 +59,9 @@ Deno.test("checkOptions() refuses a NUL in every text that goes to the kernel", 
     [{ user: "a\0" }, "the user"],
     [{ hostname: "a\0" }, "the host name"],
     [{ command: ["a", "b\0"] }, "the command"],
+    [{ root: "/a\0" }, "the state directory"],
+    [{ labels: { "a\0": "b" } }, "a label"],
+    [{ labels: { a: "b\0" } }, "a label"],
     [{ env: { "A\0": "b" } }, "an environment variable"],
     [{ env: { SECRET: "b\0" } }, "SECRET"],
     [mounting({ destination: "/a\0" }), "a mount"],
@@ -96,6 +100,61 @@ Deno.test("checkOptions() keeps everything off /proc but what lxcfs serves (CVE-
 Deno.test("checkOptions() keeps mounts off the root, however it is written", () => {
   for (const destination of ["/", "//", "/.", "/./"]) {
     assertStringIncludes(refusal(mounting({ destination })).message, "container's root", destination);
+  }
+});
+
+Deno.test("checkOptions() keeps mounts off the devices that libflux has made and verified", () => {
+  for (
+    const name of ["null", "zero", "full", "random", "urandom", "tty", "console", "ptmx", "pts", "pts/0", "./null/"]
+  ) {
+    assertStringIncludes(
+      refusal(mounting({ destination: `/dev//${name}` })).message,
+      "nothing may be mounted over /dev",
+    );
+  }
+  for (const name of ["shm", "mqueue", "fuse", "net/tun", "nullx"]) check(mounting({ destination: `/dev/${name}` }));
+});
+
+Deno.test("checkOptions() refuses an option that a mount of its type hasn't got, and any other type", () => {
+  const bind = (...options: string[]) => mounting({ type: "bind", source: "/a", options });
+  assertStringIncludes(refusal(bind("rbind", "nosiud", "or")).message, `"nosiud" is no option of a bind`);
+  for (const option of ["rro", "size=1m", "", "RO", "toString", "ro "]) refusal(bind(option));
+  check(bind("rbind", "ro", "nosuid", "nodev", "noexec", "noatime", "nodiratime", "rslave"));
+  for (const option of ["size", "size=", "rshared", "nosiud"]) refusal(mounting({ options: [option] }));
+  check(mounting({ options: ["size=1m", "mode=1777", "noexec", "ro", "huge=never"] }));
+  for (const type of ["proc", "overlay", "", "Bind"]) refusal(mounting({ type }));
+  refusal({ mounts: [{ destination: "/a" }] });
+  check({ mounts: [{ destination: "/a", source: "/a", options: ["rbind"] }] });
+});
+
+Deno.test("checkOptions() refuses numbers that no kernel takes", () => {
+  for (const oomScoreAdj of [5000, -1001, 0.5, NaN]) {
+    assertStringIncludes(refusal({ oomScoreAdj }).message, "OOM score");
+  }
+  check({ oomScoreAdj: -1000 });
+  for (const [columns, rows] of [[-1, 70000], [80, 65536], [0.5, 1], [NaN, 1]] as const) {
+    assertStringIncludes(refusal({ terminal: { columns, rows } }).message, "from 0 to 65535 columns and rows");
+  }
+  check({ terminal: { columns: 65535, rows: 0 } });
+  for (const [soft, hard] of [[-1, 1], [2, 1], [0.5, 1], [NaN, 1], [Infinity, 1]] as const) {
+    refusal({ ulimits: [{ type: "RLIMIT_NOFILE", soft, hard }] });
+  }
+  check({
+    ulimits: [{ type: "RLIMIT_CORE", soft: 0, hard: Infinity }, { type: "RLIMIT_CPU", soft: 2 ** 64, hard: 2 ** 64 }],
+  });
+  assertStringIncludes(
+    refusal({ ulimits: [{ type: "RLIMIT_NOTHING", soft: 1, hard: 1 }] }).message,
+    `no resource limit "RLIMIT_NOTHING"`,
+  );
+});
+
+Deno.test("checkOptions() refuses negative huge pages and rates, and devices that can't be", () => {
+  assertStringIncludes(refusal({ limits: { hugetlb: { "2MB": -1 } } }).message, "hugetlb of 2MB");
+  for (const name of ["deviceReadBps", "deviceWriteBps", "deviceReadIops", "deviceWriteIops"]) {
+    for (const [major, minor, rate] of [[8, 0, -1], [8, 0, 0.5], [-8, 0, 1], [8, 2 ** 20, 1], [NaN, 0, 1]] as const) {
+      assertStringIncludes(refusal({ limits: { [name]: [{ major, minor, rate }] } }).message, name);
+    }
+    check({ limits: { [name]: [{ major: 8, minor: 16, rate: 1 }] } });
   }
 });
 
