@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { checkArguments } from "./lib/caller.ts";
 import { describe, FluxError, UsageError } from "./lib/errors.ts";
 
 /** One subcommand: what it is for, and how to load it. Loaded when it is used: start-up time is libflux's own. */
@@ -134,6 +135,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
 export async function main(args: readonly string[]): Promise<number> {
   let debug = false;
   try {
+    checkArguments(args);
     debug = isDebug(args);
     return await dispatch(args);
   } catch (error) {
