@@ -8,10 +8,11 @@
  *
  * @module
  */
-import type { AArch64 } from "../../ffi/assembler/aarch64.ts";
-import type { X86_64 } from "../../ffi/assembler/x86_64.ts";
+import { AArch64 } from "../../ffi/assembler/aarch64.ts";
+import { X86_64 } from "../../ffi/assembler/x86_64.ts";
 import { aarch64 } from "./stub/aarch64.ts";
-import { ARGUMENTS, ENVIRONMENT, labelOf, PATH, SENTENCE, type StubOptions } from "./stub/content.ts";
+import { STRINGS, type StubOptions } from "./stub/content.ts";
+import { writeProgram } from "./stub/program.ts";
 import { x86_64 } from "./stub/x86_64.ts";
 
 export type { StubOptions };
@@ -25,15 +26,10 @@ export function assembleStub(options: StubOptions): Uint8Array<ArrayBuffer> {
 export function stubCode(options: StubOptions): X86_64 | AArch64 {
   const { address, entry, bundleSize, environ = 0 } = options;
   if (Math.max(entry, environ) >= address) throw new RangeError(`the stub at ${address} isn't behind all else`);
-  if (bundleSize >= 2 ** 32) throw new RangeError(`a bundle of ${bundleSize} bytes is too large`);
-  const code = options.architecture === "x86_64" ? x86_64(options) : aarch64(options);
-  const strings: ReadonlyArray<readonly [string, string]> = [
-    ["name", "libflux"],
-    ["path", PATH],
-    ["sentence", SENTENCE],
-    ...[...ARGUMENTS, ...ENVIRONMENT].map((text) => [labelOf(text), text] as const),
-  ];
-  for (const [label, text] of strings) {
+  if (bundleSize >= 2 ** 31) throw new RangeError(`a bundle of ${bundleSize} bytes is too large`);
+  const code = options.architecture === "x86_64" ? new X86_64() : new AArch64();
+  writeProgram(code instanceof X86_64 ? x86_64(code) : aarch64(code), options);
+  for (const [label, text] of STRINGS) {
     const bytes = new TextEncoder().encode(`${text}\0`);
     // AArch64 wants whole words
     const padded = new Uint8Array(Math.ceil(bytes.length / 4) * 4);

@@ -1,5 +1,5 @@
 /**
- * What the stubs of both architectures say and put on the stack.
+ * What the stub says, asks and puts on the stack.
  *
  * @module
  */
@@ -48,25 +48,22 @@ export const ENVIRONMENT = ["DENO_NO_UPDATE_CHECK=1", "DENO_DISABLE_NODE_SHIM=1"
 
 /** The number of new arguments. */
 export const ADDED_ARGUMENTS = ARGUMENTS.length + 1;
+/** The number of new variables. */
+export const ADDED_VARIABLES = ENVIRONMENT.length;
 /** The number of new words on the stack: an even one, so that it stays aligned to 16 bytes. */
-export const ADDED = ADDED_ARGUMENTS + ENVIRONMENT.length;
+export const ADDED = ADDED_ARGUMENTS + ADDED_VARIABLES;
 
 /** Where a packed executable ends when it can't start: the code for that of `chroot`, `env` and docker. */
 export const FAILURE = 125;
 
 /** Written to the standard error then. */
-export const SENTENCE = "libflux: cannot start: the kernel refused a file in memory (memfd_create and write); " +
-  "a seccomp profile or a memory limit may forbid it\n";
+export const SENTENCES = {
+  memory: "libflux: cannot start: the kernel refused a file in memory (memfd_create and write); " +
+    "a seccomp profile or a memory limit may forbid it\n",
+} as const;
 
 /** Sixteen bytes, so that two words hold it; the path begins after the zeroes. */
-export const PATH = "\0\0/proc/self/fd/";
-/** The number of these zeroes. */
-export const PATH_PADDING = 2;
-
-/** Room for the path: the number ends here, so that the memory after it is zero. */
-export const PATH_END = 64;
-/** How much memory the path gets. */
-export const PAGE = 4096;
+export const PATH_PREFIX = "\0\0/proc/self/fd/";
 
 /** From kernel 6.3 on: nobody may execute the file. Where `vm.memfd_noexec` is 2, it has to be said. */
 export const MFD_NOEXEC_SEAL = 8;
@@ -75,3 +72,11 @@ export const EINVAL = 22;
 
 /** The label of a string. */
 export const labelOf = (text: string): string => `text_${text.replaceAll(/\W/g, "_")}`;
+
+/** The strings that the program names, and their labels. */
+export const STRINGS: ReadonlyArray<readonly [string, string]> = [
+  ["name", "libflux"],
+  ["path_prefix", PATH_PREFIX],
+  ...[...ARGUMENTS, ...ENVIRONMENT].map((text) => [labelOf(text), text] as const),
+  ...Object.entries(SENTENCES).map(([name, sentence]) => [`sentence_${name}`, sentence] as const),
+];

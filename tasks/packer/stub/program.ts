@@ -1,0 +1,156 @@
+/**
+ * The stub's instructions, without its strings.
+ *
+ * @module
+ */
+import { F, MFD, MMAP } from "../../../ffi/abi/constants.ts";
+import {
+  ADDED,
+  ADDED_ARGUMENTS,
+  ADDED_VARIABLES,
+  ARGUMENTS,
+  EINVAL,
+  ENVIRONMENT,
+  FAILURE,
+  labelOf,
+  MFD_NOEXEC_SEAL,
+  SENTENCES,
+  type StubOptions,
+} from "./content.ts";
+import type { Machine } from "./machine.ts";
+
+const ALLOCATED = 4096;
+/** Places in the memory that the program allocates: below the stack pointer nothing stays. */
+const AT_FILE = 0;
+const AT_PATH = 8;
+const AT_COUNT = 16;
+/** Where the path ends: the memory after it is zero. */
+const PATH_END = 120;
+const character = (text: string): number => text.charCodeAt(0);
+
+/** Writes the program. */
+export function writeProgram(m: Machine, { address, entry, bundleSize, environ }: StubOptions): void {
+  m.label("start");
+  m.begin();
+  m.call("mmap", 0, ALLOCATED, MMAP.PROT_READ | MMAP.PROT_WRITE, MMAP.MAP_PRIVATE | MMAP.MAP_ANONYMOUS, -1, 0);
+  m.jumpIfError("no_memory");
+  m.add("memory", "result", 0);
+  writeBundle(m, bundleSize);
+  extendStack(m, environ === undefined ? undefined : address - environ);
+  m.enter(address - entry);
+  refusals(m);
+}
+
+/** Writes the bundle into a file in memory, and keeps the file's path. */
+function writeBundle(m: Machine, size: number): void {
+  m.call("memfd_create", { label: "name" }, MFD.MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+  m.jumpIf("result", "!=", -EINVAL, "created");
+  m.call("memfd_create", { label: "name" }, MFD.MFD_CLOEXEC);
+  m.label("created");
+  m.jumpIfError("no_memory");
+  m.add("a", "result", 0);
+  // a closed standard stream must not become the bundle
+  m.set("b", 2);
+  m.jumpIf("b", "<", "a", "open");
+  m.call("fcntl", "a", F.F_DUPFD_CLOEXEC, 3);
+  m.store("memory", AT_FILE, "result");
+  m.call("close", "a");
+  m.load("result", "memory", AT_FILE);
+  m.jumpIfError("no_memory");
+  m.add("a", "result", 0);
+  m.label("open");
+  m.store("memory", AT_FILE, "a");
+
+  m.address("b", "bundle");
+  m.set("c", size);
+  m.label("more");
+  m.jumpIf("c", "=", 0, "written");
+  m.call("write", "a", "b", "c");
+  m.jumpIfError("no_memory");
+  m.jumpIf("result", "=", 0, "no_memory");
+  m.addRegister("b", "result");
+  m.subtractRegister("c", "result");
+  m.jump("more");
+  m.label("written");
+
+  m.add("c", "memory", PATH_END);
+  m.load("result", "memory", AT_FILE);
+  digits(m, "file");
+  prefix(m, "path_prefix", 2);
+  m.store("memory", AT_PATH, "c");
+}
+
+/** Writes the number in `result` so that it ends before `c`, which goes to its first digit. */
+function digits(m: Machine, name: string): void {
+  m.label(`${name}_digit`);
+  m.divideByTen("b");
+  m.add("b", "b", character("0"));
+  m.add("c", "c", -1);
+  m.store("c", 0, "b", 8);
+  m.jumpIf("result", "!=", 0, `${name}_digit`);
+}
+
+/** Writes sixteen bytes before `c`, which goes to the first of them that isn't padding. */
+function prefix(m: Machine, label: string, padding: number): void {
+  m.add("c", "c", -16);
+  m.address("b", label);
+  for (const offset of [0, 8]) {
+    m.load("a", "b", offset);
+    m.store("c", offset, "a");
+  }
+  m.add("c", "c", padding);
+}
+
+/** Puts arguments and variables where Deno looks for them; `environ` is how far before the stub libc's is. */
+function extendStack(m: Machine, environ: number | undefined): void {
+  m.load("a", "stack", 0);
+  m.store("memory", AT_COUNT, "a");
+  m.load("result", "stack", 8);
+  // the arguments move down, so that there is room before the environment
+  m.add("a", "stack", 16);
+  m.add("c", "a", -ADDED_VARIABLES * 8);
+  m.label("argument");
+  m.load("b", "a", 0);
+  m.store("c", 0, "b");
+  m.add("a", "a", 8);
+  m.add("c", "c", 8);
+  m.jumpIf("b", "!=", 0, "argument");
+  ENVIRONMENT.forEach((variable, index) => {
+    m.address("a", labelOf(variable));
+    m.store("c", index * 8, "a");
+  });
+  if (environ !== undefined) {
+    m.address("a", "start", environ);
+    m.load("a", "a", 0);
+    m.store("a", 0, "c");
+  }
+
+  // argc and argv[0] move further; what the kernel put behind the arguments stays where it is
+  m.load("a", "memory", AT_COUNT);
+  m.add("stack", "stack", -ADDED * 8);
+  m.add("a", "a", ADDED_ARGUMENTS);
+  m.store("stack", 0, "a");
+  m.store("stack", 8, "result");
+  ARGUMENTS.forEach((argument, index) => {
+    m.address("a", labelOf(argument));
+    m.store("stack", 16 + index * 8, "a");
+  });
+  m.load("a", "memory", AT_PATH);
+  m.store("stack", 16 + ARGUMENTS.length * 8, "a");
+}
+
+/** One sentence on the standard error for each reason not to start. */
+function refusals(m: Machine): void {
+  const reasons: ReadonlyArray<readonly [string, string, string]> = [
+    ["no_memory", "sentence_memory", SENTENCES.memory],
+  ];
+  for (const [label, text, sentence] of reasons) {
+    m.label(label);
+    m.address("b", text);
+    m.set("c", sentence.length);
+    m.jump("refuse");
+  }
+  m.label("refuse");
+  m.call("write", 2, "b", "c");
+  m.call("exit_group", FAILURE);
+}
