@@ -29,6 +29,7 @@ const NUMBERS = {
   exit_group: [231, 94],
   /** No syscall: what a failed check of a launch program calls, so that it fails like any other instruction. */
   fail: [0xffff, 0xffff],
+  faccessat: [269, 48],
   faccessat2: [439, 439],
   fchdir: [81, 50],
   fchmod: [91, 52],

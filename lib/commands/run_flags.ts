@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { decode, variable } from "../caller.ts";
+import { callersPath, decode, variable } from "../caller.ts";
 import { UsageError } from "../errors.ts";
 import { parseBind, parseMount, parseTmpfs } from "../spec/mounts.ts";
 import { checkName, printable, type RunOptions } from "../spec/options.ts";
@@ -91,8 +91,9 @@ function parseVariable(text: string, from: string): readonly (readonly [string, 
 function readVariables(file: string): (readonly [string, string])[] {
   let bytes: Uint8Array;
   try {
-    bytes = Deno.readFileSync(file);
+    bytes = Deno.readFileSync(callersPath(file));
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     const why = error instanceof Deno.errors.NotFound
       ? "there is no such file"
       : error instanceof Deno.errors.PermissionDenied

@@ -4,6 +4,7 @@
  * @module
  */
 import { resolve } from "@std/path";
+import { callersPath } from "../caller.ts";
 import { UsageError } from "../errors.ts";
 import { checkPath, printable } from "./options.ts";
 import type { Mount } from "./types.ts";
@@ -71,7 +72,7 @@ export function parseBind(text: string): Mount {
   return {
     destination,
     type: "bind",
-    source: resolve(source),
+    source: resolve(callersPath(source)),
     options: ["rbind", ...splitOptions(options, (option) => BIND_OPTIONS.has(option), text)],
   };
 }
@@ -160,7 +161,7 @@ export function parseMount(text: string): Mount {
   return {
     destination,
     type,
-    source: resolve(source),
+    source: resolve(callersPath(source)),
     options: [...recursive, ...splitOptions(options.join(","), (o) => BIND_OPTIONS.has(o), text)],
   };
 }

@@ -1,7 +1,8 @@
 /**
  * The code that a packed executable runs before deno's own first instruction. It writes the bundle, which lies right
  * behind it in memory, into a memory file, puts `run … /proc/self/fd/N` between the program's name and its arguments
- * and two variables into the environment, and goes on to where deno would have started.
+ * and a few variables into the environment, and goes on to where deno would
+ * have started. Where deno would die of what it finds, it says so in one sentence.
  *
  * It uses no stack but for these. What the stack holds at that moment: System V ABI, AMD64 supplement,
  * 3.4.1, figure 3.9, and the same for AArch64.

@@ -1,4 +1,7 @@
-/** Callers whose command line, environment or files aren't fit for libflux. */
+/**
+ * Callers whose environment, directory or limits aren't fit for Deno, which runs libflux: none of it may show through.
+ * These hold for packed executables; `deno compile` leaves no place for what does it.
+ */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { build } from "../../tasks/build.ts";
 import { BUSYBOX, hostTest, temporaryDirectory, uniqueName } from "./support.ts";
@@ -8,6 +11,8 @@ interface Result {
   readonly stdout: string;
   readonly stderr: string;
 }
+
+const VERSION = /^libflux \d+\.\d+\.\d+\n$/;
 
 const packed = Deno.makeTempDirSync({ prefix: "libflux-packed-" }) + "/libflux";
 assert(await build({ output: packed, form: "packed", quiet: true }));
@@ -29,6 +34,11 @@ async function shell(script: string, args: readonly string[], env: Record<string
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
+function assertWorks({ code, stdout, stderr }: Result, which: string): void {
+  assertEquals([code, stderr], [0, ""], which);
+  assertMatch(stdout, VERSION, which);
+}
+
 function assertRefused({ code, stdout, stderr }: Result, part: string, which: string = part): void {
   assertEquals([code, stdout], [125, ""], which + stderr);
   assertMatch(stderr, /^libflux: [^\n]+\n$/, which);
@@ -39,6 +49,63 @@ const runArgs = (flags: readonly string[], ...command: readonly string[]): reado
   ...["run", uniqueName(), "--image", BUSYBOX, ...flags, "--"],
   ...command,
 ];
+
+hostTest("caller: a removed working directory matters to relative paths only", async () => {
+  const gone = 'cd "$(mktemp -d)" && rmdir "$PWD" && exec "$@"';
+  assertWorks(await shell(gone, ["--version"]), "version");
+  assertEquals((await shell(gone, ["ps"])).code, 0);
+  assertEquals((await shell(gone, runArgs([], "pwd"))).stdout, "/\n");
+  for (
+    const flags of [
+      ["--bind", "etc:/data"],
+      ["--mount", "type=bind,src=etc,dst=/data"],
+      ["--env-file", "etc/hostname"],
+      ["--root", "run"],
+      ["--image", "usr"],
+    ]
+  ) {
+    const args = ["run", uniqueName(), ...flags, "--", "true"];
+    assertRefused(await shell(gone, args), "leads nowhere: the working directory has been removed", flags.join(" "));
+  }
+});
+
+hostTest("caller: limits that Deno can't live with are one sentence", async () => {
+  for (
+    const [limit, says] of [
+      ["-n 8", "open files (RLIMIT_NOFILE) is below 64"],
+      ["-n 20", "open files (RLIMIT_NOFILE) is below 64"],
+      ["-n 63", "open files (RLIMIT_NOFILE) is below 64"],
+      ["-v 1000000", "address space (RLIMIT_AS) is below"],
+      ["-d 100000", "data (RLIMIT_DATA) is below"],
+      ["-s 64", "the stack (RLIMIT_STACK) is below"],
+      ["-f 0", "file sizes (RLIMIT_FSIZE) is below"],
+    ] as const
+  ) {
+    assertRefused(await shell(`ulimit ${limit}; exec "$@"`, ["--version"]), says, limit);
+  }
+  // one at a time: what is enough is no reason to refuse
+  for (const limit of ["-n 64", "-Sn 8", "-f 1024", "-s 1024", "-d 1000000", "-v 40000000"]) {
+    assertWorks(await shell(`ulimit ${limit}; exec "$@"`, ["--version"]), limit);
+  }
+});
+
+hostTest("caller: a container has the caller's own limit of open files, or its own", async () => {
+  const limits = 'echo "$(ulimit -Sn) $(ulimit -Hn)"';
+  const run = (flags: readonly string[]) =>
+    shell('ulimit -Sn 100; ulimit -Hn 1000; exec "$@"', runArgs(flags, "sh", "-c", limits));
+  assertEquals(await run([]), { code: 0, stdout: "100 1000\n", stderr: "" });
+  assertEquals((await run(["--ulimit", "nofile=70:80"])).stdout, "70 80\n");
+  assertEquals((await run(["--ulimit", "core=0"])).stdout, "100 1000\n");
+});
+
+hostTest("caller: without /proc libflux says so", async () => {
+  using directory = temporaryDirectory();
+  const { path } = directory;
+  const script = `unshare -m sh -c '
+    for i in usr lib lib64 etc dev tmp; do [ -e /$i ] && mkdir -p ${path}/$i && mount --rbind /$i ${path}/$i; done
+    exec chroot ${path} "$@"' sh "$@"`;
+  assertRefused(await shell(script, ["--version"]), "there is no /proc here");
+});
 
 hostTest("caller: bytes that aren't UTF-8 are refused in a sentence", async () => {
   using directory = temporaryDirectory();

@@ -10,6 +10,7 @@ const ADDED_ARGUMENTS = [
   "--v8-flags=--no-lazy,--min-semi-space-size=4,--no-sparkplug,--invocation-count-for-maglev=4000,--invocation-count-for-maglev-osr=2000",
 ];
 const ADDED_ENVIRONMENT = ["DENO_NO_UPDATE_CHECK=1", "DENO_DISABLE_NODE_SHIM=1"];
+const HARMLESS = "DENO_NO_UPDATE_CHECK=1";
 
 /**
  * Programs that write argv, an empty line, the environment, an empty line, and the file that the eleventh word of argv
@@ -179,26 +180,51 @@ for (const architecture of ARCHITECTURES) {
 
       for (const args of [[], ["one"], ["two words", "", "--help"], Array.from({ length: 90 }, (_, i) => `${i}`)]) {
         for (const env of [{}, { A: "b", EMPTY: "" }]) {
-          const emulator = architecture === Deno.build.arch ? [] : [`qemu-${architecture}-static`];
-          const [program = "", ...rest] = [...emulator, `${path}/packed`, ...args];
-          const command = new Deno.Command(program, { args: rest, env, clearEnv: true, stderr: "piped" });
-          const { code, stdout, stderr } = command.outputSync();
-          assertEquals(new TextDecoder().decode(stderr), "");
-          const parts = new TextDecoder().decode(stdout).split("\n");
-          const words = parts.splice(0, ADDED_ARGUMENTS.length + 2 + args.length);
+          const { words, variables, rest, code } = start(architecture, `${path}/packed`, { args, env });
           assertEquals(words.slice(0, 10), [`${path}/packed`, ...ADDED_ARGUMENTS]);
           assert(/^\/proc\/self\/fd\/\d+$/.test(words[10] ?? ""), words[10]);
           assertEquals(words.slice(11), args);
-          const expected = [...ADDED_ENVIRONMENT, ...Object.entries(env).map(([name, value]) => `${name}=${value}`)];
-          assertEquals(parts[0], "");
-          assertEquals(parts.slice(1, 3), ADDED_ENVIRONMENT);
-          assertEquals(parts.slice(1, 1 + expected.length).sort(), expected.sort());
-          assertEquals(parts.slice(1 + expected.length).join("\n"), `\n${bundle}`);
+          assertEquals(variables.slice(0, 2), ADDED_ENVIRONMENT);
+          assert(/^LIBFLUX_NOFILE=\d+:\d+$/.test(variables[2] ?? ""), variables[2]);
+          assertEquals(variables[3], HARMLESS);
+          assertEquals(
+            variables.slice(4).sort(),
+            Object.entries(env).map(([name, value]) => `${name}=${value}`).sort(),
+          );
+          assertEquals(rest, bundle);
           assertEquals(code, words.length);
         }
       }
+      directoryIsLeft(architecture, `${path}/packed`);
     });
   }
+}
+
+interface Started {
+  readonly before?: readonly string[];
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs a packed program, and takes what it writes apart. */
+function start(architecture: Architecture, path: string, { before = [], args = [], env = {} }: Started) {
+  const emulator = architecture === Deno.build.arch ? [] : [`qemu-${architecture}-static`];
+  const [program = "", ...rest] = [...before, ...emulator, path, ...args];
+  const command = new Deno.Command(program, { args: rest, env, clearEnv: true, stderr: "piped" });
+  const { code, stdout, stderr } = command.outputSync();
+  assertEquals(new TextDecoder().decode(stderr), "");
+  const parts = new TextDecoder().decode(stdout).split("\n");
+  const words = parts.splice(0, ADDED_ARGUMENTS.length + 2 + args.length);
+  assertEquals(parts[0], "");
+  const end = parts.indexOf("", 1);
+  // a variable may be empty, and a line is too behind the last one
+  return { words, variables: parts.slice(1, end), rest: parts.slice(end + 1).join("\n"), code };
+}
+
+/** In a directory that has been removed, the program starts in `/` and hears of it. */
+function directoryIsLeft(architecture: Architecture, path: string): void {
+  const before = ["sh", "-c", 'cd "$(mktemp -d)" && rmdir "$PWD" && exec "$@"', "sh"];
+  assertEquals(start(architecture, path, { before }).variables[3], "LIBFLUX_CWD=gone");
 }
 
 Deno.test("stubCode() refuses a place before the program's entry point, and a bundle of 2 GiB", () => {

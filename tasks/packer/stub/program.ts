@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { F, MFD, MMAP } from "../../../ffi/abi/constants.ts";
+import { AT, F, MFD, MMAP } from "../../../ffi/abi/constants.ts";
 import {
   ADDED,
   ADDED_ARGUMENTS,
@@ -12,20 +12,31 @@ import {
   EINVAL,
   ENVIRONMENT,
   FAILURE,
+  FOUND,
+  HARMLESS,
   labelOf,
+  LEAST_LIMITS,
   MFD_NOEXEC_SEAL,
+  NO_CWD,
   SENTENCES,
   type StubOptions,
 } from "./content.ts";
 import type { Machine } from "./machine.ts";
 
-const ALLOCATED = 4096;
+const RLIMIT_NOFILE = 7;
+const ALLOCATED = 4352;
 /** Places in the memory that the program allocates: below the stack pointer nothing stays. */
 const AT_FILE = 0;
 const AT_PATH = 8;
 const AT_COUNT = 16;
-/** Where the path ends: the memory after it is zero. */
+/** The addresses of the variables in `FOUND`. */
+const AT_FOUND = 24;
+const foundAt = (name: typeof FOUND[number]): number => AT_FOUND + FOUND.indexOf(name) * 8;
+/** Where texts that end with a number end: the memory after them is zero. */
 const PATH_END = 120;
+const LIMITS_END = 248;
+const AT_BUFFER = 256;
+const BUFFER_SIZE = 4096;
 const character = (text: string): number => text.charCodeAt(0);
 
 /** Writes the program. */
@@ -35,10 +46,25 @@ export function writeProgram(m: Machine, { address, entry, bundleSize, environ }
   m.call("mmap", 0, ALLOCATED, MMAP.PROT_READ | MMAP.PROT_WRITE, MMAP.MAP_PRIVATE | MMAP.MAP_ANONYMOUS, -1, 0);
   m.jumpIfError("no_memory");
   m.add("memory", "result", 0);
+  checkLimits(m);
   writeBundle(m, bundleSize);
+  keepLimits(m);
+  leaveGoneDirectory(m);
   extendStack(m, environ === undefined ? undefined : address - environ);
   m.enter(address - entry);
   refusals(m);
+}
+
+/** What Deno would die of, in one sentence. */
+function checkLimits(m: Machine): void {
+  for (const { resource, which, least, shift } of LEAST_LIMITS) {
+    m.call("prlimit64", 0, resource, 0, { memory: AT_BUFFER });
+    m.jumpIfError(`limit_${resource}_unknown`);
+    m.load("a", "memory", AT_BUFFER + (which === "soft" ? 0 : 8));
+    if (shift > 0) m.bits("a", "a", shift, 64 - shift);
+    m.jumpIf("a", "<", least, `limit_${resource}`);
+    m.label(`limit_${resource}_unknown`);
+  }
 }
 
 /** Writes the bundle into a file in memory, and keeps the file's path. */
@@ -78,6 +104,8 @@ function writeBundle(m: Machine, size: number): void {
   digits(m, "file");
   prefix(m, "path_prefix", 2);
   m.store("memory", AT_PATH, "c");
+  m.call("faccessat", AT.AT_FDCWD, "c", 0);
+  m.jumpIfError("no_proc");
 }
 
 /** Writes the number in `result` so that it ends before `c`, which goes to its first digit. */
@@ -101,6 +129,38 @@ function prefix(m: Machine, label: string, padding: number): void {
   m.add("c", "c", padding);
 }
 
+/** Tells libflux of the limit that Deno will raise, so that containers get the caller's own. */
+function keepLimits(m: Machine): void {
+  m.address("c", labelOf(HARMLESS));
+  m.call("prlimit64", 0, RLIMIT_NOFILE, 0, { memory: AT_BUFFER });
+  m.jumpIfError("limits_kept");
+  m.add("c", "memory", LIMITS_END);
+  m.load("result", "memory", AT_BUFFER + 8);
+  digits(m, "hard");
+  m.add("c", "c", -1);
+  m.set("b", character(":"));
+  m.store("c", 0, "b", 8);
+  m.load("result", "memory", AT_BUFFER);
+  digits(m, "soft");
+  prefix(m, "limits_prefix", 1);
+  m.label("limits_kept");
+  m.store("memory", foundAt("limits"), "c");
+}
+
+/** Goes to `/` where the working directory has been removed, or is outside of the root directory. */
+function leaveGoneDirectory(m: Machine): void {
+  m.call("getcwd", { memory: AT_BUFFER }, BUFFER_SIZE);
+  m.jumpIfError("gone");
+  m.address("c", labelOf(HARMLESS));
+  m.load("b", "memory", AT_BUFFER, 8);
+  m.jumpIf("b", "=", character("/"), "there");
+  m.label("gone");
+  m.call("chdir", { label: "root" });
+  m.address("c", labelOf(NO_CWD));
+  m.label("there");
+  m.store("memory", foundAt("cwd"), "c");
+}
+
 /** Puts arguments and variables where Deno looks for them; `environ` is how far before the stub libc's is. */
 function extendStack(m: Machine, environ: number | undefined): void {
   m.load("a", "stack", 0);
@@ -118,6 +178,10 @@ function extendStack(m: Machine, environ: number | undefined): void {
   ENVIRONMENT.forEach((variable, index) => {
     m.address("a", labelOf(variable));
     m.store("c", index * 8, "a");
+  });
+  FOUND.forEach((name, index) => {
+    m.load("a", "memory", foundAt(name));
+    m.store("c", (ENVIRONMENT.length + index) * 8, "a");
   });
   if (environ !== undefined) {
     m.address("a", "start", environ);
@@ -143,6 +207,10 @@ function extendStack(m: Machine, environ: number | undefined): void {
 function refusals(m: Machine): void {
   const reasons: ReadonlyArray<readonly [string, string, string]> = [
     ["no_memory", "sentence_memory", SENTENCES.memory],
+    ["no_proc", "sentence_proc", SENTENCES.proc],
+    ...LEAST_LIMITS.map(({ resource, sentence }) =>
+      [`limit_${resource}`, `sentence_limit_${resource}`, sentence] as const
+    ),
   ];
   for (const [label, text, sentence] of reasons) {
     m.label(label);
