@@ -1,5 +1,5 @@
 /**
- * What libflux's caller has given it, as it was: Deno raises a limit, and can't be where
+ * What libflux's caller has given it, as it was: Deno is shown less of the environment, raises a limit, and can't be where
  * there is no directory. The first instructions of a packed executable see to that (`tasks/packer/stub/program.ts`),
  * and leave two variables behind, `LIBFLUX_NOFILE` and `LIBFLUX_CWD`; elsewhere these aren't there.
  *
@@ -33,6 +33,18 @@ export function variable(name: string): string | undefined {
     if (!(error instanceof Deno.errors.InvalidData)) throw error;
     throw notText(`the variable ${printable(name)}`, error);
   }
+}
+
+/** A variable of the caller's own environment, also one that Deno isn't shown. */
+export function callersVariable(name: string): string | undefined {
+  if (Deno.env.get(NOFILE) === undefined) return variable(name);
+  // bytes as characters of the same numbers
+  const bytes = (text: Uint8Array): string => Array.from(text, (byte) => String.fromCharCode(byte)).join("");
+  const before = bytes(new TextEncoder().encode(`${name}=`));
+  const found = bytes(Deno.readFileSync("/proc/self/environ")).split("\0").find((text) => text.startsWith(before));
+  if (found === undefined) return undefined;
+  const value = Uint8Array.from(found.slice(before.length), (character) => character.charCodeAt(0));
+  return decode(value, `the variable ${printable(name)}`);
 }
 
 /** The limit of open files that the caller has, and its commands would inherit; nothing where it can't be told. */

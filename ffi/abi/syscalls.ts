@@ -45,6 +45,7 @@ const NUMBERS = {
   fstatfs: [138, 44],
   ftruncate: [77, 46],
   getcwd: [79, 17],
+  geteuid: [107, 175],
   getpid: [39, 172],
   getrandom: [318, 278],
   getppid: [110, 173],

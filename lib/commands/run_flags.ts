@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { callersPath, decode, variable } from "../caller.ts";
+import { callersPath, callersVariable, decode } from "../caller.ts";
 import { UsageError } from "../errors.ts";
 import { parseBind, parseMount, parseTmpfs } from "../spec/mounts.ts";
 import { checkName, printable, type RunOptions } from "../spec/options.ts";
@@ -84,7 +84,7 @@ function parseVariable(text: string, from: string): readonly (readonly [string, 
       hint: "write K=V, or K to pass the caller's on",
     });
   }
-  const value = at < 0 ? variable(key) : text.slice(at + 1);
+  const value = at < 0 ? callersVariable(key) : text.slice(at + 1);
   return value === undefined ? [] : [[key, value]];
 }
 

@@ -1,7 +1,7 @@
 /**
  * The code that a packed executable runs before deno's own first instruction. It writes the bundle, which lies right
  * behind it in memory, into a memory file, puts `run … /proc/self/fd/N` between the program's name and its arguments
- * and a few variables into the environment, and goes on to where deno would
+ * and a few variables into the environment, hides from deno what isn't meant for it, and goes on to where deno would
  * have started. Where deno would die of what it finds, it says so in one sentence.
  *
  * It uses no stack but for these. What the stack holds at that moment: System V ABI, AMD64 supplement,

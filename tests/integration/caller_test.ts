@@ -13,6 +13,7 @@ interface Result {
 }
 
 const VERSION = /^libflux \d+\.\d+\.\d+\n$/;
+const CACHE = "/var/cache/libflux";
 
 const packed = Deno.makeTempDirSync({ prefix: "libflux-packed-" }) + "/libflux";
 assert(await build({ output: packed, form: "packed", quiet: true }));
@@ -49,6 +50,93 @@ const runArgs = (flags: readonly string[], ...command: readonly string[]): reado
   ...["run", uniqueName(), "--image", BUSYBOX, ...flags, "--"],
   ...command,
 ];
+
+hostTest("caller: root's code cache is a private directory of root's, whatever the environment names", async () => {
+  using directory = temporaryDirectory();
+  const home = directory.path;
+  const env = { HOME: home, DENO_DIR: `${home}/deno`, XDG_CACHE_HOME: `${home}/xdg` };
+  assertWorks(await shell('exec "$@"', ["--version"], env), "foreign");
+  assertEquals(Array.from(Deno.readDirSync(home)), []);
+  const { uid, mode, isDirectory } = Deno.lstatSync(CACHE);
+  assertEquals([uid, (mode ?? 0) & 0o777, isDirectory], [0, 0o700, true]);
+  assertWorks(await shell(`cd ${home} && exec "$@"`, ["--version"], { HOME: "relative" }), "relative");
+  assertEquals(Array.from(Deno.readDirSync(home)), []);
+});
+
+hostTest("caller: root uses no code cache that others own or can write to, or that is a link", async () => {
+  using directory = temporaryDirectory();
+  const { path } = directory;
+  const uses = async (prepare: string): Promise<boolean> => {
+    // a mount namespace of its own, so that this host's own cache stays as it is
+    const script = `mount -t tmpfs none /var/cache && mkdir -m 777 ${path}/other && ${prepare}
+      "$@" && ls -A /var/cache/libflux/ ${path}/other; rm -rf ${path}/other`;
+    const inner = ["-m", "bash", "-c", script, "bash", packed, "--version"];
+    const { code, stdout } = await new Deno.Command("unshare", { args: inner, stdin: "null" }).output();
+    assertEquals(code, 0, prepare);
+    assertStringIncludes(new TextDecoder().decode(stdout), "libflux ", prepare);
+    return new TextDecoder().decode(stdout).includes("v8_code_cache");
+  };
+  assertEquals(await uses(""), true);
+  assertEquals(await uses("mkdir -m 755 /var/cache/libflux;"), true);
+  assertEquals(await uses("mkdir -m 777 /var/cache/libflux;"), false);
+  assertEquals(await uses("mkdir -m 720 /var/cache/libflux;"), false);
+  assertEquals(await uses("mkdir -m 700 /var/cache/libflux; chown 65534 /var/cache/libflux;"), false);
+  assertEquals(await uses(`chmod 700 ${path}/other; ln -s ${path}/other /var/cache/libflux;`), false);
+});
+
+hostTest("caller: other users have their code cache in their own HOME, if it is absolute", async () => {
+  using directory = temporaryDirectory();
+  const { path } = directory;
+  Deno.chmodSync(path, 0o777);
+  const nobody = 'exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all "$@"';
+  assertWorks(await shell(`cd ${path}; ${nobody}`, ["--version"], { HOME: path }), "own");
+  assertEquals(Deno.lstatSync(`${path}/.cache/libflux/v8_code_cache_v2`).uid, 65534);
+  Deno.removeSync(`${path}/.cache`, { recursive: true });
+  const long = `${path}/${"./".repeat(2500)}`;
+  for (const home of ["relative", "", ".", "/proc", "/dev/full", "/root", long]) {
+    assertWorks(await shell(`cd ${path}; ${nobody}`, ["--version"], { HOME: home }), home.slice(0, 100));
+  }
+  assertWorks(await shell(`cd ${path}; ${nobody}`, ["--version"]), "none");
+  // owned by somebody else
+  Deno.mkdirSync(`${path}/.cache/libflux`, { recursive: true });
+  assertWorks(await shell(`cd ${path}; ${nobody}`, ["--version"], { HOME: path }), "another's");
+  assertEquals(Array.from(Deno.readDirSync(path), ({ name }) => name), [".cache"]);
+  assertEquals(Array.from(Deno.readDirSync(`${path}/.cache/libflux`)), []);
+});
+
+hostTest("caller: nothing is read from HOME", async () => {
+  using directory = temporaryDirectory();
+  const { path } = directory;
+  Deno.mkdirSync(`${path}/directory/.npmrc`, { recursive: true });
+  Deno.mkdirSync(`${path}/fifo`);
+  await new Deno.Command("mkfifo", { args: [`${path}/fifo/.npmrc`] }).output();
+  for (const home of ["/dev/full", `${path}/directory`, `${path}/fifo`]) {
+    assertWorks(await shell('exec "$@"', ["--version"], { HOME: home }), home);
+  }
+});
+
+hostTest("caller: Deno's variables change nothing, and can be passed on", async () => {
+  using directory = temporaryDirectory();
+  const variables = {
+    DENO_V8_FLAGS: "--no-such-flag",
+    DENO_COVERAGE_DIR: `${directory.path}/coverage`,
+    DENO_LOG: "debug",
+    DENO_TLS_CA_STORE: "none",
+    NODE_CHANNEL_FD: "x",
+    NODE_OPTIONS: "--require=x",
+    OTEL_DENO: "true",
+    RUST_MIN_STACK: "99999999999999",
+    HOME: "/of/the/caller",
+  };
+  assertWorks(await shell('exec "$@"', ["--version"], variables), "all");
+  assertEquals(Array.from(Deno.readDirSync(directory.path)), []);
+  const flags = [...Object.keys(variables), "NODE_ABSENT"].flatMap((name) => ["--env", name]);
+  const { code, stdout, stderr } = await shell('exec "$@"', runArgs(flags, "env"), variables);
+  assertEquals([code, stderr], [0, ""]);
+  const seen = stdout.split("\n");
+  for (const [name, value] of Object.entries(variables)) assert(seen.includes(`${name}=${value}`), name + stdout);
+  assert(!/^(NODE_ABSENT|LIBFLUX_|DENO_DIR|DENO_NO_UPDATE_CHECK)/m.test(stdout), stdout);
+});
 
 hostTest("caller: a removed working directory matters to relative paths only", async () => {
   const gone = 'cd "$(mktemp -d)" && rmdir "$PWD" && exec "$@"';
@@ -115,6 +203,7 @@ hostTest("caller: bytes that aren't UTF-8 are refused in a sentence", async () =
     [`exec "$@" $'\\xff\\xfe'`, runArgs([], "printf", "%s"), "the argument \ufffd"],
     ['exec "$@"', runArgs(["--env-file", file], "true"), `the file ${file}`],
     [`export A=$'\\xff'; exec "$@"`, runArgs(["--env", "A"], "true"), "the variable A"],
+    [`export DENO_A=$'\\xff'; exec "$@"`, runArgs(["--env", "DENO_A"], "true"), "the variable DENO_A"],
     [
       `export XDG_RUNTIME_DIR=$'/run/\\xff'; exec setpriv --reuid=65534 --clear-groups "$@"`,
       ["ps"],

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { callersFileLimit, callersPath, checkArguments, decode, variable } from "../../lib/caller.ts";
+import { callersFileLimit, callersPath, callersVariable, checkArguments, decode, variable } from "../../lib/caller.ts";
 import { UsageError } from "../../lib/errors.ts";
 
 /** Runs something with a variable of the environment. */
@@ -25,6 +25,18 @@ Deno.test("callersPath() refuses a relative path where there is no working direc
   withVariable("LIBFLUX_CWD", "gone", () => {
     assertEquals(callersPath("/a"), "/a");
     for (const path of ["a", ".", "../a", ""]) assertThrows(() => callersPath(path), UsageError, "leads nowhere", path);
+  });
+});
+
+Deno.test("callersVariable() finds what the process began with, where Deno is shown something else", () => {
+  const path = Deno.env.get("PATH");
+  withVariable("LIBFLUX_TEST_LATE", "1", () => {
+    assertEquals(callersVariable("LIBFLUX_TEST_LATE"), "1");
+    withVariable("LIBFLUX_NOFILE", "1:1", () => {
+      assertEquals(callersVariable("LIBFLUX_TEST_LATE"), undefined);
+      assertEquals(callersVariable("PATH"), path);
+      assertEquals(callersVariable("PAT"), undefined);
+    });
   });
 });
 

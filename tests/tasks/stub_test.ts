@@ -9,7 +9,7 @@ const ADDED_ARGUMENTS = [
   ...["run", "-A", "--quiet", "--no-config", "--no-lock", "--no-remote", "--no-npm", "--ext=js"],
   "--v8-flags=--no-lazy,--min-semi-space-size=4,--no-sparkplug,--invocation-count-for-maglev=4000,--invocation-count-for-maglev-osr=2000",
 ];
-const ADDED_ENVIRONMENT = ["DENO_NO_UPDATE_CHECK=1", "DENO_DISABLE_NODE_SHIM=1"];
+const ADDED_ENVIRONMENT = ["DENO_NO_UPDATE_CHECK=1", "DENO_DISABLE_NODE_SHIM=1", "HOME=/proc/self"];
 const HARMLESS = "DENO_NO_UPDATE_CHECK=1";
 
 /**
@@ -184,17 +184,19 @@ for (const architecture of ARCHITECTURES) {
           assertEquals(words.slice(0, 10), [`${path}/packed`, ...ADDED_ARGUMENTS]);
           assert(/^\/proc\/self\/fd\/\d+$/.test(words[10] ?? ""), words[10]);
           assertEquals(words.slice(11), args);
-          assertEquals(variables.slice(0, 2), ADDED_ENVIRONMENT);
-          assert(/^LIBFLUX_NOFILE=\d+:\d+$/.test(variables[2] ?? ""), variables[2]);
-          assertEquals(variables[3], HARMLESS);
+          assertEquals(variables.slice(0, 3), ADDED_ENVIRONMENT);
+          assert(/^DENO_DIR=\//.test(variables[3] ?? ""), variables[3]);
+          assert(/^LIBFLUX_NOFILE=\d+:\d+$/.test(variables[4] ?? ""), variables[4]);
+          assertEquals(variables[5], HARMLESS);
           assertEquals(
-            variables.slice(4).sort(),
+            variables.slice(6).sort(),
             Object.entries(env).map(([name, value]) => `${name}=${value}`).sort(),
           );
           assertEquals(rest, bundle);
           assertEquals(code, words.length);
         }
       }
+      variablesAreHidden(architecture, `${path}/packed`);
       directoryIsLeft(architecture, `${path}/packed`);
     });
   }
@@ -221,10 +223,19 @@ function start(architecture: Architecture, path: string, { before = [], args = [
   return { words, variables: parts.slice(1, end), rest: parts.slice(end + 1).join("\n"), code };
 }
 
+/** Variables that change what Deno does aren't there, and those that only look like them are. */
+function variablesAreHidden(architecture: Architecture, path: string): void {
+  const kept = { D: "", DEN: "O_X", HOMEX: "/x", XDENO_X: "1", NOD: "E", HOM: "E=" };
+  const hidden = { DENO_DIR: "/x", DENO_V8_FLAGS: "--x", HOME: "/x", NODE_CHANNEL_FD: "9", OTEL_DENO: "1", RUST_X: "" };
+  const { variables } = start(architecture, path, { env: { ...kept, ...hidden } });
+  const texts = Object.entries(kept).map(([name, value]) => `${name}=${value}`);
+  assertEquals(variables.slice(5).sort(), [HARMLESS, ...Object.keys(hidden).map(() => HARMLESS), ...texts].sort());
+}
+
 /** In a directory that has been removed, the program starts in `/` and hears of it. */
 function directoryIsLeft(architecture: Architecture, path: string): void {
   const before = ["sh", "-c", 'cd "$(mktemp -d)" && rmdir "$PWD" && exec "$@"', "sh"];
-  assertEquals(start(architecture, path, { before }).variables[3], "LIBFLUX_CWD=gone");
+  assertEquals(start(architecture, path, { before }).variables[5], "LIBFLUX_CWD=gone");
 }
 
 Deno.test("stubCode() refuses a place before the program's entry point, and a bundle of 2 GiB", () => {

@@ -42,16 +42,26 @@ export const ARGUMENTS = [
 
 /**
  * `deno run` asks the network for newer versions of Deno and tells the terminal of them, and it puts a directory of its
- * cache before all others in `PATH` where there is no `node`. A container runtime does neither.
+ * cache before all others in `PATH` where there is no `node`. A container runtime does neither. And it reads
+ * `$HOME/.npmrc` whatever flags it gets, and waits for it if it is a FIFO: there can't be one in `/proc/self`.
  */
-export const ENVIRONMENT = ["DENO_NO_UPDATE_CHECK=1", "DENO_DISABLE_NODE_SHIM=1"] as const;
+export const ENVIRONMENT = ["DENO_NO_UPDATE_CHECK=1", "DENO_DISABLE_NODE_SHIM=1", "HOME=/proc/self"] as const;
 
-/** What stands in the place of a variable that isn't needed: one that is there anyway. */
+/** What stands in the place of a variable that Deno isn't shown: one that is there anyway. */
 export const HARMLESS = ENVIRONMENT[0];
 
-/** The variables that only some callers get, and whose values the stub finds out. */
-export const FOUND = ["limits", "cwd"] as const;
+/**
+ * The variables of the caller that Deno isn't shown, by their first four characters: they change what it does, down to
+ * connections that it makes (`OTEL_…`), descriptors that it takes for its own (`NODE_CHANNEL_FD`) and stacks that it
+ * can't have (`RUST_MIN_STACK`). libflux finds them in `/proc/self/environ`, which the kernel keeps.
+ */
+export const HIDDEN = ["DENO", "NODE", "OTEL", "RUST"] as const;
 
+/** The variables that only some callers get, and whose values the stub finds out. */
+export const FOUND = ["directory", "limits", "cwd"] as const;
+
+/** Deno's cache where there is no safe place for one: it can't be made, and Deno goes on without. */
+export const NO_CACHE = "DENO_DIR=/proc/self/none";
 /** The working directory can't be named: libflux is in `/`, and refuses relative paths. */
 export const NO_CWD = "LIBFLUX_CWD=gone";
 /** Before the soft and the hard limit of open files that the caller has. Deno raises the soft one. */
@@ -144,8 +154,13 @@ export const STRINGS: ReadonlyArray<readonly [string, string]> = [
   ["name", "libflux"],
   ["path_prefix", PATH_PREFIX],
   ["limits_prefix", LIMITS_PREFIX],
+  ["directory_prefix", "DENO_DIR="],
   ["root", "/"],
-  ...[...ARGUMENTS, ...ENVIRONMENT, NO_CWD].map((text) => [labelOf(text), text] as const),
+  ["var", "/var"],
+  ["cache", "/cache"],
+  ["dot_cache", "/.cache"],
+  ["libflux", "/libflux"],
+  ...[...ARGUMENTS, ...ENVIRONMENT, NO_CACHE, NO_CWD].map((text) => [labelOf(text), text] as const),
   ...LEAST_LIMITS.map(({ resource, sentence }) => [`sentence_limit_${resource}`, sentence] as const),
   ...Object.entries(SENTENCES).map(([name, sentence]) => [`sentence_${name}`, sentence] as const),
 ];

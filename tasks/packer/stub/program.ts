@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { AT, F, MFD, MMAP } from "../../../ffi/abi/constants.ts";
+import { AT, F, MFD, MMAP, STATX } from "../../../ffi/abi/constants.ts";
 import {
   ADDED,
   ADDED_ARGUMENTS,
@@ -14,9 +14,11 @@ import {
   FAILURE,
   FOUND,
   HARMLESS,
+  HIDDEN,
   labelOf,
   LEAST_LIMITS,
   MFD_NOEXEC_SEAL,
+  NO_CACHE,
   NO_CWD,
   SENTENCES,
   type StubOptions,
@@ -24,19 +26,32 @@ import {
 import type { Machine } from "./machine.ts";
 
 const RLIMIT_NOFILE = 7;
-const ALLOCATED = 4352;
+const ALLOCATED = 8448;
 /** Places in the memory that the program allocates: below the stack pointer nothing stays. */
 const AT_FILE = 0;
 const AT_PATH = 8;
-const AT_COUNT = 16;
+const AT_HOME = 16;
+const AT_USER = 24;
+const AT_COUNT = 32;
 /** The addresses of the variables in `FOUND`. */
-const AT_FOUND = 24;
+const AT_FOUND = 40;
 const foundAt = (name: typeof FOUND[number]): number => AT_FOUND + FOUND.indexOf(name) * 8;
 /** Where texts that end with a number end: the memory after them is zero. */
 const PATH_END = 120;
 const LIMITS_END = 248;
 const AT_BUFFER = 256;
 const BUFFER_SIZE = 4096;
+/** `DENO_DIR=…`, and where its value begins. */
+const AT_DIRECTORY = AT_BUFFER + BUFFER_SIZE;
+const AT_DIRECTORY_VALUE = AT_DIRECTORY + "DENO_DIR=".length;
+/** The longest HOME that is used, and what is put behind it, are below 4096 together. */
+const LONGEST_HOME = 3900;
+const LONGEST_NAME = 32;
+/** `linux/stat.h`, in `struct statx`. */
+const STX_UID = 20;
+const STX_MODE = 28;
+
+const word = (text: string): number => [...text].reduceRight((sum, char) => sum * 256 + char.charCodeAt(0), 0);
 const character = (text: string): number => text.charCodeAt(0);
 
 /** Writes the program. */
@@ -50,6 +65,8 @@ export function writeProgram(m: Machine, { address, entry, bundleSize, environ }
   writeBundle(m, bundleSize);
   keepLimits(m);
   leaveGoneDirectory(m);
+  hideVariables(m);
+  chooseCache(m);
   extendStack(m, environ === undefined ? undefined : address - environ);
   m.enter(address - entry);
   refusals(m);
@@ -159,6 +176,97 @@ function leaveGoneDirectory(m: Machine): void {
   m.address("c", labelOf(NO_CWD));
   m.label("there");
   m.store("memory", foundAt("cwd"), "c");
+}
+
+/** Puts something harmless in the place of what Deno isn't to see. */
+function hideVariables(m: Machine): void {
+  m.add("a", "stack", 8);
+  m.label("skip");
+  m.load("b", "a", 0);
+  m.add("a", "a", 8);
+  m.jumpIf("b", "!=", 0, "skip");
+
+  m.label("variable");
+  m.load("b", "a", 0);
+  m.jumpIf("b", "=", 0, "hidden");
+  m.load("c", "b", 0, 32);
+  for (const name of HIDDEN) m.jumpIf("c", "=", word(name), "hide");
+  m.jumpIf("c", "!=", word("HOME"), "next");
+  m.load("c", "b", 4, 8);
+  m.jumpIf("c", "!=", character("="), "next");
+  m.add("b", "b", "HOME=".length);
+  m.store("memory", AT_HOME, "b");
+  m.label("hide");
+  m.address("c", labelOf(HARMLESS));
+  m.store("a", 0, "c");
+  m.label("next");
+  m.add("a", "a", 8);
+  m.jump("variable");
+  m.label("hidden");
+}
+
+/**
+ * Chooses the directory of Deno's cache, which has compiled code in it: below `/var/cache` for root, whatever the
+ * environment says, below an absolute `HOME` for others. Nobody else may own it or write to it.
+ */
+function chooseCache(m: Machine): void {
+  m.address("c", labelOf(NO_CACHE));
+  m.store("memory", foundAt("directory"), "c");
+  m.add("c", "memory", AT_DIRECTORY);
+  m.address("a", "directory_prefix");
+  append(m, "prefix", LONGEST_NAME);
+
+  m.call("geteuid");
+  m.store("memory", AT_USER, "result");
+  m.jumpIf("result", "=", 0, "for_root");
+  m.load("a", "memory", AT_HOME);
+  m.jumpIf("a", "=", 0, "chosen");
+  m.load("b", "a", 0, 8);
+  m.jumpIf("b", "!=", character("/"), "chosen");
+  append(m, "home", LONGEST_HOME);
+  m.address("a", "dot_cache");
+  m.jump("cache_of_user");
+  m.label("for_root");
+  m.address("a", "var");
+  append(m, "var", LONGEST_NAME);
+  m.address("a", "cache");
+  m.label("cache_of_user");
+  append(m, "cache", LONGEST_NAME);
+  m.call("mkdirat", AT.AT_FDCWD, { memory: AT_DIRECTORY_VALUE }, 0o755);
+  m.address("a", "libflux");
+  append(m, "libflux", LONGEST_NAME);
+  m.call("mkdirat", AT.AT_FDCWD, { memory: AT_DIRECTORY_VALUE }, 0o700);
+
+  const path = { memory: AT_DIRECTORY_VALUE };
+  m.call("statx", AT.AT_FDCWD, path, AT.AT_SYMLINK_NOFOLLOW, STATX.STATX_BASIC_STATS, { memory: AT_BUFFER });
+  m.jumpIfError("chosen");
+  m.load("a", "memory", AT_BUFFER + STX_UID, 32);
+  m.load("b", "memory", AT_USER);
+  m.jumpIf("a", "!=", "b", "chosen");
+  m.load("a", "memory", AT_BUFFER + STX_MODE, 16);
+  // S_IFDIR, then S_IWGRP and S_IWOTH
+  for (const [first, width, value] of [[12, 4, 4], [4, 1, 0], [1, 1, 0]] as const) {
+    m.bits("b", "a", first, width);
+    m.jumpIf("b", "!=", value, "chosen");
+  }
+  m.add("c", "memory", AT_DIRECTORY);
+  m.store("memory", foundAt("directory"), "c");
+  m.label("chosen");
+}
+
+/** Copies the text at `a` to `c`, which goes to its end; no cache where it is too long. */
+function append(m: Machine, name: string, longest: number): void {
+  m.set("result", longest);
+  m.label(`append_${name}`);
+  m.load("b", "a", 0, 8);
+  m.store("c", 0, "b", 8);
+  m.jumpIf("b", "=", 0, `appended_${name}`);
+  m.add("a", "a", 1);
+  m.add("c", "c", 1);
+  m.add("result", "result", -1);
+  m.jumpIf("result", "=", 0, "chosen");
+  m.jump(`append_${name}`);
+  m.label(`appended_${name}`);
 }
 
 /** Puts arguments and variables where Deno looks for them; `environ` is how far before the stub libc's is. */
