@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { checkArguments } from "./lib/caller.ts";
 import { describe, FluxError, printable, UsageError } from "./lib/errors.ts";
 import { onWarning } from "./lib/warnings.ts";
 
@@ -135,6 +136,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
 export async function main(args: readonly string[]): Promise<number> {
   let debug = false;
   try {
+    checkArguments(args);
     debug = isDebug(args);
     onWarning((sentence) => complain(printable(`libflux: warning: ${sentence}`)));
     return await dispatch(args);

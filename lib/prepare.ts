@@ -7,6 +7,7 @@ import { E, PR } from "../ffi/abi/constants.ts";
 import { ARCHITECTURE, checked, syscall } from "../ffi/libc.ts";
 import { isType, stat } from "../ffi/stat.ts";
 import type { LaunchProgram } from "../ffi/program.ts";
+import { callersFileLimit, callersPath } from "./caller.ts";
 import { cgroupFacts, managerFacts, planContainer } from "./cgroups/host.ts";
 import { cgroupsPath, chooseManager } from "./cgroups/manager.ts";
 import type { CgroupPlan } from "./cgroups/plan.ts";
@@ -41,7 +42,7 @@ function resolveImage(options: RunOptions): string {
   const shown = printable(path);
   let resolved: string;
   try {
-    resolved = Deno.realPathSync(path);
+    resolved = Deno.realPathSync(callersPath(path));
     if (kindOf(resolved) === "file") {
       throw new ImageError(`the image ${shown} is a file and not a directory`, {
         path,
@@ -181,6 +182,7 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
     // Only read where somebody is looked up.
     group: options.user === undefined ? "" : text("/etc/group"),
     hostname,
+    fileLimit: callersFileLimit(),
     cgroupsPath: cgroupsPath(manager, options.cgroupParent, id, uid),
   });
   const cgroups = planContainer(options, spec, manager, host, uid);

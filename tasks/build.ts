@@ -55,7 +55,10 @@ async function denortIsAvailable(): Promise<boolean> {
 }
 
 async function compile(output: string): Promise<boolean> {
-  const args = ["compile", "-A", "--no-check", V8_FLAGS, ...configArgs(), "--output", output, "cli.ts"];
+  // The code cache of a compiled executable would be a file among the temporary ones, where anybody may have been first.
+  // Without one, functions that aren't called need not be compiled.
+  const flags = ["-A", "--no-check", "--no-code-cache", V8_FLAGS.replace("--no-lazy,", "")];
+  const args = ["compile", ...flags, ...configArgs(), "--output", output, "cli.ts"];
   const { code, output: said } = await capture(Deno.execPath(), args, { timeout: COMPILE_TIMEOUT });
   if (code !== 0) console.error(`build: deno compile failed:\n${said.trim()}`);
   return code === 0;

@@ -26,6 +26,8 @@ const NUMBERS = {
   exit_group: [231, 94],
   /** No syscall: what a failed check of a launch program calls, so that it fails like any other instruction. */
   fail: [0xffff, 0xffff],
+  faccessat: [269, 48],
+  faccessat2: [439, 439],
   fchdir: [81, 50],
   fchown: [93, 55],
   fcntl: [72, 25],
@@ -36,6 +38,7 @@ const NUMBERS = {
   fstatfs: [138, 44],
   ftruncate: [77, 46],
   getcwd: [79, 17],
+  geteuid: [107, 175],
   getpid: [39, 172],
   getrandom: [318, 278],
   ioctl: [16, 29],

@@ -197,7 +197,9 @@ export class X86_64 {
 
   /** `register >>= bits`, zeroes coming in. */
   shiftRight(a: Register, bits: number): void {
-    this.#emit(`shr ${a}, ${bits}`, [0x48 | (register(a) > 7 ? 1 : 0), 0xc1, 0xc0 | 5 << 3 | register(a) & 7, bits]);
+    const [prefix, modrm] = [0x48 | (register(a) > 7 ? 1 : 0), 0xc0 | 5 << 3 | register(a) & 7];
+    // One bit has an opcode of its own.
+    this.#emit(`shr ${a}, ${bits}`, bits === 1 ? [prefix, 0xd1, modrm] : [prefix, 0xc1, modrm, bits]);
   }
 
   /** Divides rdx:rax by a register, without signs: the quotient goes to rax, the remainder to rdx. */

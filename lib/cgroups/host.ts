@@ -4,6 +4,7 @@
  * @module
  */
 import { stat } from "../../ffi/stat.ts";
+import { variable } from "../caller.ts";
 import { LimitError } from "../errors.ts";
 import { unaskedFields } from "../spec/limits.ts";
 import type { RunOptions } from "../spec/options.ts";
@@ -55,13 +56,13 @@ export function managerFacts({ unified, legacy }: Pick<Hierarchies, "unified" | 
 const isThere = (path: string): boolean => typeof stat(path) === "object";
 
 const isInPath = (program: string): boolean =>
-  (Deno.env.get("PATH") ?? "").split(":").some((directory) => directory !== "" && isThere(`${directory}/${program}`));
+  (variable("PATH") ?? "").split(":").some((directory) => directory !== "" && isThere(`${directory}/${program}`));
 
 /** Whether the socket is there at which busctl asks the systemd of this user. */
 function hasBus(uid: number): boolean {
   if (uid === 0) return isThere("/run/dbus/system_bus_socket");
-  const runtime = Deno.env.get("XDG_RUNTIME_DIR");
-  return Deno.env.get("DBUS_SESSION_BUS_ADDRESS") !== undefined || runtime !== undefined && isThere(`${runtime}/bus`);
+  const runtime = variable("XDG_RUNTIME_DIR");
+  return variable("DBUS_SESSION_BUS_ADDRESS") !== undefined || runtime !== undefined && isThere(`${runtime}/bus`);
 }
 
 /** The cgroup from which on down controllers are libflux's to hand down to a container's: its scope, or the root. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { callersPath, callersVariable, decode } from "../caller.ts";
 import { UsageError } from "../errors.ts";
 import { parseBind, parseMount, parseTmpfs } from "../spec/mounts.ts";
 import { checkName, printable, type RunOptions } from "../spec/options.ts";
@@ -90,15 +91,16 @@ function parseVariable(text: string, from: string): readonly (readonly [string, 
       hint: "write K=V, or K to pass the caller's on",
     });
   }
-  const value = at < 0 ? Deno.env.get(key) : text.slice(at + 1);
+  const value = at < 0 ? callersVariable(key) : text.slice(at + 1);
   return value === undefined ? [] : [[key, value]];
 }
 
 function readVariables(file: string): (readonly [string, string])[] {
-  let text: string;
+  let bytes: Uint8Array;
   try {
-    text = Deno.readTextFileSync(file);
+    bytes = Deno.readFileSync(callersPath(file));
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     const why = error instanceof Deno.errors.NotFound
       ? "there is no such file"
       : error instanceof Deno.errors.PermissionDenied
@@ -108,9 +110,9 @@ function readVariables(file: string): (readonly [string, string])[] {
       : "it is no text file";
     throw new UsageError(`the variables in ${printable(file)} can't be read: ${why}`, { path: file, cause: error });
   }
-  return text.split("\n").map((line) => line.replace(/\r$/, "")).filter((line) =>
-    line.trim() !== "" && !line.trimStart().startsWith("#")
-  )
+  return decode(bytes, `the file ${printable(file)}`).split("\n").map((line) => line.replace(/\r$/, "")).filter((
+    line,
+  ) => line.trim() !== "" && !line.trimStart().startsWith("#"))
     .flatMap((line) => parseVariable(line.trimStart(), file));
 }
 

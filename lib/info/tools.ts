@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { variable } from "../caller.ts";
 import { type Feature, found, missing, type Wanted } from "./feature.ts";
 import { readText } from "./read.ts";
 
@@ -31,7 +32,7 @@ export function securityModules(): Feature {
 /** The first line that a program writes, or nothing where it can't be run. */
 async function ask(program: string, argument: string): Promise<string | undefined> {
   // Not every user's PATH has the administrator's directories.
-  const PATH = `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`;
+  const PATH = `${variable("PATH") ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`;
   try {
     const command = new Deno.Command(program, {
       args: [argument],

@@ -8,7 +8,7 @@ import { type Account, parseGroups, parsePasswd, resolveUser } from "../users.ts
 import { DEFAULT_CAPABILITIES, DEFAULT_PATH, MASKED_PATHS, READONLY_PATHS } from "./defaults.ts";
 import { toResources } from "./limits.ts";
 import { checkOptions, type RunOptions } from "./options.ts";
-import type { Capabilities, Mount, NamespaceType, Spec } from "./types.ts";
+import type { Capabilities, Mount, NamespaceType, Rlimit, Spec } from "./types.ts";
 
 /** What the host and the image say. */
 export interface Facts {
@@ -24,6 +24,8 @@ export interface Facts {
   readonly group: string;
   /** The host's own host name. */
   readonly hostname: string;
+  /** The limit of open files that the command inherits from the caller, where libflux's own is another. */
+  readonly fileLimit?: Rlimit | undefined;
   /** `linux.cgroupsPath`: a path, or "slice:prefix:name" where systemd manages cgroups. */
   readonly cgroupsPath: string;
 }
@@ -113,6 +115,7 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
     container: "libflux",
     ...options.env,
   };
+  const rlimits = withInherited(options.ulimits, facts.fileLimit);
   const offset = { secs: options.timeOffset ?? 0 };
   return {
     ociVersion: "1.2.0",
@@ -130,7 +133,7 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
       },
       capabilities: capabilitiesOf(account),
       noNewPrivileges: false,
-      ...(options.ulimits === undefined ? {} : { rlimits: options.ulimits }),
+      ...(rlimits === undefined ? {} : { rlimits }),
       ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: options.oomScoreAdj }),
     },
     ...(options.uts === "host" ? {} : { hostname }),
@@ -147,6 +150,12 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
       readonlyPaths: READONLY_PATHS,
     },
   };
+}
+
+/** The caller's limit of open files, unless there is to be another. */
+function withInherited(ulimits: readonly Rlimit[] | undefined, inherited: Rlimit | undefined) {
+  if (inherited === undefined || ulimits?.some(({ type }) => type === inherited.type)) return ulimits;
+  return [...ulimits ?? [], inherited];
 }
 
 /** A container's name as a host name: what DNS doesn't allow becomes a dash. */

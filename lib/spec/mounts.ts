@@ -4,6 +4,7 @@
  * @module
  */
 import { resolve } from "@std/path";
+import { callersPath } from "../caller.ts";
 import { printable, UsageError } from "../errors.ts";
 import { BIND_OPTIONS, checkPath, isTmpfsOption, TMPFS_VALUES } from "./check_mount.ts";
 import type { Mount } from "./types.ts";
@@ -30,7 +31,7 @@ export function parseBind(text: string): Mount {
   return {
     destination,
     type: "bind",
-    source: resolve(source),
+    source: resolve(callersPath(source)),
     options: ["rbind", ...splitOptions(options, (option) => BIND_OPTIONS.has(option), text)],
   };
 }
@@ -119,7 +120,7 @@ export function parseMount(text: string): Mount {
   return {
     destination,
     type,
-    source: resolve(source),
+    source: resolve(callersPath(source)),
     options: [...recursive, ...splitOptions(options.join(","), (o) => BIND_OPTIONS.has(o), text)],
   };
 }

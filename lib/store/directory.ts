@@ -6,13 +6,14 @@
 import { AT, E, O, openFlags } from "../../ffi/abi/constants.ts";
 import { ARCHITECTURE, Descriptor, syscall, SyscallError } from "../../ffi/libc.ts";
 import { isType, stat, statDescriptor } from "../../ffi/stat.ts";
+import { variable } from "../caller.ts";
 import { errnoText, PermissionError } from "../errors.ts";
 
 /** The directory that state is kept in: for root, for a user with a session, for a user without one. */
 export function defaultRoot(): string {
   const uid = Deno.uid() ?? 0;
   if (uid === 0) return "/run/libflux";
-  const runtime = Deno.env.get("XDG_RUNTIME_DIR");
+  const runtime = variable("XDG_RUNTIME_DIR");
   return runtime !== undefined && runtime.startsWith("/") ? `${runtime}/libflux` : `/tmp/libflux-${uid}`;
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { callersPath } from "../caller.ts";
 import { NameInUseError, NoContainerError } from "../errors.ts";
 import { checkName } from "../spec/options.ts";
 import { defaultRoot } from "./directory.ts";
@@ -14,7 +15,7 @@ const reconciled = new Set<string>();
 
 /** Opens a state root; the first time a process does, what killed ones left there is removed. */
 export async function openStore(root?: string): Promise<Store> {
-  const store = new Store(root ?? defaultRoot());
+  const store = new Store(callersPath(root ?? defaultRoot()));
   if (!reconciled.has(store.root)) {
     reconciled.add(store.root);
     await store.reconcile();

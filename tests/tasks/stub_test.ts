@@ -9,7 +9,8 @@ const ADDED_ARGUMENTS = [
   ...["run", "-A", "--quiet", "--no-config", "--no-lock", "--no-remote", "--no-npm", "--ext=js"],
   "--v8-flags=--no-lazy,--min-semi-space-size=4,--no-sparkplug,--invocation-count-for-maglev=4000,--invocation-count-for-maglev-osr=2000",
 ];
-const ADDED_ENVIRONMENT = ["DENO_NO_UPDATE_CHECK=1", "DENO_DISABLE_NODE_SHIM=1"];
+const ADDED_ENVIRONMENT = ["DENO_NO_UPDATE_CHECK=1", "DENO_DISABLE_NODE_SHIM=1", "HOME=/proc/self"];
+const HARMLESS = "DENO_NO_UPDATE_CHECK=1";
 
 /**
  * Programs that write argv, an empty line, the environment, an empty line, and the file that the eleventh word of argv
@@ -179,30 +180,66 @@ for (const architecture of ARCHITECTURES) {
 
       for (const args of [[], ["one"], ["two words", "", "--help"], Array.from({ length: 90 }, (_, i) => `${i}`)]) {
         for (const env of [{}, { A: "b", EMPTY: "" }]) {
-          const emulator = architecture === Deno.build.arch ? [] : [`qemu-${architecture}-static`];
-          const [program = "", ...rest] = [...emulator, `${path}/packed`, ...args];
-          const command = new Deno.Command(program, { args: rest, env, clearEnv: true, stderr: "piped" });
-          const { code, stdout, stderr } = command.outputSync();
-          assertEquals(new TextDecoder().decode(stderr), "");
-          const parts = new TextDecoder().decode(stdout).split("\n");
-          const words = parts.splice(0, ADDED_ARGUMENTS.length + 2 + args.length);
+          const { words, variables, rest, code } = start(architecture, `${path}/packed`, { args, env });
           assertEquals(words.slice(0, 10), [`${path}/packed`, ...ADDED_ARGUMENTS]);
           assert(/^\/proc\/self\/fd\/\d+$/.test(words[10] ?? ""), words[10]);
           assertEquals(words.slice(11), args);
-          const expected = [...ADDED_ENVIRONMENT, ...Object.entries(env).map(([name, value]) => `${name}=${value}`)];
-          assertEquals(parts[0], "");
-          assertEquals(parts.slice(1, 3), ADDED_ENVIRONMENT);
-          assertEquals(parts.slice(1, 1 + expected.length).sort(), expected.sort());
-          assertEquals(parts.slice(1 + expected.length).join("\n"), `\n${bundle}`);
+          assertEquals(variables.slice(0, 3), ADDED_ENVIRONMENT);
+          assert(/^DENO_DIR=\//.test(variables[3] ?? ""), variables[3]);
+          assert(/^LIBFLUX_NOFILE=\d+:\d+$/.test(variables[4] ?? ""), variables[4]);
+          assertEquals(variables[5], HARMLESS);
+          assertEquals(
+            variables.slice(6).sort(),
+            Object.entries(env).map(([name, value]) => `${name}=${value}`).sort(),
+          );
+          assertEquals(rest, bundle);
           assertEquals(code, words.length);
         }
       }
+      variablesAreHidden(architecture, `${path}/packed`);
+      directoryIsLeft(architecture, `${path}/packed`);
     });
   }
 }
 
-Deno.test("stubCode() refuses a place before the program's entry point, and a bundle of 4 GiB", () => {
+interface Started {
+  readonly before?: readonly string[];
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs a packed program, and takes what it writes apart. */
+function start(architecture: Architecture, path: string, { before = [], args = [], env = {} }: Started) {
+  const emulator = architecture === Deno.build.arch ? [] : [`qemu-${architecture}-static`];
+  const [program = "", ...rest] = [...before, ...emulator, path, ...args];
+  const command = new Deno.Command(program, { args: rest, env, clearEnv: true, stderr: "piped" });
+  const { code, stdout, stderr } = command.outputSync();
+  assertEquals(new TextDecoder().decode(stderr), "");
+  const parts = new TextDecoder().decode(stdout).split("\n");
+  const words = parts.splice(0, ADDED_ARGUMENTS.length + 2 + args.length);
+  assertEquals(parts[0], "");
+  const end = parts.indexOf("", 1);
+  // a variable may be empty, and a line is too behind the last one
+  return { words, variables: parts.slice(1, end), rest: parts.slice(end + 1).join("\n"), code };
+}
+
+/** Variables that change what Deno does aren't there, and those that only look like them are. */
+function variablesAreHidden(architecture: Architecture, path: string): void {
+  const kept = { D: "", DEN: "O_X", HOMEX: "/x", XDENO_X: "1", NOD: "E", HOM: "E=" };
+  const hidden = { DENO_DIR: "/x", DENO_V8_FLAGS: "--x", HOME: "/x", NODE_CHANNEL_FD: "9", OTEL_DENO: "1", RUST_X: "" };
+  const { variables } = start(architecture, path, { env: { ...kept, ...hidden } });
+  const texts = Object.entries(kept).map(([name, value]) => `${name}=${value}`);
+  assertEquals(variables.slice(5).sort(), [HARMLESS, ...Object.keys(hidden).map(() => HARMLESS), ...texts].sort());
+}
+
+/** In a directory that has been removed, the program starts in `/` and hears of it. */
+function directoryIsLeft(architecture: Architecture, path: string): void {
+  const before = ["sh", "-c", 'cd "$(mktemp -d)" && rmdir "$PWD" && exec "$@"', "sh"];
+  assertEquals(start(architecture, path, { before }).variables[5], "LIBFLUX_CWD=gone");
+}
+
+Deno.test("stubCode() refuses a place before the program's entry point, and a bundle of 2 GiB", () => {
   const options = optionsFor("x86_64");
   assertStringIncludes(assertThrows(() => stubCode({ ...options, address: 0x1000 }), RangeError).message, "behind");
-  assertStringIncludes(assertThrows(() => stubCode({ ...options, bundleSize: 2 ** 32 }), RangeError).message, "large");
+  assertStringIncludes(assertThrows(() => stubCode({ ...options, bundleSize: 2 ** 31 }), RangeError).message, "large");
 });

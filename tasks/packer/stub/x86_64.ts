@@ -1,154 +1,82 @@
 /**
- * The stub for x86-64.
+ * The stub's machine on x86-64.
  *
  * @module
  */
-import { F, MFD, MMAP } from "../../../ffi/abi/constants.ts";
-import { type SyscallName, syscallNumber } from "../../../ffi/abi/syscalls.ts";
-import { X86_64 } from "../../../ffi/assembler/x86_64.ts";
-import {
-  ADDED,
-  ADDED_ARGUMENTS,
-  ARGUMENTS,
-  EINVAL,
-  ENVIRONMENT,
-  FAILURE,
-  labelOf,
-  MFD_NOEXEC_SEAL,
-  PAGE,
-  PATH,
-  PATH_END,
-  PATH_PADDING,
-  SENTENCE,
-  type StubOptions,
-} from "./content.ts";
+import { syscallNumber } from "../../../ffi/abi/syscalls.ts";
+import type { Register as Native, X86_64 } from "../../../ffi/assembler/x86_64.ts";
+import type { Machine, Register } from "./machine.ts";
 
-/** The stub's instructions, without its strings. */
-export function x86_64({ address, entry, bundleSize, environ }: StubOptions): X86_64 {
-  const a = new X86_64();
-  const call = (name: SyscallName) => {
-    a.set("rax", syscallNumber(name, "x86_64"));
-    a.syscall();
+const REGISTERS: Readonly<Record<Register, Native>> = {
+  stack: "rsp",
+  loader: "rbx",
+  memory: "r12",
+  a: "r13",
+  b: "r14",
+  c: "r15",
+  result: "rax",
+};
+const ARGUMENTS: readonly Native[] = ["rdi", "rsi", "rdx", "r10", "r8", "r9"];
+const CONDITIONS = { "=": "e", "!=": "ne", "<": "b" } as const;
+
+/** Translates the stub's program for an assembler. */
+export function x86_64(assembler: X86_64): Machine {
+  const a = assembler;
+  const to = (register: Register): Native => REGISTERS[register];
+  return {
+    label: (name) => a.label(name),
+    data: (bytes) => a.data(bytes),
+    begin: () => a.move(to("loader"), "rdx"),
+    enter(distance) {
+      a.addressOfLabel("rax", "start");
+      a.arithmeticWith("sub", "rax", distance);
+      a.move("rdx", to("loader"));
+      a.jumpTo("rax");
+    },
+    set: (destination, value) => a.set(to(destination), value),
+    address(destination, label, less = 0) {
+      a.addressOfLabel(to(destination), label);
+      if (less !== 0) a.arithmeticWith("sub", to(destination), less);
+    },
+    add: (destination, source, value) => a.address(to(destination), to(source), value),
+    addRegister: (destination, source) => a.arithmetic("add", to(destination), to(source)),
+    subtractRegister: (destination, source) => a.arithmetic("sub", to(destination), to(source)),
+    load: (destination, base, offset, bits = 64) => a.load(to(destination), to(base), offset, bits),
+    store(base, offset, source, bits = 64) {
+      if (bits === 64) a.store(to(base), offset, to(source));
+      else a.storeByte(to(base), offset, to(source));
+    },
+    bits(destination, source, first, width) {
+      if (destination !== source) a.move(to(destination), to(source));
+      a.shiftRight(to(destination), first);
+      if (first + width < 64) a.arithmeticWith("and", to(destination), 2 ** width - 1);
+    },
+    divideByTen(remainder) {
+      a.set("rdx", 0);
+      a.set("rcx", 10);
+      a.divide("rcx");
+      a.move(to(remainder), "rdx");
+    },
+    jump: (label) => a.jump(label),
+    jumpIf(first, relation, second, label) {
+      if (typeof second === "number") a.arithmeticWith("cmp", to(first), second);
+      else a.arithmetic("cmp", to(first), to(second));
+      a.jumpIf(CONDITIONS[relation], label);
+    },
+    jumpIfError(label) {
+      a.test("rax");
+      a.jumpIf("s", label);
+    },
+    call(name, ...args) {
+      args.forEach((arg, index) => {
+        const target = ARGUMENTS[index] ?? "r9";
+        if (typeof arg === "number") a.set(target, arg >>> 0);
+        else if (typeof arg === "string") a.move(target, to(arg));
+        else if ("label" in arg) a.addressOfLabel(target, arg.label);
+        else a.address(target, to("memory"), arg.memory);
+      });
+      a.set("rax", syscallNumber(name, "x86_64"));
+      a.syscall();
+    },
   };
-  a.label("start");
-  // what the dynamic loader wants to run at exit; the kernel's zero where there is none
-  a.move("rbx", "rdx");
-
-  a.addressOfLabel("rdi", "name");
-  a.set("rsi", MFD.MFD_CLOEXEC | MFD_NOEXEC_SEAL);
-  call("memfd_create");
-  a.arithmeticWith("cmp", "rax", -EINVAL);
-  a.jumpIf("ne", "created");
-  a.set("rsi", MFD.MFD_CLOEXEC);
-  call("memfd_create");
-  a.label("created");
-
-  // a closed standard stream must not become the bundle
-  a.move("r12", "rax");
-  a.arithmeticWith("cmp", "rax", 2);
-  a.jumpIf("g", "write");
-  a.test("rax");
-  a.jumpIf("s", "fail");
-  a.move("rdi", "rax");
-  a.set("rsi", F.F_DUPFD_CLOEXEC);
-  a.set("rdx", 3);
-  call("fcntl");
-  a.move("r12", "rax");
-  call("close");
-  a.test("r12");
-  a.jumpIf("s", "fail");
-
-  a.label("write");
-  a.addressOfLabel("rsi", "bundle");
-  a.set("rdx", bundleSize);
-  a.label("more");
-  a.test("rdx");
-  a.jumpIf("e", "written");
-  a.move("rdi", "r12");
-  call("write");
-  a.test("rax");
-  a.jumpIf("le", "fail");
-  a.arithmetic("add", "rsi", "rax");
-  a.arithmetic("sub", "rdx", "rax");
-  a.jump("more");
-  a.label("written");
-
-  // the path needs memory that stays: below the stack pointer nothing does
-  a.set("rdi", 0);
-  a.set("rsi", PAGE);
-  a.set("rdx", MMAP.PROT_READ | MMAP.PROT_WRITE);
-  a.set("r10", MMAP.MAP_PRIVATE | MMAP.MAP_ANONYMOUS);
-  a.set("r8", 0xffffffff);
-  a.set("r9", 0);
-  call("mmap");
-  a.test("rax");
-  a.jumpIf("s", "fail");
-
-  a.address("rdi", "rax", PATH_END);
-  a.move("rax", "r12");
-  a.set("rcx", 10);
-  a.label("digit");
-  a.set("rdx", 0);
-  a.divide("rcx");
-  a.arithmeticWith("add", "rdx", 0x30);
-  a.arithmeticWith("sub", "rdi", 1);
-  a.storeByte("rdi", 0, "rdx");
-  a.test("rax");
-  a.jumpIf("ne", "digit");
-  a.arithmeticWith("sub", "rdi", PATH.length);
-  a.addressOfLabel("rsi", "path");
-  for (const offset of [0, 8]) {
-    a.load("rdx", "rsi", offset);
-    a.store("rdi", offset, "rdx");
-  }
-  a.arithmeticWith("add", "rdi", PATH_PADDING);
-
-  // the arguments move down, so that there is room before the environment
-  a.load("r8", "rsp", 0);
-  a.load("r9", "rsp", 8);
-  a.address("rsi", "rsp", 16);
-  a.label("argument");
-  a.load("rax", "rsi", 0);
-  a.store("rsi", -ENVIRONMENT.length * 8, "rax");
-  a.arithmeticWith("add", "rsi", 8);
-  a.test("rax");
-  a.jumpIf("ne", "argument");
-  ENVIRONMENT.forEach((variable, index) => {
-    a.addressOfLabel("rdx", labelOf(variable));
-    a.store("rsi", (index - ENVIRONMENT.length) * 8, "rdx");
-  });
-  if (environ !== undefined) {
-    a.address("rsi", "rsi", -ENVIRONMENT.length * 8);
-    a.addressOfLabel("rax", "start");
-    a.set("rcx", address - environ);
-    a.arithmetic("sub", "rax", "rcx");
-    a.load("rax", "rax", 0);
-    a.store("rax", 0, "rsi");
-  }
-
-  // argc and argv[0] move further; what the kernel put behind the arguments stays where it is
-  a.arithmeticWith("sub", "rsp", ADDED * 8);
-  a.arithmeticWith("add", "r8", ADDED_ARGUMENTS);
-  a.store("rsp", 0, "r8");
-  a.store("rsp", 8, "r9");
-  ARGUMENTS.forEach((argument, index) => {
-    a.addressOfLabel("rdx", labelOf(argument));
-    a.store("rsp", 16 + index * 8, "rdx");
-  });
-  a.store("rsp", 16 + ARGUMENTS.length * 8, "rdi");
-
-  a.addressOfLabel("rax", "start");
-  a.set("rcx", address - entry);
-  a.arithmetic("sub", "rax", "rcx");
-  a.move("rdx", "rbx");
-  a.jumpTo("rax");
-
-  a.label("fail");
-  a.set("rdi", 2);
-  a.addressOfLabel("rsi", "sentence");
-  a.set("rdx", SENTENCE.length);
-  call("write");
-  a.set("rdi", FAILURE);
-  call("exit_group");
-  return a;
 }
