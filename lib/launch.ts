@@ -127,13 +127,16 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
   if (network !== undefined) ends.descriptors.push([network.number, CHILD.network]);
   const console = options.terminal === undefined ? undefined : ends.open(socketPair(), CHILD.console);
   const ready = performance.now();
-  using cgroup = from.cgroups.open();
+  // One that isn't born in its cgroup is put there before it runs anything.
+  const attach = from.cgroups.scope?.attach;
+  using cgroup = attach === undefined ? from.cgroups.open() : undefined;
   const child = spawn({
     executable: memfd,
     flags: cloneFlags(prepared.spec) + (cgroup === undefined ? 0 : CLONE.CLONE_INTO_CGROUP),
     ...(cgroup === undefined ? {} : { cgroup: cgroup.number }),
     report: ends.descriptors[plumbing.length]?.[0] ?? -1,
     descriptors: ends.descriptors,
+    ...(attach === undefined ? {} : { hold: true }),
   });
   const cloned = performance.now();
   const ended = child.wait();
@@ -142,6 +145,10 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
   options.signal?.addEventListener("abort", abort);
   try {
     ends.give();
+    if (attach !== undefined) {
+      await attach(child.pid);
+      child.release();
+    }
     // While the child makes its mounts; it runs no command before the byte has come.
     const written = writeDown(from, child.pid);
     mounts = openMounts(child.pid);

@@ -15,7 +15,7 @@ import { type Child, executable, spawn } from "../../ffi/spawn.ts";
 import { LimitError, ScopeError } from "../errors.ts";
 import { readIfThere } from "../store/directory.ts";
 import { write } from "../store/cgroup.ts";
-import { KEEPER_GROUP, type Scope } from "./manager.ts";
+import { CONTAINER_GROUP, KEEPER_GROUP, type Scope } from "./manager.ts";
 
 /** What the keeper finds open besides its streams and the report. */
 const LIFELINE = 4;
@@ -72,6 +72,11 @@ class Keeper {
 /** A scope that is there until it is let go. */
 export interface KeptScope {
   readonly directory: string;
+  /**
+   * Puts a process into the container's cgroup, where nothing can be born there: in a scope of a user's own systemd, whose
+   * libflux itself is in a cgroup of root's. Throws a {@link ScopeError}.
+   */
+  readonly attach?: (pid: number) => Promise<void>;
   /** Lets go: systemd removes it once nobody is in it. */
   release(): Promise<void>;
 }
@@ -82,6 +87,12 @@ const MOMENT = 1;
 
 /** Whether systemd takes `OOMPolicy` for scopes, which it does from version 253 on; nothing where that isn't known yet. */
 let hasPolicy: boolean | undefined;
+
+/** How `busctl` calls systemd: the user's own, or the system's. */
+const manager = (user: boolean): string[] => [
+  ...[user ? "--user" : "--system", "--timeout=10", "call"],
+  ...["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"],
+];
 
 /**
  * The arguments for `busctl` that make a scope: `StartTransientUnit` (`man 5 org.freedesktop.systemd1`). Pure.
@@ -108,8 +119,7 @@ export function scopeArguments(
     ...policy ? [["OOMPolicy", "s", "continue"]] : [],
   ];
   return [
-    ...[user ? "--user" : "--system", "--timeout=10", "call"],
-    ...["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"],
+    ...manager(user),
     ...["StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "fail"],
     ...[String(properties.length), ...properties.flat(), "0"],
   ];
@@ -146,12 +156,26 @@ export async function startScope(scope: Scope, name: string): Promise<KeptScope>
     Deno.mkdirSync(group);
     const moved = write(`${group}/cgroup.procs`, String(keeper.pid));
     if (moved < 0) throw failure(scope, `it isn't libflux's to use (errno ${-moved})`);
-    return { directory: scope.directory, release: () => keeper.end() };
+    const attach = (pid: number): Promise<void> => attachTo(scope, pid);
+    return { directory: scope.directory, ...(scope.user ? { attach } : {}), release: () => keeper.end() };
   } catch (error) {
     await keeper.end();
     if (error instanceof LimitError) throw error;
     throw failure(scope, error instanceof Error ? error.message : String(error));
   }
+}
+
+/** The arguments for `busctl` that put a process into the container's cgroup of a scope. Pure. */
+export function attachArguments({ unit, user }: Scope, pid: number): string[] {
+  return [
+    ...manager(user),
+    ...["AttachProcessesToUnit", "ssau", unit, `/${CONTAINER_GROUP}`, "1", String(pid)],
+  ];
+}
+
+async function attachTo(scope: Scope, pid: number): Promise<void> {
+  const refused = await busctl(attachArguments(scope, pid));
+  if (refused !== undefined) throw failure(scope, `it takes no process: ${refused}`);
 }
 
 function failure({ unit, slice }: Scope, why: string): ScopeError {

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { cgroupsPath, chooseManager, type ManagerFacts, planScope, slicePath } from "../../../lib/cgroups/manager.ts";
-import { keeperProgram, scopeArguments } from "../../../lib/cgroups/scope.ts";
+import { attachArguments, keeperProgram, scopeArguments } from "../../../lib/cgroups/scope.ts";
 import { LimitError, UsageError } from "../../../lib/errors.ts";
 import { isContainerCgroup, parseLedger } from "../../../lib/store/ledger.ts";
 import { listing } from "../../../ffi/listing.ts";
@@ -103,6 +103,9 @@ Deno.test("scopeArguments() asks for a delegated scope without a limit of system
   ]);
   assertEquals(scopeArguments({ ...scope, user: false }, "web", 42, false).includes("OOMPolicy"), false);
   assertEquals(scopeArguments({ ...scope, user: false }, "web", 42, false)[0], "--system");
+  assertEquals(attachArguments(scope, 43).slice(-6), [
+    ...["AttachProcessesToUnit", "ssau", `libflux-${ID}.scope`, "/container", "1", "43"],
+  ]);
 });
 
 Deno.test("a keeper waits for the end of its pipe and does nothing else", () => {
