@@ -4,6 +4,7 @@
  * @module
  */
 import { applyAll, write } from "./cgroups/cgroup.ts";
+import { parseHierarchies } from "./cgroups/hierarchies.ts";
 import { type CgroupPlan, planCgroups } from "./cgroups/plan.ts";
 import { LimitError, NoContainerError } from "./errors.ts";
 import { checkLimits, type Limits, optionOf, toResources, unaskedFields } from "./spec/limits.ts";
@@ -129,7 +130,9 @@ export async function update(name: string, limits: Limits, options: ControlOptio
   const { pids, ...others } = toResources(limits);
   const resources = limits.pids === undefined || pids === undefined ? others : { ...others, pids };
   const unified = cgroups.unified;
-  const controllers = (readIfThere(`${unified}/cgroup.controllers`) ?? "").trim().split(/\s+/);
+  // v2's can be handed down at any time, all that the top has.
+  const mount = unified === undefined ? undefined : parseHierarchies(readIfThere("/proc/self/mountinfo") ?? "").unified;
+  const controllers = (readIfThere(`${mount}/cgroup.controllers`) ?? "").trim().split(/\s+/);
   let plan: CgroupPlan;
   try {
     const unasked = unaskedFields(limits);
@@ -149,5 +152,5 @@ export async function update(name: string, limits: Limits, options: ControlOptio
       hint: `give ${optionOf("memory.limit")} or another`,
     });
   }
-  applyAll(plan.writes, undefined);
+  applyAll(plan.writes, mount);
 }
