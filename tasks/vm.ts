@@ -8,13 +8,13 @@
  *
  * @module
  */
-import { MachineError } from "../tests/vm/kernel.ts";
+import { exists, MachineError } from "../tests/vm/kernel.ts";
 import { type MachineOptions, runInMachine, TIMED_OUT } from "../tests/vm/machine.ts";
 import { systemd, type SystemdOptions } from "../tests/vm/systemd.ts";
 import { BINARY, build } from "./build.ts";
 import { capture, configArgs, NAMESPACES, ROOT, run, which } from "./process.ts";
 import { setup, SetupError } from "./setup.ts";
-import { readSummary, type Summary, summaryLine } from "./summary.ts";
+import { addSummaries, readSummary, type Summary, summaryLine } from "./summary.ts";
 
 /** The whole suite, in milliseconds. */
 const TIMEOUT = 20 * 60_000;
@@ -72,7 +72,12 @@ const FOLDERS: readonly string[] = ["tests/vm", "tests/integration"];
  * its 300 starts take three minutes there. All that touches cgroups runs there.
  */
 const IGNORED: readonly string[] = [
-  ...["tests/vm/systemd", "tests/integration/errors_test.ts", "tests/integration/errors_details_test.ts"],
+  ...[
+    "tests/vm/systemd",
+    "tests/vm/user",
+    "tests/integration/errors_test.ts",
+    "tests/integration/errors_details_test.ts",
+  ],
 ];
 
 /** The test files of a folder; `deno test --ignore` heeds only the first of several folders. */
@@ -84,8 +89,8 @@ function testFiles(folder: string): string[] {
   }).sort();
 }
 
-/** Tests that need systemd as PID 1. */
-const SYSTEMD_FILES = "tests/vm/systemd";
+/** Tests that need systemd as PID 1: those of root, and those of an ordinary user with a session. */
+const SYSTEMD_FILES = { root: "tests/vm/systemd", user: "tests/vm/user" } as const;
 
 /** How the tests are run. */
 export interface SuiteOptions {
@@ -131,6 +136,18 @@ export async function vmTests(options: SuiteOptions = {}): Promise<Summary> {
   return readSummary(text, code);
 }
 
+/** All of them, with a boot for each kind. */
+export async function allVmTests(): Promise<Summary[]> {
+  const results = [await vmTests()];
+  for (const who of ["root", "user"] as const) {
+    const folder = SYSTEMD_FILES[who];
+    if (exists(`${ROOT}/${folder}`)) {
+      results.push(await vmTests({ files: [folder], systemd: { user: who === "user" } }));
+    }
+  }
+  return results;
+}
+
 function systemdFlags(flags: readonly string[]): SystemdOptions | undefined {
   if (!flags.includes("--systemd")) return undefined;
   const delegate = flags.find((flag) => flag.startsWith("--delegate="))?.slice("--delegate=".length);
@@ -147,10 +164,9 @@ async function main(): Promise<number> {
     const asked = systemdFlags(flags);
     if (command.length > 0) return await inMachine({ ...(asked === undefined ? {} : await systemd(asked)), command });
     const files = flags.filter((flag) => !flag.startsWith("-"));
-    const summary = await vmTests({
-      ...(files.length > 0 ? { files } : asked === undefined ? {} : { files: [SYSTEMD_FILES] }),
-      ...(asked === undefined ? {} : { systemd: asked }),
-    });
+    const summary = files.length === 0
+      ? addSummaries(await allVmTests())
+      : await vmTests({ files, ...(asked === undefined ? {} : { systemd: asked }) });
     console.log(`\n${summaryLine(summary)}`);
     return summary.failed === 0 && summary.passed > 0 ? 0 : 1;
   } catch (error) {
