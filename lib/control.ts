@@ -132,11 +132,12 @@ export async function update(name: string, limits: Limits, options: ControlOptio
   if (Object.keys(resources).length === 0) {
     throw new UsageError(`no limit of ${name} is to be changed`, { hint: "give a memory limit or another" });
   }
-  const above = unified?.slice(0, unified.lastIndexOf("/"));
+  // v2's can be handed down at any time, all that the top has.
+  const top = unified === undefined ? undefined : topOf(unified);
   let plan: CgroupPlan;
   try {
     plan = planCgroups({ unified, legacy: new Map(Object.entries(legacy)) }, "", resources, {
-      controllers: wordsIn(above, "cgroup.controllers"),
+      controllers: wordsIn(top, "cgroup.controllers"),
     });
   } catch (error) {
     const controller = error instanceof NoControllerError ? error.controller : undefined;
@@ -147,7 +148,7 @@ export async function update(name: string, limits: Limits, options: ControlOptio
       cause: error,
     });
   }
-  applyAll(plan.writes, unified === undefined ? undefined : topOf(unified));
+  applyAll(plan.writes, top);
 }
 
 /** The resources that limits name, without those that `run` adds by itself. @param memory Its cgroup of v1's. */

@@ -8,7 +8,7 @@ import { MachineError } from "../tests/vm/kernel.ts";
 import { BINARY, build } from "./build.ts";
 import { capture, configArgs, NAMESPACES, ROOT, run, tee, which } from "./process.ts";
 import { setup, SetupError } from "./setup.ts";
-import { unavailable, vmTests } from "./vm.ts";
+import { allVmTests, unavailable } from "./vm.ts";
 import { addSummaries, readSummary, type Summary, summaryLine } from "./summary.ts";
 
 /** A run that takes longer hangs. */
@@ -88,7 +88,7 @@ async function virtualMachine(): Promise<Summary[]> {
     return [];
   }
   try {
-    return [await vmTests()];
+    return await allVmTests();
   } catch (error) {
     if (!(error instanceof MachineError || error instanceof SetupError)) throw error;
     return [failure(error.message)];

@@ -8,13 +8,13 @@
  *
  * @module
  */
-import { MachineError } from "../tests/vm/kernel.ts";
+import { exists, MachineError } from "../tests/vm/kernel.ts";
 import { type MachineOptions, runInMachine, TIMED_OUT } from "../tests/vm/machine.ts";
 import { systemd, type SystemdOptions } from "../tests/vm/systemd.ts";
 import { BINARY, build } from "./build.ts";
-import { capture, configArgs, NAMESPACES, run, which } from "./process.ts";
+import { capture, configArgs, NAMESPACES, ROOT, run, which } from "./process.ts";
 import { setup, SetupError } from "./setup.ts";
-import { readSummary, type Summary, summaryLine } from "./summary.ts";
+import { addSummaries, readSummary, type Summary, summaryLine } from "./summary.ts";
 
 /** The whole suite, in milliseconds. */
 const TIMEOUT = 20 * 60_000;
@@ -65,16 +65,32 @@ async function inMachine(options: Command): Promise<number> {
   });
 }
 
-const FILES: readonly string[] = ["tests/vm", "tests/integration"];
+const FOLDERS: readonly string[] = ["tests/vm", "tests/integration"];
 
 /**
  * Wrong arguments and what is said about them: libflux alone decides that, before it asks the kernel for anything, and
- * its 300 starts take three minutes there.
+ * its 300 starts take three minutes there. All that touches cgroups runs there.
  */
-const IGNORED = "--ignore=tests/vm/systemd,tests/integration/errors_test.ts,tests/integration/errors_details_test.ts";
+const IGNORED: readonly string[] = [
+  ...[
+    "tests/vm/systemd",
+    "tests/vm/user",
+    "tests/integration/errors_test.ts",
+    "tests/integration/errors_details_test.ts",
+  ],
+];
 
-/** Tests that need systemd as PID 1. */
-const SYSTEMD_FILES = "tests/vm/systemd";
+/** The test files of a folder; `deno test --ignore` heeds only the first of several folders. */
+function testFiles(folder: string): string[] {
+  return Array.from(Deno.readDirSync(`${ROOT}/${folder}`)).flatMap(({ name, isDirectory }) => {
+    const path = `${folder}/${name}`;
+    if (IGNORED.includes(path)) return [];
+    return isDirectory ? testFiles(path) : name.endsWith("_test.ts") ? [path] : [];
+  }).sort();
+}
+
+/** Tests that need systemd as PID 1: those of root, and those of an ordinary user with a session. */
+const SYSTEMD_FILES = { root: "tests/vm/systemd", user: "tests/vm/user" } as const;
 
 /** How the tests are run. */
 export interface SuiteOptions {
@@ -85,7 +101,7 @@ export interface SuiteOptions {
 
 /** Runs the integration tests there, or with systemd those that need it. */
 export async function vmTests(options: SuiteOptions = {}): Promise<Summary> {
-  const files = options.files ?? FILES;
+  const files = options.files ?? FOLDERS.flatMap(testFiles);
   console.log(`\n== integration tests in a virtual machine with cgroup v2${options.systemd ? " and systemd" : ""}`);
   const begin = performance.now();
   if (!await build({ output: BINARY, quiet: true })) throw new MachineError("./libflux could not be built");
@@ -102,7 +118,7 @@ export async function vmTests(options: SuiteOptions = {}): Promise<Summary> {
       // The cost of cgroups, for information, in the same boot.
       ...["sh", "-c", '"$@"; code=$?; "$0" run -A --no-check --cached-only tasks/cgroup_cost.ts; exit $code'],
       Deno.execPath(),
-      ...[...NAMESPACES, Deno.execPath(), ...test, IGNORED, ...files],
+      ...[...NAMESPACES, Deno.execPath(), ...test, ...files],
     ]
     : [Deno.execPath(), ...test, ...files];
   const decoder = new TextDecoder();
@@ -118,6 +134,18 @@ export async function vmTests(options: SuiteOptions = {}): Promise<Summary> {
   if (code >= TIMED_OUT) console.error(`test: the virtual machine ended with code ${code}`);
   console.log(`the virtual machine took ${Math.round((performance.now() - begin) / 1000)} seconds`);
   return readSummary(text, code);
+}
+
+/** All of them, with a boot for each kind. */
+export async function allVmTests(): Promise<Summary[]> {
+  const results = [await vmTests()];
+  for (const who of ["root", "user"] as const) {
+    const folder = SYSTEMD_FILES[who];
+    if (exists(`${ROOT}/${folder}`)) {
+      results.push(await vmTests({ files: [folder], systemd: { user: who === "user" } }));
+    }
+  }
+  return results;
 }
 
 function systemdFlags(flags: readonly string[]): SystemdOptions | undefined {
@@ -136,10 +164,9 @@ async function main(): Promise<number> {
     const asked = systemdFlags(flags);
     if (command.length > 0) return await inMachine({ ...(asked === undefined ? {} : await systemd(asked)), command });
     const files = flags.filter((flag) => !flag.startsWith("-"));
-    const summary = await vmTests({
-      ...(files.length > 0 ? { files } : asked === undefined ? {} : { files: [SYSTEMD_FILES] }),
-      ...(asked === undefined ? {} : { systemd: asked }),
-    });
+    const summary = files.length === 0
+      ? addSummaries(await allVmTests())
+      : await vmTests({ files, ...(asked === undefined ? {} : { systemd: asked }) });
     console.log(`\n${summaryLine(summary)}`);
     return summary.failed === 0 && summary.passed > 0 ? 0 : 1;
   } catch (error) {

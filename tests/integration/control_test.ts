@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
-import { LimitError, list, NoContainerError, pause, run, unpause, update, UsageError } from "../../mod.ts";
+import { LimitError, list, NoContainerError, pause, run, stats, unpause, update, UsageError } from "../../mod.ts";
 import { groupOf, isUnified, readLimit, unifiedMount } from "./cgroups.ts";
 import { BUSYBOX, hostTest, LIBFLUX, libflux, uniqueName } from "./support.ts";
 
@@ -59,11 +59,20 @@ hostTest("update: a limit is raised and lowered while the container runs", async
   assertEquals([code, stderr, pids()], [0, "", "77"]);
 });
 
-hostTest("update: what the container has no cgroup for is told", async () => {
-  await using container = await run({ image: BUSYBOX, command: ["sleep", "60"] });
-  const error = await assertRejects(() => update(container.name, { cpus: 1 }), LimitError);
-  assertStringIncludes(error.message, `${container.name} has no limit of cpu that could be changed`);
-  assertStringIncludes(error.hint ?? "", "start it with --cpus");
+hostTest("update: what the container has no cgroup for is given to it on v2, and told on v1", async () => {
+  await using container = await run({ image: BUSYBOX, command: ["sh", "-c", "while :; do :; done"] });
+  if (isUnified) {
+    await update(container.name, { cpus: 0.2 });
+    const before = (await stats([container.name]))[0]?.cpuTime ?? NaN;
+    const SECONDS = 2;
+    await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000));
+    const share = (((await stats([container.name]))[0]?.cpuTime ?? NaN) - before) / 1000 / SECONDS;
+    assert(share > 0.1 && share < 0.3, `${share} of a CPU, and 0.2 were asked for`);
+  } else {
+    const error = await assertRejects(() => update(container.name, { cpus: 1 }), LimitError);
+    assertStringIncludes(error.message, `${container.name} has no limit of cpu that could be changed`);
+    assertStringIncludes(error.hint ?? "", "start it with --cpus");
+  }
   await assertRejects(() => update(container.name, { cpus: -1 }), UsageError);
 });
 
