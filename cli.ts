@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { describe, FluxError, UsageError } from "./lib/errors.ts";
+import { describe, FluxError, printable, UsageError } from "./lib/errors.ts";
 
 /** One subcommand: what it is for, and how to load it. Loaded when it is used: start-up time is libflux's own. */
 interface Command {
@@ -108,10 +108,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
   }
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) {
-    const [{ nearest }, { printable }] = await Promise.all([
-      import("./lib/render.ts"),
-      import("./lib/spec/options.ts"),
-    ]);
+    const { nearest } = await import("./lib/render.ts");
     if (name.startsWith("-")) {
       throw new UsageError(`"${printable(name)}" stands where the command belongs`, {
         hint: "flags come after it: libflux COMMAND [FLAG…]",

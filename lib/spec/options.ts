@@ -4,8 +4,6 @@
  * @module
  */
 import { printable, UsageError } from "../errors.ts";
-
-export { printable };
 import { checkMount, checkPath } from "./check_mount.ts";
 import { checkLimits, checkRlimit, isWhole, type Limits } from "./limits.ts";
 import type { Mount, Rlimit } from "./types.ts";
