@@ -73,3 +73,25 @@ Deno.test("no source file has more than 350 lines", () => {
     assert(read(file).split("\n").length <= 351, file);
   }
 });
+
+/** What `deno doc --json` says of a symbol, as far as it is looked at. */
+interface Documented {
+  readonly name: string;
+  readonly declarations: readonly { readonly jsDoc?: { readonly tags?: readonly { readonly kind: string }[] } }[];
+}
+
+Deno.test("every export of mod.ts has an example", async () => {
+  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["doc", "--json", "mod.ts"],
+    cwd: ROOT,
+    stderr: "null",
+  }).output();
+  assert(success, "deno doc failed");
+  const { nodes } = JSON.parse(new TextDecoder().decode(stdout));
+  const symbols: Documented[] = Object.values<{ symbols?: Documented[] }>(nodes).flatMap(({ symbols = [] }) => symbols);
+  assert(symbols.length > 30, `${symbols.length} exports`);
+  const without = symbols.filter(({ declarations }) =>
+    !declarations.some(({ jsDoc }) => jsDoc?.tags?.some(({ kind }) => kind === "example"))
+  );
+  assertEquals(without.map(({ name }) => name), []);
+});
