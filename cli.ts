@@ -110,10 +110,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
   }
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) {
-    const [{ nearest }, { printable }] = await Promise.all([
-      import("./lib/render.ts"),
-      import("./lib/spec/options.ts"),
-    ]);
+    const { nearest } = await import("./lib/render.ts");
     if (name.startsWith("-")) {
       throw new UsageError(`"${printable(name)}" stands where the command belongs`, {
         hint: "flags come after it: libflux COMMAND [FLAG…]",

@@ -7,7 +7,17 @@ import { type Container, run } from "./container.ts";
 import { FluxError } from "./errors.ts";
 import type { RunOptions } from "./spec/options.ts";
 
-/** What to measure. */
+/**
+ * What to measure.
+ *
+ * @example Without PID 1 of libflux's own
+ * ```ts
+ * import { benchmark, type BenchmarkOptions } from "@libflux/cli/mod";
+ *
+ * const options: BenchmarkOptions = { count: 5, options: { init: false } };
+ * console.log((await benchmark(options)).total.median);
+ * ```
+ */
 export interface BenchmarkOptions {
   /** A directory with a root filesystem; `/` if left out. */
   readonly image?: string;
@@ -25,7 +35,17 @@ export interface BenchmarkOptions {
   readonly onProgress?: (done: number) => void;
 }
 
-/** Milliseconds. */
+/**
+ * Milliseconds.
+ *
+ * @example The fastest and the slowest of ten
+ * ```ts
+ * import { benchmark, type Statistics } from "@libflux/cli/mod";
+ *
+ * const { min, max }: Statistics = (await benchmark({ count: 10 })).total;
+ * console.log(`${min.toFixed(2)} to ${max.toFixed(2)} ms`);
+ * ```
+ */
 export interface Statistics {
   /** The fastest. */
   readonly min: number;
@@ -37,7 +57,17 @@ export interface Statistics {
   readonly max: number;
 }
 
-/** What was measured. */
+/**
+ * What was measured.
+ *
+ * @example Where does the time go?
+ * ```ts
+ * import { benchmark, type BenchmarkResult } from "@libflux/cli/mod";
+ *
+ * const { creation, start, tearDown }: BenchmarkResult = await benchmark({ count: 5 });
+ * console.log(creation.median, start.median, tearDown.median);
+ * ```
+ */
 export interface BenchmarkResult {
   /** The number of containers. */
   readonly count: number;

@@ -25,7 +25,18 @@ import { duplicate, layOut, plumb, type Plumbing, readable, writable } from "./s
 
 export type { Signal, Timings };
 
-/** How a container ended. */
+/**
+ * How a container ended.
+ *
+ * @example How did it end?
+ * ```ts
+ * import { type ContainerStatus, run } from "@libflux/cli/mod";
+ *
+ * await using container = await run({ command: ["sh", "-c", "exit 3"] });
+ * const status: ContainerStatus = await container.status;
+ * console.log(status.code, status.signal, status.finished.getTime() - status.started.getTime()); // 3 undefined …
+ * ```
+ */
 export interface ContainerStatus {
   /** The command's exit code, or 128 + the number of the signal that killed it. */
   readonly code: number;

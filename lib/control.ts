@@ -14,7 +14,19 @@ import { write } from "./store/cgroup.ts";
 import { findRunning, openStore } from "./store/open.ts";
 import type { State } from "./store/state.ts";
 
-/** Where to look for a container. */
+/**
+ * Where to look for a container.
+ *
+ * @example Name the state root
+ * ```ts
+ * import { type ControlOptions, pause, run, unpause } from "@libflux/cli/mod";
+ *
+ * const where: ControlOptions = { root: "/run/libflux" };
+ * await using container = await run({ command: ["sleep", "60"], ...where });
+ * await pause(container.name, where);
+ * await unpause(container.name, where);
+ * ```
+ */
 export interface ControlOptions {
   /** The state root; `/run/libflux` for root if left out. */
   readonly root?: string;

@@ -4,7 +4,17 @@
  * @module
  */
 
-/** What an error knows beside its sentence. */
+/**
+ * What an error knows beside its sentence.
+ *
+ * @example An error of your own
+ * ```ts
+ * import { type FluxErrorOptions, UsageError } from "@libflux/cli/mod";
+ *
+ * const options: FluxErrorOptions = { hint: "write 1G" };
+ * console.log(new UsageError("that is no size", options).hint);
+ * ```
+ */
 export interface FluxErrorOptions {
   /** What was being done, in words: "mount proc on /proc". */
   readonly step?: string;

@@ -11,7 +11,17 @@ import type { RunOptions } from "./spec/options.ts";
 import { layOut } from "./streams.ts";
 import type { Spec } from "./spec/types.ts";
 
-/** What {@linkcode explain} tells. */
+/**
+ * What {@linkcode explain} tells.
+ *
+ * @example How long is the program?
+ * ```ts
+ * import { explain, type Explanation } from "@libflux/cli/mod";
+ *
+ * const { instructions, spec }: Explanation = explain({ command: ["true"] });
+ * console.log(instructions, spec.process.args);
+ * ```
+ */
 export interface Explanation {
   /** The OCI runtime-spec object that the options stand for. */
   readonly spec: Spec;

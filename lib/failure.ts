@@ -72,7 +72,7 @@ export function hostError(error: SyscallError): FluxError {
     `could not call ${error.syscall}${error.path === undefined ? "" : ` on ${error.path}`}: ${errnoText(error.errno)}`,
     {
       ...options,
-      hint: "'libflux info' tells what this host lacks",
+      ...hintFor(error.errno, "'libflux info' tells what this host lacks"),
     },
   );
 }

@@ -17,7 +17,17 @@ import { VERSION } from "./version.ts";
 
 export type { Feature };
 
-/** What {@linkcode info} tells. */
+/**
+ * What {@linkcode info} tells.
+ *
+ * @example Can containers run here?
+ * ```ts
+ * import { type HostInfo, info } from "@libflux/cli/mod";
+ *
+ * const { canRun, kernel }: HostInfo = await info();
+ * console.log(canRun ? `Linux ${kernel} runs containers` : `Linux ${kernel} doesn't, or not for this user`);
+ * ```
+ */
 export interface HostInfo {
   /** libflux's own version. */
   readonly version: string;

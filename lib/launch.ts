@@ -21,7 +21,18 @@ import { mountNamespace, startTime } from "./store/process.ts";
 import type { Claim } from "./store/state.ts";
 import { type Plumbing, setNonBlocking } from "./streams.ts";
 
-/** Where the time went, in milliseconds. */
+/**
+ * Where the time went, in milliseconds.
+ *
+ * @example How long did the start take?
+ * ```ts
+ * import { run, type Timings } from "@libflux/cli/mod";
+ *
+ * await using container = await run({ command: ["true"] });
+ * const { start }: Timings = container.timings;
+ * console.log(`${start.toFixed(2)} ms`);
+ * ```
+ */
 export interface Timings {
   /** From the options to the linked image in its memfd, and the pipes to it. */
   readonly create: number;

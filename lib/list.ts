@@ -7,7 +7,17 @@ import { isPaused } from "./control.ts";
 import { openStore } from "./store/open.ts";
 import { isAlive } from "./store/process.ts";
 
-/** A container, as `libflux ps` shows it. */
+/**
+ * A container, as `libflux ps` shows it.
+ *
+ * @example Which containers are paused?
+ * ```ts
+ * import { type ContainerInfo, list } from "@libflux/cli/mod";
+ *
+ * const all: ContainerInfo[] = await list();
+ * console.log(all.filter(({ state }) => state === "paused").map(({ name }) => name));
+ * ```
+ */
 export interface ContainerInfo {
   /** Its name. */
   readonly name: string;

@@ -19,7 +19,9 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   unshare: { step: "make namespaces", hint: `this takes CAP_SYS_ADMIN: ${ASK}` },
   setns: {
     step: "come back to its own network from another one",
-    hint: "this takes CAP_SYS_ADMIN where that network belongs to: run libflux outside of user namespaces",
+    hint:
+      "this takes CAP_SYS_ADMIN, and where that network belongs to: is libflux in a container or a user namespace? " +
+      "'libflux info' tells what is missing",
   },
   ioctl: { step: "bring up lo in a new network namespace", hint: `this takes CAP_NET_ADMIN: ${ASK}` },
 };

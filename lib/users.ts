@@ -8,8 +8,7 @@
 import { AT, O, openFlags, RESOLVE } from "../ffi/abi/constants.ts";
 import { ARCHITECTURE, Descriptor, syscall } from "../ffi/libc.ts";
 import { isType, statDescriptor } from "../ffi/stat.ts";
-import { UsageError } from "./errors.ts";
-import { printable } from "./spec/options.ts";
+import { printable, UsageError } from "./errors.ts";
 
 /** A line of `passwd`. */
 export interface PasswdEntry {

@@ -76,7 +76,9 @@ async function integration(): Promise<Summary[]> {
     if (code !== 0) results.push(failure("tests/integration/prepare.ts failed"));
   }
   results.push(await denoTest("integration tests", ["tests/integration"], NAMESPACES));
-  results.push(await denoTest("examples in the documentation", ["--doc", "--parallel", "mod.ts", "lib"], NAMESPACES));
+  results.push(
+    await denoTest("examples in the documentation", ["--doc", "--parallel", "mod.ts", "lib", "ffi/abi"], NAMESPACES),
+  );
   return results;
 }
 

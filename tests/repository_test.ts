@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { fromFileUrl } from "@std/path";
+import { fromFileUrl, toFileUrl } from "@std/path";
 import { VERSION } from "../lib/version.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
@@ -43,21 +43,41 @@ function sources(directory: string): string[] {
   );
 }
 
+/** What a file imports of this repository, as paths from its root. */
 const imports = (file: string): string[] =>
-  [...read(file).matchAll(/(?:from|import\()\s*"([^"]+)"/g)].map(([, path]) => path ?? "");
+  [...read(file).replace(/^ \*.*$/gm, "").matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)].map(([, path = ""]) =>
+    fromFileUrl(new URL(path, toFileUrl(`${ROOT}${file}`))).slice(ROOT.length)
+  );
 
-Deno.test("imports go down: ffi/ knows nothing of lib/, lib/ nothing of its commands", () => {
-  for (const file of sources("ffi")) {
-    for (const path of imports(file)) assert(!path.includes("lib/"), `${file} imports ${path}`);
-  }
-  for (const file of sources("lib").filter((name) => !name.startsWith("lib/commands/"))) {
+/** The six floors of the house, from the ground up. What isn't named is in a directory that is. */
+const FLOORS: readonly (readonly string[])[] = [
+  ["ffi/", "lib/errors.ts", "lib/warnings.ts", "lib/render.ts", "lib/chart.ts", "lib/version.ts"],
+  ["lib/spec/", "lib/store/", "lib/users.ts", "lib/caller.ts"],
+  ["lib/compile/", "lib/cgroups/", "lib/rootfs/"],
+  [
+    ...["container", "launch", "prepare", "streams", "failure", "refusal"].map((name) => `lib/${name}.ts`),
+    ...["explain", "list", "control", "stats", "benchmark", "info"].map((name) => `lib/${name}.ts`),
+    "lib/info/",
+  ],
+  ["mod.ts", "lib/commands/"],
+  ["cli.ts"],
+];
+
+const floorOf = (file: string): number =>
+  FLOORS.findIndex((names) => names.some((name) => name.endsWith("/") ? file.startsWith(name) : file === name));
+
+Deno.test("every file has a floor, and imports only go down", () => {
+  const upward: string[] = [];
+  for (const file of ["cli.ts", "mod.ts", ...["ffi", "lib"].flatMap(sources)]) {
+    const floor = floorOf(file);
+    assert(floor >= 0, `${file} is on no floor`);
     for (const path of imports(file)) {
-      assert(
-        !path.includes("commands/") && !path.endsWith("mod.ts") || path.includes("compile/mod.ts"),
-        `${file} imports ${path}`,
-      );
+      const below = floorOf(path);
+      assert(below >= 0, `${file} imports ${path}, which is on no floor`);
+      if (below > floor || path === "mod.ts" && file !== "cli.ts") upward.push(`${file} imports ${path}`);
     }
   }
+  assertEquals(upward, []);
 });
 
 Deno.test("only lib/commands/ prints, and lib/compile/ never waits", () => {
@@ -72,4 +92,26 @@ Deno.test("no source file has more than 350 lines", () => {
   for (const file of ["ffi", "lib", "compat", "tasks", "tests"].flatMap(sources)) {
     assert(read(file).split("\n").length <= 351, file);
   }
+});
+
+/** What `deno doc --json` says of a symbol, as far as it is looked at. */
+interface Documented {
+  readonly name: string;
+  readonly declarations: readonly { readonly jsDoc?: { readonly tags?: readonly { readonly kind: string }[] } }[];
+}
+
+Deno.test("every export of mod.ts has an example", async () => {
+  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["doc", "--json", "mod.ts"],
+    cwd: ROOT,
+    stderr: "null",
+  }).output();
+  assert(success, "deno doc failed");
+  const { nodes } = JSON.parse(new TextDecoder().decode(stdout));
+  const symbols: Documented[] = Object.values<{ symbols?: Documented[] }>(nodes).flatMap(({ symbols = [] }) => symbols);
+  assert(symbols.length > 30, `${symbols.length} exports`);
+  const without = symbols.filter(({ declarations }) =>
+    !declarations.some(({ jsDoc }) => jsDoc?.tags?.some(({ kind }) => kind === "example"))
+  );
+  assertEquals(without.map(({ name }) => name), []);
 });

@@ -220,7 +220,19 @@ export const EPOLL = {
 /** `linux/wait.h` */
 export const WAIT = { WNOHANG: 1, WEXITED: 4, P_PIDFD: 3, WALL: 0x40000000 } as const;
 
-/** A signal's name. */
+/**
+ * A signal's name.
+ *
+ * @example Send one
+ * ```ts
+ * import { run, type Signal } from "@libflux/cli/mod";
+ *
+ * const signal: Signal = "SIGTERM";
+ * await using container = await run({ command: ["sleep", "60"] });
+ * container.kill(signal);
+ * console.log((await container.status).signal);
+ * ```
+ */
 export type Signal =
   | "SIGHUP"
   | "SIGINT"

@@ -12,7 +12,18 @@ import { limitIn, numberIn, textIn, valueIn, wordsIn } from "./files.ts";
 import type { CgroupPlan, Write } from "./plan.ts";
 import type { KeptScope } from "./scope.ts";
 
-/** What a container has used, where its cgroups tell. */
+/**
+ * What a container has used, where its cgroups tell.
+ *
+ * @example How much memory did it take?
+ * ```ts
+ * import { run, type Usage } from "@libflux/cli/mod";
+ *
+ * await using container = await run({ command: ["true"], measure: true });
+ * const usage: Usage | undefined = (await container.status).usage;
+ * console.log(usage?.memoryPeak, usage?.cpuTime);
+ * ```
+ */
 export interface Usage {
   /** The most memory at one time, in bytes. */
   readonly memoryPeak?: number;

@@ -4,10 +4,9 @@
  * @module
  */
 import { benchmark, type BenchmarkResult, type Statistics } from "../benchmark.ts";
-import { UsageError } from "../errors.ts";
+import { printable, UsageError } from "../errors.ts";
 import { histogram, progressBar } from "../chart.ts";
 import { table } from "../render.ts";
-import { printable } from "../spec/options.ts";
 import { type Flag, helpText, parseFlags, print, refuseArguments } from "./flags.ts";
 
 const FLAGS: readonly Flag[] = [

@@ -4,9 +4,8 @@
  * @module
  */
 import { windowSize } from "../../ffi/terminal.ts";
-import { UsageError } from "../errors.ts";
+import { printable, UsageError } from "../errors.ts";
 import { explain } from "../explain.ts";
-import { printable } from "../spec/options.ts";
 import { helpText, print } from "./flags.ts";
 import { parseRun, RUN_FLAGS } from "./run_flags.ts";
 

@@ -4,9 +4,8 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { FluxError, UsageError } from "../errors.ts";
+import { FluxError, printable, UsageError } from "../errors.ts";
 import { nearest } from "../render.ts";
-import { printable } from "../spec/options.ts";
 
 /** One flag. */
 export interface Flag {

@@ -3,10 +3,9 @@
  *
  * @module
  */
-import { UsageError } from "../errors.ts";
+import { printable, UsageError } from "../errors.ts";
 import { type Feature, type HostInfo, info } from "../info.ts";
 import { table } from "../render.ts";
-import { printable } from "../spec/options.ts";
 import { type Flag, helpText, parseFlags, print, refuseArguments } from "./flags.ts";
 
 const FLAGS: readonly Flag[] = [

@@ -4,9 +4,8 @@
  * @module
  */
 import { isType, stat } from "../../ffi/stat.ts";
-import { UsageError } from "../errors.ts";
+import { printable, UsageError } from "../errors.ts";
 import { type Limits, parseSize, RLIMITS } from "../spec/limits.ts";
-import { printable } from "../spec/options.ts";
 import type { DeviceRate, Rlimit } from "../spec/types.ts";
 import type { Flag, Parsed } from "./flags.ts";
 

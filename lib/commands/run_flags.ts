@@ -4,9 +4,9 @@
  * @module
  */
 import { callersPath, callersVariable, decode } from "../caller.ts";
-import { UsageError } from "../errors.ts";
+import { printable, UsageError } from "../errors.ts";
 import { parseBind, parseMount, parseTmpfs } from "../spec/mounts.ts";
-import { checkName, printable, type RunOptions } from "../spec/options.ts";
+import { checkName, type RunOptions } from "../spec/options.ts";
 import type { Mount } from "../spec/types.ts";
 import { type Flag, type Parsed, parseFlags } from "./flags.ts";
 import {

@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { UsageError } from "../errors.ts";
+import { printable, UsageError } from "../errors.ts";
 import { table } from "../render.ts";
-import { printable } from "../spec/options.ts";
 import { type ContainerStats, stats, top } from "../stats.ts";
 import { type Flag, helpText, parseFlags, print } from "./flags.ts";
 

@@ -6,7 +6,18 @@
 import { E } from "../../ffi/abi/constants.ts";
 import { errnoText } from "../errors.ts";
 
-/** Something of the host that libflux uses, as it was found. */
+/**
+ * Something of the host that libflux uses, as it was found.
+ *
+ * @example Are there id-mapped mounts?
+ * ```ts
+ * import { type Feature, info } from "@libflux/cli/mod";
+ *
+ * const { features } = await info();
+ * const mounts: Feature | undefined = features.find(({ name }) => name === "id-mapped mounts");
+ * console.log(mounts?.ok, mounts?.remedy);
+ * ```
+ */
 export interface Feature {
   /** What it is: "pid namespace". */
   readonly name: string;

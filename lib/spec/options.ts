@@ -4,16 +4,36 @@
  * @module
  */
 import { printable, UsageError } from "../errors.ts";
-
-export { printable };
 import { checkMount, checkPath } from "./check_mount.ts";
 import { checkLimits, checkRlimit, isWhole, type Limits } from "./limits.ts";
 import type { Mount, Rlimit } from "./types.ts";
 
-/** Where one of the command's streams goes: as `Deno.Command` has it. */
+/**
+ * Where one of the command's streams goes: as `Deno.Command` has it.
+ *
+ * @example Throw away what a command writes
+ * ```ts
+ * import { run, type Stream } from "@libflux/cli/mod";
+ *
+ * const nowhere: Stream = "null";
+ * await using container = await run({ command: ["ls"], stdout: nowhere, stderr: nowhere });
+ * console.log((await container.status).code);
+ * ```
+ */
 export type Stream = "inherit" | "piped" | "null";
 
-/** The size of a terminal, in characters. */
+/**
+ * The size of a terminal, in characters.
+ *
+ * @example A command with a terminal
+ * ```ts
+ * import { run, type TerminalSize } from "@libflux/cli/mod";
+ *
+ * const terminal: TerminalSize = { columns: 132, rows: 43 };
+ * await using container = await run({ command: ["stty", "size"], terminal });
+ * console.log(await new Response(container.stdout).text()); // "43 132"
+ * ```
+ */
 export interface TerminalSize {
   /** Characters in a line. */
   readonly columns: number;

@@ -29,7 +29,17 @@ export interface Mount {
   readonly options?: readonly string[];
 }
 
-/** Who runs the command. */
+/**
+ * Who runs the command.
+ *
+ * @example Whom does a name stand for?
+ * ```ts
+ * import { explain, type User } from "@libflux/cli/mod";
+ *
+ * const user: User = explain({ command: ["true"], user: "1000:100" }).spec.process.user;
+ * console.log(user.uid, user.gid); // 1000 100
+ * ```
+ */
 export interface User {
   /** The user id. */
   readonly uid: number;
@@ -41,7 +51,17 @@ export interface User {
   readonly umask?: number;
 }
 
-/** Names such as `CAP_CHOWN`, for each of the kernel's five sets. */
+/**
+ * Names such as `CAP_CHOWN`, for each of the kernel's five sets.
+ *
+ * @example What may root inside do?
+ * ```ts
+ * import { type Capabilities, explain } from "@libflux/cli/mod";
+ *
+ * const held: Capabilities | undefined = explain({ command: ["true"] }).spec.process.capabilities;
+ * console.log(held?.effective); // [ "CAP_CHOWN", … ]
+ * ```
+ */
 export interface Capabilities {
   /** What no program can go beyond. */
   readonly bounding?: readonly string[];
@@ -55,7 +75,18 @@ export interface Capabilities {
   readonly ambient?: readonly string[];
 }
 
-/** A resource limit of the command. */
+/**
+ * A resource limit of the command.
+ *
+ * @example At most 1024 open files
+ * ```ts
+ * import { type Rlimit, run } from "@libflux/cli/mod";
+ *
+ * const files: Rlimit = { type: "RLIMIT_NOFILE", soft: 1024, hard: 1024 };
+ * await using container = await run({ command: ["sh", "-c", "ulimit -n"], ulimits: [files] });
+ * console.log(await new Response(container.stdout).text()); // "1024"
+ * ```
+ */
 export interface Rlimit {
   /** `RLIMIT_NOFILE` and its like. */
   readonly type: string;
@@ -65,7 +96,17 @@ export interface Rlimit {
   readonly hard: number;
 }
 
-/** The command. */
+/**
+ * The command.
+ *
+ * @example With which environment does it run?
+ * ```ts
+ * import { explain, type Process } from "@libflux/cli/mod";
+ *
+ * const process: Process = explain({ command: ["true"], env: { MODE: "fast" } }).spec.process;
+ * console.log(process.env, process.cwd);
+ * ```
+ */
 export interface Process {
   /** Whether it gets a terminal. */
   readonly terminal?: boolean;
@@ -87,10 +128,31 @@ export interface Process {
   readonly oomScoreAdj?: number;
 }
 
-/** The kinds of namespace, by the specification's names. */
+/**
+ * The kinds of namespace, by the specification's names.
+ *
+ * @example Which namespaces are shared with the host?
+ * ```ts
+ * import { explain, type NamespaceType } from "@libflux/cli/mod";
+ *
+ * const all: readonly NamespaceType[] = ["pid", "network", "ipc", "uts"];
+ * const own = explain({ command: ["true"], pid: "host" }).spec.linux?.namespaces?.map(({ type }) => type);
+ * console.log(all.filter((type) => own?.includes(type) !== true)); // [ "pid" ]
+ * ```
+ */
 export type NamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup" | "time";
 
-/** A namespace to make or, with a path, to join. */
+/**
+ * A namespace to make or, with a path, to join.
+ *
+ * @example Is any namespace joined?
+ * ```ts
+ * import { explain, type Namespace } from "@libflux/cli/mod";
+ *
+ * const namespaces: readonly Namespace[] = explain({ command: ["true"] }).spec.linux?.namespaces ?? [];
+ * console.log(namespaces.some(({ path }) => path !== undefined)); // false: all are new
+ * ```
+ */
 export interface Namespace {
   /** Its kind. */
   readonly type: NamespaceType;
@@ -98,7 +160,17 @@ export interface Namespace {
   readonly path?: string;
 }
 
-/** How far a clock of the container is ahead of the host's. */
+/**
+ * How far a clock of the container is ahead of the host's.
+ *
+ * @example A clock that is a day ahead
+ * ```ts
+ * import { explain, type TimeOffset } from "@libflux/cli/mod";
+ *
+ * const ahead: TimeOffset | undefined = explain({ command: ["true"], timeOffset: 86_400 }).spec.linux?.timeOffsets?.boottime;
+ * console.log(ahead?.secs); // 86400
+ * ```
+ */
 export interface TimeOffset {
   /** Seconds. */
   readonly secs?: number;
@@ -106,7 +178,17 @@ export interface TimeOffset {
   readonly nanosecs?: number;
 }
 
-/** How much the container may use of what its host has; what isn't named is as much as there is. */
+/**
+ * How much the container may use of what its host has; what isn't named is as much as there is.
+ *
+ * @example What do limits stand for?
+ * ```ts
+ * import { explain, type Resources } from "@libflux/cli/mod";
+ *
+ * const resources: Resources | undefined = explain({ command: ["true"], limits: { pids: 100 } }).spec.linux?.resources;
+ * console.log(resources?.pids?.limit); // 100
+ * ```
+ */
 export interface Resources {
   /** Bytes. `swap` is memory and swap together; -1 is no limit. */
   readonly memory?: { readonly limit?: number; readonly reservation?: number; readonly swap?: number };
@@ -132,7 +214,18 @@ export interface Resources {
   readonly unified?: Readonly<Record<string, string>>;
 }
 
-/** A rate of a block device. */
+/**
+ * A rate of a block device.
+ *
+ * @example One MiB a second from a disk
+ * ```ts
+ * import type { DeviceRate, RunOptions } from "@libflux/cli/mod";
+ *
+ * const rate: DeviceRate = { major: 8, minor: 0, rate: 2 ** 20 };
+ * const options: RunOptions = { command: ["make"], limits: { deviceReadBps: [rate] } };
+ * console.log(options.limits);
+ * ```
+ */
 export interface DeviceRate {
   /** Of the device's number. */
   readonly major: number;
@@ -142,7 +235,17 @@ export interface DeviceRate {
   readonly rate: number;
 }
 
-/** What only Linux has. */
+/**
+ * What only Linux has.
+ *
+ * @example What can nobody inside read?
+ * ```ts
+ * import { explain, type Linux } from "@libflux/cli/mod";
+ *
+ * const linux: Linux | undefined = explain({ command: ["true"] }).spec.linux;
+ * console.log(linux?.maskedPaths);
+ * ```
+ */
 export interface Linux {
   /** The cgroup, counted from the root of the hierarchies: "/libflux-ID". */
   readonly cgroupsPath?: string;

@@ -6,8 +6,8 @@
 import { AT, E, openFlags } from "../../ffi/abi/constants.ts";
 import { ARCHITECTURE, Descriptor, syscall, SyscallError } from "../../ffi/libc.ts";
 import { stat, statDescriptor } from "../../ffi/stat.ts";
-import { NameInUseError } from "../errors.ts";
-import { checkName, isName, printable } from "../spec/options.ts";
+import { NameInUseError, printable } from "../errors.ts";
+import { checkName, isName } from "../spec/options.ts";
 import {
   bootId,
   checkPrivateDirectory,

@@ -55,7 +55,10 @@ hostTest("network: where no thread could come home to the host's network, none l
     ],
   }).output();
   assertEquals(code, 125);
-  assertMatch(new TextDecoder().decode(stderr), /^libflux: the kernel doesn't let libflux make namespaces: .*\n$/);
+  assertMatch(
+    new TextDecoder().decode(stderr),
+    /^libflux: the kernel doesn't let libflux come back .*CAP_SYS_ADMIN.*\n$/,
+  );
 });
 
 hostTest(
@@ -73,7 +76,10 @@ hostTest(
       ],
     }).output();
     assertEquals(code, 125);
-    assertMatch(new TextDecoder().decode(stderr), /^libflux: the kernel doesn't let libflux make namespaces: .*\n$/);
+    assertMatch(
+      new TextDecoder().decode(stderr),
+      /^libflux: the kernel doesn't let libflux come back .*CAP_SYS_ADMIN.*\n$/,
+    );
     assertEquals(await show(), before);
   },
 );

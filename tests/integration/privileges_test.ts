@@ -41,7 +41,7 @@ const CASES: readonly Case[] = [
   {
     by: ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"],
     info: ["make the device /dev/null: operation not permitted", "outside of other containers and of user namespaces"],
-    run: ["doesn't let libflux come back to its own network", "run libflux outside of user namespaces"],
+    run: ["doesn't let libflux come back to its own network", "in a container or a user namespace?"],
   },
 ];
 

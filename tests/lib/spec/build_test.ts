@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { UsageError } from "../../../lib/errors.ts";
+import { printable, UsageError } from "../../../lib/errors.ts";
 import { buildSpec } from "../../../lib/spec/build.ts";
 import { DEFAULT_CAPABILITIES, MASKED_PATHS, READONLY_PATHS } from "../../../lib/spec/defaults.ts";
-import { checkName, checkOptions, printable, type RunOptions } from "../../../lib/spec/options.ts";
+import { checkName, checkOptions, type RunOptions } from "../../../lib/spec/options.ts";
 import type { Spec } from "../../../lib/spec/types.ts";
 
 const FACTS = {
