@@ -164,6 +164,7 @@ hostTest("caller: limits that Deno can't live with are one sentence", async () =
       ["-n 20", "open files (RLIMIT_NOFILE) is below 64"],
       ["-n 63", "open files (RLIMIT_NOFILE) is below 64"],
       ["-v 1000000", "address space (RLIMIT_AS) is below"],
+      ["-v 50000000", "address space (RLIMIT_AS) is below"],
       ["-d 100000", "data (RLIMIT_DATA) is below"],
       ["-s 64", "the stack (RLIMIT_STACK) is below"],
       ["-f 0", "file sizes (RLIMIT_FSIZE) is below"],
@@ -172,7 +173,7 @@ hostTest("caller: limits that Deno can't live with are one sentence", async () =
     assertRefused(await shell(`ulimit ${limit}; exec "$@"`, ["--version"]), says, limit);
   }
   // one at a time: what is enough is no reason to refuse
-  for (const limit of ["-n 64", "-Sn 8", "-f 1024", "-s 1024", "-d 1000000", "-v 40000000"]) {
+  for (const limit of ["-n 64", "-Sn 8", "-f 1024", "-s 1024", "-d 1000000", "-v 60000000"]) {
     assertWorks(await shell(`ulimit ${limit}; exec "$@"`, ["--version"]), limit);
   }
 });

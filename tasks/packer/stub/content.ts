@@ -125,9 +125,10 @@ export const LEAST_LIMITS: readonly LeastLimit[] = [
   {
     resource: 9,
     which: "soft",
-    least: 33 * 2 ** 20,
+    // 16 GiB at a multiple of as much: sometimes three times as much has to be reserved first.
+    least: 52 * 2 ** 20,
     shift: 10,
-    sentence: least("address space (RLIMIT_AS)", "the 33 GiB that JavaScript's heap reserves", "-v"),
+    sentence: least("address space (RLIMIT_AS)", "the 52 GiB that JavaScript's heap may reserve", "-v"),
   },
 ];
 
