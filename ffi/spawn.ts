@@ -179,7 +179,7 @@ const ARGV0 = cString("libflux-init");
 
 /** Clones a child into new namespaces, which executes an image there. */
 export function spawn(options: SpawnOptions): Child {
-  defaultChildSignal();
+  keepChildStatuses();
   const block = blocks.pop() ?? new NativeMemory(BLOCK_SIZE);
   const gate = pipe();
   const moved: Descriptor[] = [];
@@ -243,13 +243,23 @@ export function spawn(options: SpawnOptions): Child {
   }
 }
 
-let childSignalIsDefault = false;
+const SIG_IGN = 1n;
+const SA_NOCLDWAIT = 2n;
 
-/** A caller that ignores SIGCHLD would have the kernel reap our children, and their statuses would be lost. */
-function defaultChildSignal(): void {
-  if (childSignalIsDefault) return;
-  checked("rt_sigaction", SIG.SIGCHLD, new Uint8Array(32), 0, 8);
-  childSignalIsDefault = true;
+/**
+ * Where SIGCHLD is ignored the kernel reaps our children, and their statuses would be lost. A handler stays: it is the
+ * program's that uses us.
+ */
+function keepChildStatuses(): void {
+  // struct sigaction of the kernel's: handler, flags, restorer, mask.
+  const action = new BigUint64Array(4);
+  const bytes = new Uint8Array(action.buffer);
+  checked("rt_sigaction", SIG.SIGCHLD, 0, bytes, 8);
+  const [handler = 0n, flags = 0n] = action;
+  if (handler !== SIG_IGN && (flags & SA_NOCLDWAIT) === 0n) return;
+  action[0] = handler === SIG_IGN ? 0n : handler;
+  action[1] = flags & ~SA_NOCLDWAIT;
+  checked("rt_sigaction", SIG.SIGCHLD, bytes, 0, 8);
 }
 
 /** What a descriptor is, as far as a container's streams are concerned. */

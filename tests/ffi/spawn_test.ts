@@ -123,6 +123,31 @@ Deno.test("abandon() of a closed descriptor doesn't take another's turn to be wa
   for (const descriptor of [first.write, second.read, second.write]) descriptor.close();
 });
 
+Deno.test("spawn() takes away no SIGCHLD handler, and a SIGCHLD that is ignored", async () => {
+  const { elf } = program((b) => b.exit(3 << 8, "exit"));
+  using image = executable(elf);
+  const once = async (): Promise<number> => {
+    using writer = pipe().write;
+    using child = spawn({ executable: image, flags: 0, report: writer.number, descriptors: [] });
+    return (await child.wait()).code;
+  };
+  let signals = 0;
+  const listener = (): void => void signals++;
+  Deno.addSignalListener("SIGCHLD", listener);
+  assertEquals(await once(), 3);
+  const deadline = performance.now() + 2000;
+  while (signals === 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+  Deno.removeSignalListener("SIGCHLD", listener);
+  assert(signals > 0);
+  const SIG_IGN = 1n;
+  const SA_NOCLDWAIT = 2n;
+  for (const action of [[SIG_IGN, 0n], [0n, SA_NOCLDWAIT]]) {
+    const words = new BigUint64Array([...action, 0n, 0n]);
+    assertEquals(syscall("rt_sigaction", SIG.SIGCHLD, new Uint8Array(words.buffer), 0, 8), 0);
+    assertEquals(await once(), 3);
+  }
+});
+
 Deno.test("exitStatus() reads raw wait statuses", () => {
   assertEquals(exitStatus(0), { code: 0 });
   assertEquals(exitStatus(42 << 8), { code: 42 });
