@@ -21,6 +21,7 @@ interface Waiter {
   /** Tells it from an earlier one of a descriptor with the same number, whose event may still be on its way. */
   readonly generation: number;
   readonly resolve: (events: number) => void;
+  readonly reject: (error: Error) => void;
 }
 
 const waiting = new Map<number, Waiter>();
@@ -45,13 +46,14 @@ function open(): Epoll {
   return reactor = { epoll, wake };
 }
 
+/** Waits for all of them, as long as there is one. What goes wrong is theirs to hear. */
 async function run({ epoll, wake }: Epoll): Promise<void> {
   running = true;
   const events = new Uint8Array(MAX_EVENTS * EVENT.size);
   const view = new DataView(events.buffer);
   while (waiting.size > 0) {
     const count = await syscallInBackground("epoll_pwait", epoll, events, MAX_EVENTS, -1, 0, 8);
-    if (count < 0 && count !== -E.EINTR) throw new Error(`epoll_pwait: errno ${-count}`);
+    if (count < 0 && count !== -E.EINTR) fail(new Error(`epoll_pwait: errno ${-count}`));
     for (let i = 0; i < count; i++) {
       const descriptor = view.getInt32(i * EVENT.size + EVENT.data, true);
       if (descriptor === wake) {
@@ -60,11 +62,25 @@ async function run({ epoll, wake }: Epoll): Promise<void> {
       }
       const waiter = waiting.get(descriptor);
       if (waiter?.generation !== view.getUint32(i * EVENT.size + EVENT.data + 4, true)) continue;
-      forget(descriptor);
+      take(epoll, descriptor);
       waiter.resolve(view.getUint32(i * EVENT.size, true));
     }
   }
+  // In the same turn as the look at who waits: the next to come starts it again.
   running = false;
+}
+
+/** Tells all who wait; those who come later begin with a new epoll. */
+function fail(error: Error): void {
+  reactor = undefined;
+  for (const { reject } of waiting.values()) reject(error);
+  waiting.clear();
+}
+
+/** Waits for a descriptor no longer. */
+function take(epoll: number, descriptor: number): void {
+  waiting.delete(descriptor);
+  syscall("epoll_ctl", epoll, EPOLL.EPOLL_CTL_DEL, descriptor, 0);
 }
 
 /**
@@ -87,16 +103,16 @@ export function ready(descriptor: number, events: number = POLL.POLLIN): Promise
   // Regular files can't be polled: they are always ready.
   if (added === -E.EPERM) return Promise.resolve(events);
   if (added < 0) throw new Error(`epoll_ctl: errno ${-added}`);
-  return new Promise((resolve) => {
-    waiting.set(descriptor, { generation, resolve });
+  return new Promise((resolve, reject) => {
+    waiting.set(descriptor, { generation, resolve, reject });
     if (!running) run({ epoll, wake });
   });
 }
 
 /** Stops waiting for a descriptor; its promise never settles. To be called before it is closed. */
 export function forget(descriptor: number): void {
-  if (reactor === undefined || !waiting.delete(descriptor)) return;
-  syscall("epoll_ctl", reactor.epoll, EPOLL.EPOLL_CTL_DEL, descriptor, 0);
+  if (reactor === undefined || !waiting.has(descriptor)) return;
+  take(reactor.epoll, descriptor);
   // Lets the thread go home, so that a process with nothing to wait for can end.
   if (waiting.size === 0) syscall("write", reactor.wake, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]), 8);
 }
