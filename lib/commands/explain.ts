@@ -7,7 +7,8 @@ import { windowSize } from "../../ffi/terminal.ts";
 import { UsageError } from "../errors.ts";
 import { explain } from "../explain.ts";
 import { printable } from "../spec/options.ts";
-import { helpText, print } from "./flags.ts";
+import { helpText } from "./flags.ts";
+import { print } from "./output.ts";
 import { parseRun, RUN_FLAGS } from "./run_flags.ts";
 
 const ABOUT =

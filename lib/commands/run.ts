@@ -9,7 +9,8 @@ import { abandon, read } from "../../ffi/reactor.ts";
 import { rawMode, windowSize } from "../../ffi/terminal.ts";
 import { type Container, type ContainerStatus, run, type Signal } from "../container.ts";
 import type { TerminalSize } from "../spec/options.ts";
-import { helpText, print } from "./flags.ts";
+import { helpText } from "./flags.ts";
+import { complain, print } from "./output.ts";
 import { parseRun, RUN_FLAGS } from "./run_flags.ts";
 
 const ABOUT = `Runs COMMAND in a new container of its own and leaves nothing behind when it ends.
@@ -46,8 +47,8 @@ class Signals implements Disposable {
     const insisted = signal === "SIGINT" && performance.now() - this.#interrupted < INSISTENCE;
     if (signal === "SIGINT") this.#interrupted = performance.now();
     // A raw terminal goes down at a newline, and not back to the left.
-    const end = Deno.stderr.isTerminal() ? "\r" : "";
-    if (insisted && !this.quiet) console.error(`libflux: second interrupt: killing the container${end}`);
+    const end = Deno.stderr.isTerminal() ? "\r\n" : "\n";
+    if (insisted && !this.quiet) complain(`libflux: second interrupt: killing the container${end}`);
     const sent = insisted ? "SIGKILL" : signal;
     if (this.#container === undefined) this.#waiting.push(sent);
     else this.#container.kill(sent);
@@ -113,10 +114,11 @@ function report(container: Container, { started, finished, usage = {} }: Contain
   if (cpuTime !== undefined) rows.push(["CPU time of all processes", cpuTime]);
   if (throttledTime !== undefined && throttledTime > 0) rows.push(["held back by the CPU limit", throttledTime]);
   const width = Math.max(...rows.map(([name]) => name.length));
-  for (const [name, time] of rows) console.error(`${name.padEnd(width)}  ${time.toFixed(2).padStart(9)} ms`);
+  const lines = rows.map(([name, time]) => `${name.padEnd(width)}  ${time.toFixed(2).padStart(9)} ms`);
   if (memoryPeak !== undefined) {
-    console.error(`${"most memory at one time".padEnd(width)}  ${mebibytes(memoryPeak).padStart(12)}`);
+    lines.push(`${"most memory at one time".padEnd(width)}  ${mebibytes(memoryPeak).padStart(12)}`);
   }
+  complain(`${lines.join("\n")}\n`);
 }
 
 const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
@@ -150,7 +152,7 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   });
   signals.attach(container);
   const status = tty ? await attachTerminal(container) : await container.status;
-  if (status.outOfMemory === true) console.error(outOfMemory(status));
+  if (status.outOfMemory === true) complain(`${outOfMemory(status)}\n`);
   if (line.time) report(container, status);
   return status.code;
 }

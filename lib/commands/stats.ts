@@ -7,7 +7,8 @@ import { UsageError } from "../errors.ts";
 import { table } from "../render.ts";
 import { printable } from "../spec/options.ts";
 import { type ContainerStats, stats, top } from "../stats.ts";
-import { type Flag, helpText, parseFlags, print } from "./flags.ts";
+import { type Flag, helpText, parseFlags } from "./flags.ts";
+import { print } from "./output.ts";
 
 const FLAGS: readonly Flag[] = [
   { name: "stream", help: "go on until interrupted (default); --no-stream: once" },

@@ -118,3 +118,11 @@ hostTest("--help of every command goes to standard output", async () => {
     assertMatch(stdout, args.length === 1 ? /^Usage: libflux COMMAND/ : /^Usage: libflux [a-z]+ /);
   }
 });
+
+hostTest("what can't be told on standard error changes no exit code", async () => {
+  for (const [redirect, command] of [["2>/dev/full", "exit 3"], ["2>&-", "exit 4"]] as const) {
+    const line = `"$0" run ${uniqueName()} --image ${BUSYBOX} --time -- sh -c "${command}" ${redirect}`;
+    const { code } = await new Deno.Command("sh", { args: ["-c", line, LIBFLUX], stdin: "null" }).output();
+    assertEquals(code, Number(command.slice(-1)), redirect);
+  }
+});
