@@ -37,7 +37,8 @@ export function executable(
   }
   if (descriptor === -E.EACCES) return executableFile(elf, directories);
   if (descriptor < 0) throw new SyscallError("memfd_create", -descriptor);
-  const result = new Descriptor(descriptor);
+  using unsealed = new DisposableStack();
+  const result = unsealed.use(new Descriptor(descriptor));
   writeExactly(descriptor, elf);
   checked(
     "fcntl",
@@ -45,6 +46,7 @@ export function executable(
     F.F_ADD_SEALS,
     F_SEAL.F_SEAL_SEAL | F_SEAL.F_SEAL_SHRINK | F_SEAL.F_SEAL_GROW | F_SEAL.F_SEAL_WRITE,
   );
+  unsealed.move();
   return result;
 }
 

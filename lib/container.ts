@@ -21,7 +21,7 @@ import { thaw } from "./store/cgroup.ts";
 import { openStore, replace } from "./store/open.ts";
 import type { Claim } from "./store/state.ts";
 import { killNamespace } from "./store/process.ts";
-import { duplicate, layOut, plumb, type Plumbing, readable, writable } from "./streams.ts";
+import { layOut, plumb, type Plumbing, readable, writable } from "./streams.ts";
 
 export type { Signal, Timings };
 
@@ -92,10 +92,10 @@ export class Container implements AsyncDisposable {
     this.id = own.prepared.id;
     this.pid = own.child.pid;
     this.#timings = own.timings;
-    const master = own.master;
-    this.#streams = master === undefined
+    const { terminal } = own;
+    this.#streams = terminal === undefined
       ? own.plumbing.map(({ ours }) => ours)
-      : [duplicate(master), duplicate(master), undefined];
+      : [terminal.input, terminal.output, undefined];
     this.status = this.#run();
     // Whoever never asks must not be told by an unhandled rejection.
     this.status.catch(() => {});
@@ -110,7 +110,7 @@ export class Container implements AsyncDisposable {
     const END_OF_TRANSMISSION = new Uint8Array([4]);
     return this.#stdin ??= writable(
       this.#stream(0),
-      this.#parts.master === undefined ? undefined : END_OF_TRANSMISSION,
+      this.#parts.terminal === undefined ? undefined : END_OF_TRANSMISSION,
     );
   }
 
@@ -138,7 +138,8 @@ export class Container implements AsyncDisposable {
 
   /** Tells the command's terminal its new size. */
   resize(size: TerminalSize): void {
-    if (this.#parts.master !== undefined && !this.#over) setWindowSize(this.#parts.master.number, size);
+    const { terminal } = this.#parts;
+    if (terminal?.master.isOpen === true) setWindowSize(terminal.master.number, size);
   }
 
   /** Kills the container if it still runs, and waits until the host is clean. */
@@ -163,7 +164,7 @@ export class Container implements AsyncDisposable {
   }
 
   async #run(): Promise<ContainerStatus> {
-    const { child, plumbing, status: report, lifeline, master, mounts, claim, cgroups, namespace, created, timings } =
+    const { child, plumbing, status: report, lifeline, terminal, mounts, claim, cgroups, namespace, created, timings } =
       this.#parts;
     const started = new Date(created.getTime() + timings.create + timings.start);
     const end = await child.wait();
@@ -180,7 +181,7 @@ export class Container implements AsyncDisposable {
       return { ...status, ...used, created, started, finished };
     } finally {
       this.#over = true;
-      for (const descriptor of [report, lifeline, master]) descriptor?.close();
+      for (const descriptor of [report, lifeline, terminal?.master]) descriptor?.close();
       child[Symbol.dispose]();
       await cgroups.release();
       await Promise.all([mounts?.closeInBackground(), claim.release()]);

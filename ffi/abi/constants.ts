@@ -307,6 +307,7 @@ export const E = {
   ENOTDIR: 20,
   EISDIR: 21,
   EINVAL: 22,
+  EMFILE: 24,
   ENOSPC: 28,
   EPIPE: 32,
   ERANGE: 34,

@@ -1,6 +1,6 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { CLONE, F, SIG } from "../../ffi/abi/constants.ts";
-import { pipe, syscall } from "../../ffi/libc.ts";
+import { pipe, syscall, SyscallError } from "../../ffi/libc.ts";
 import { decodeReport, link } from "../../ffi/link.ts";
 import { ProgramBuilder } from "../../ffi/program.ts";
 import { abandon, read } from "../../ffi/reactor.ts";
@@ -46,6 +46,26 @@ Deno.test("executable() is sealed against every change", () => {
   assertEquals(syscall("fcntl", image.number, F.F_GET_SEALS, 0), 15);
   assertEquals(syscall("write", image.number, new Uint8Array(1), 1), -1);
   assertEquals(syscall("ftruncate", image.number, 0), -1);
+});
+
+Deno.test("executable() leaves no descriptor where the image can't be written", () => {
+  const RLIMIT_FSIZE = 1;
+  const saved = new Uint8Array(16);
+  const listener = (): void => {};
+  // Beyond the limit the kernel sends a signal that would end this process.
+  Deno.addSignalListener("SIGXFSZ", listener);
+  syscall("prlimit64", 0, RLIMIT_FSIZE, 0, saved);
+  const small = saved.slice();
+  small.set([2, 0, 0, 0, 0, 0, 0, 0]);
+  const before = openDescriptors();
+  syscall("prlimit64", 0, RLIMIT_FSIZE, small, 0);
+  try {
+    assertThrows(() => executable(new Uint8Array([1, 2, 3])), SyscallError, "write");
+  } finally {
+    syscall("prlimit64", 0, RLIMIT_FSIZE, saved, 0);
+    Deno.removeSignalListener("SIGXFSZ", listener);
+  }
+  assertEquals(openDescriptors(), before);
 });
 
 Deno.test("spawn() reports an image that can't be executed", async () => {
