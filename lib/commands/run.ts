@@ -21,8 +21,8 @@ executed, 127 when it isn't there.`;
 /** What a command gets that was given no window: the size that terminals have had since 1978. */
 const DEFAULT_SIZE: TerminalSize = { columns: 80, rows: 24 };
 
-/** Signals that are passed on to the command. */
-const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
+/** Signals that are passed on to the command. SIGWINCH is too, where it isn't told by a terminal's new size. */
+const FORWARDED = ["SIGWINCH", "SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
 /** Milliseconds within which a second Ctrl-C means it. */
 const INSISTENCE = 2_000;
 
@@ -31,9 +31,11 @@ class Signals implements Disposable {
   readonly #waiting: Signal[] = [];
   #container: Container | undefined;
   #interrupted = -Infinity;
-  readonly #listeners = FORWARDED.map((signal) => [signal, () => this.#deliver(signal)] as const);
+  readonly #listeners: readonly (readonly [Signal, () => void])[];
 
-  constructor(readonly quiet: boolean) {
+  constructor(readonly quiet: boolean, tty: boolean) {
+    this.#listeners = FORWARDED.filter((signal) => signal !== "SIGWINCH" || !tty)
+      .map((signal) => [signal, () => this.#deliver(signal)] as const);
     for (const [signal, listener] of this.#listeners) Deno.addSignalListener(signal, listener);
   }
 
@@ -141,7 +143,7 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     return 0;
   }
   const tty = line.tty ?? (line.interactive && Deno.stdin.isTerminal() && Deno.stdout.isTerminal());
-  using signals = new Signals(line.quiet);
+  using signals = new Signals(line.quiet, tty);
   const container = await run({
     ...line.options,
     stdin: line.interactive ? "inherit" : "null",

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { BUSYBOX, hostTest, libflux, startLibflux, uniqueName } from "./support.ts";
 
-const FORWARDED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTERM"] as const;
+const FORWARDED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGWINCH"] as const;
 
 /** A running container whose output can be waited for. */
 class Running implements AsyncDisposable {
