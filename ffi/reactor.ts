@@ -144,3 +144,17 @@ export async function writeAll(descriptor: number, bytes: Uint8Array<ArrayBuffer
   }
   return 0;
 }
+
+/**
+ * Writes all of a buffer to a descriptor of any kind, which may keep the thread: a terminal can be stopped (Ctrl-S), and
+ * whether an open file waits isn't ours to change. Returns 0, or `-errno`.
+ */
+export async function writeInBackground(descriptor: number, bytes: Uint8Array<ArrayBuffer>): Promise<number> {
+  for (let rest = bytes; rest.length > 0;) {
+    const written = await syscallInBackground("write", descriptor, rest, rest.length);
+    if (written === -E.EAGAIN) await ready(descriptor, POLL.POLLOUT);
+    else if (written < 0 && written !== -E.EINTR) return written;
+    else rest = rest.subarray(Math.max(written, 0));
+  }
+  return 0;
+}

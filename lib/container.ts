@@ -107,16 +107,16 @@ export class Container implements AsyncDisposable {
 
   /** The command's standard input, where it is piped or a terminal. Throws a `TypeError` where it isn't. */
   get stdin(): WritableStream<Uint8Array<ArrayBuffer>> {
-    const END_OF_TRANSMISSION = new Uint8Array([4]);
-    return this.#stdin ??= writable(
-      this.#stream(0),
-      this.#parts.terminal === undefined ? undefined : END_OF_TRANSMISSION,
-    );
+    return this.#stdin ??= writable(this.#stream(0), this.#parts.terminal === undefined ? "pipe" : "terminal");
   }
 
-  /** The command's standard output, where it is piped or a terminal. Throws a `TypeError` where it isn't. */
+  /**
+   * The command's standard output, where it is piped or a terminal. Throws a `TypeError` where it isn't.
+   *
+   * Cancelled, it is gone for the command as well: a pipe is broken, a terminal hangs up (SIGHUP), its input too.
+   */
   get stdout(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#stdout ??= readable(this.#stream(1), () => this.#over);
+    return this.#stdout ??= readable(this.#stream(1), () => this.#over, () => this.#hangUp());
   }
 
   /** The command's standard error, where it is piped. Throws a `TypeError` where it isn't. */
@@ -153,6 +153,13 @@ export class Container implements AsyncDisposable {
     for (const [index, stream] of this.#streams.entries()) {
       if (stream !== undefined && inUse[index] !== true) abandon(stream);
     }
+  }
+
+  /** A terminal hangs up when nobody has its master any more. */
+  #hangUp(): void {
+    const { terminal } = this.#parts;
+    if (terminal === undefined) return;
+    for (const descriptor of Object.values(terminal)) abandon(descriptor);
   }
 
   #stream(index: number): Descriptor {

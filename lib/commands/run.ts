@@ -4,8 +4,8 @@
  * @module
  */
 import { F } from "../../ffi/abi/constants.ts";
-import { checked, Descriptor, syscallInBackground } from "../../ffi/libc.ts";
-import { abandon, read } from "../../ffi/reactor.ts";
+import { checked, Descriptor } from "../../ffi/libc.ts";
+import { abandon, read, writeInBackground } from "../../ffi/reactor.ts";
 import { rawMode, windowSize } from "../../ffi/terminal.ts";
 import { type Container, type ContainerStatus, run, type Signal } from "../container.ts";
 import type { TerminalSize } from "../spec/options.ts";
@@ -88,15 +88,10 @@ async function attachTerminal(container: Container): Promise<ContainerStatus> {
   cleanup.defer(() => abandon(input));
   const writer = container.stdin.getWriter();
   pump(input, (bytes) => writer.write(bytes)).then(() => writer.close()).catch(() => {});
+  const screen = cleanup.use(new Descriptor(checked("fcntl", 1, F.F_DUPFD_CLOEXEC, 3)));
   const output = (async () => {
-    for await (const chunk of container.stdout) {
-      for (let done = 0; done < chunk.length;) {
-        // In the background: Ctrl-S stops a terminal, and signals must still be passed on.
-        const written = await syscallInBackground("write", 1, chunk.subarray(done), chunk.length - done);
-        if (written < 0) return;
-        done += written;
-      }
-    }
+    // Nobody reads on where it can't be written: leaving the loop cancels the stream, and the terminal hangs up.
+    for await (const chunk of container.stdout) if (await writeInBackground(screen.number, chunk) < 0) break;
   })();
   const status = await container.status;
   await output;

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { F, O } from "../../ffi/abi/constants.ts";
+import { E, F, O } from "../../ffi/abi/constants.ts";
 import { checked, Descriptor, pipe, syscall } from "../../ffi/libc.ts";
-import { abandon, read, ready } from "../../ffi/reactor.ts";
+import { abandon, read, ready, writeInBackground } from "../../ffi/reactor.ts";
 import { openPty } from "../../ffi/terminal.ts";
 import { readable } from "../../lib/streams.ts";
 
@@ -105,4 +105,19 @@ Deno.test("ready() may be called again by whoever the last event has woken", asy
     for (let turn = 0; turn < turns; turn++) await undefined;
   }
   for (const end of [reader, write]) end.close();
+});
+
+Deno.test("writeInBackground() waits for a full pipe that doesn't make it wait", async () => {
+  const { read: reader, write } = pipe();
+  checked("fcntl", write.number, F.F_SETFL, O.O_WRONLY | O.O_NONBLOCK);
+  const SIZE = 300_000;
+  const writing = writeInBackground(write.number, new Uint8Array(SIZE));
+  await pause(20);
+  let size = 0;
+  const buffer = new Uint8Array(65536);
+  while (size < SIZE) size += await read(reader.number, buffer);
+  assertEquals([await writing, size], [0, SIZE]);
+  reader.close();
+  assertEquals(await writeInBackground(write.number, bytes("x")), -E.EPIPE);
+  write.close();
 });
