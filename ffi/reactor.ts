@@ -84,7 +84,8 @@ function take(epoll: number, descriptor: number): void {
 }
 
 /**
- * Waits until a descriptor is ready; returns the events (`POLLIN`, `POLLOUT`, `POLLHUP`, `POLLERR`).
+ * Waits until a descriptor is ready; returns the events (`POLLIN`, `POLLOUT`, `POLLHUP`, `POLLERR`), 0 where it was
+ * given up: then its number may be another's.
  *
  * One waiter for each descriptor: duplicate it to wait for both directions.
  */
@@ -109,10 +110,12 @@ export function ready(descriptor: number, events: number = POLL.POLLIN): Promise
   });
 }
 
-/** Stops waiting for a descriptor; its promise never settles. To be called before it is closed. */
+/** Stops waiting for a descriptor: its promise gives no events. To be called before it is closed. */
 export function forget(descriptor: number): void {
-  if (reactor === undefined || !waiting.has(descriptor)) return;
+  const waiter = waiting.get(descriptor);
+  if (reactor === undefined || waiter === undefined) return;
   take(reactor.epoll, descriptor);
+  waiter.resolve(0);
   // Lets the thread go home, so that a process with nothing to wait for can end.
   if (waiting.size === 0) syscall("write", reactor.wake, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]), 8);
 }
@@ -127,10 +130,11 @@ export function abandon(descriptor: Descriptor): void {
 /**
  * Reads what is there, waiting for it if need be.
  *
- * @returns The number of bytes, 0 at the end of the file, `-errno` on failure. A pty's end is `-EIO`.
+ * @returns The number of bytes, 0 at the end of the file, `-errno` on failure. A pty's end is `-EIO`; `-EBADF` says that
+ * it was given up.
  */
 export async function read(descriptor: number, buffer: Uint8Array<ArrayBuffer>): Promise<number> {
-  await ready(descriptor);
+  if (await ready(descriptor) === 0) return -E.EBADF;
   return syscall("read", descriptor, buffer, buffer.length);
 }
 
@@ -138,8 +142,9 @@ export async function read(descriptor: number, buffer: Uint8Array<ArrayBuffer>):
 export async function writeAll(descriptor: number, bytes: Uint8Array<ArrayBuffer>): Promise<number> {
   for (let rest = bytes; rest.length > 0;) {
     const written = syscall("write", descriptor, rest, rest.length);
-    if (written === -E.EAGAIN) await ready(descriptor, POLL.POLLOUT);
-    else if (written < 0) return written;
+    if (written === -E.EAGAIN) {
+      if (await ready(descriptor, POLL.POLLOUT) === 0) return -E.EBADF;
+    } else if (written < 0) return written;
     else rest = rest.subarray(written);
   }
   return 0;
@@ -152,8 +157,9 @@ export async function writeAll(descriptor: number, bytes: Uint8Array<ArrayBuffer
 export async function writeInBackground(descriptor: number, bytes: Uint8Array<ArrayBuffer>): Promise<number> {
   for (let rest = bytes; rest.length > 0;) {
     const written = await syscallInBackground("write", descriptor, rest, rest.length);
-    if (written === -E.EAGAIN) await ready(descriptor, POLL.POLLOUT);
-    else if (written < 0 && written !== -E.EINTR) return written;
+    if (written === -E.EAGAIN) {
+      if (await ready(descriptor, POLL.POLLOUT) === 0) return -E.EBADF;
+    } else if (written < 0 && written !== -E.EINTR) return written;
     else rest = rest.subarray(Math.max(written, 0));
   }
   return 0;

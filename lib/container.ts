@@ -21,7 +21,7 @@ import { thaw } from "./store/cgroup.ts";
 import { openStore, replace } from "./store/open.ts";
 import type { Claim } from "./store/state.ts";
 import { killNamespace } from "./store/process.ts";
-import { layOut, plumb, type Plumbing, readable, writable } from "./streams.ts";
+import { layOut, type Output, plumb, type Plumbing, readable, writable } from "./streams.ts";
 
 export type { Signal, Timings };
 
@@ -79,10 +79,9 @@ export class Container implements AsyncDisposable {
   readonly #parts: Launched;
   readonly #streams: readonly (Descriptor | undefined)[];
   #timings: Timings;
-  #over = false;
   #stdin: WritableStream<Uint8Array<ArrayBuffer>> | undefined;
-  #stdout: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
-  #stderr: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
+  #stdout: Output | undefined;
+  #stderr: Output | undefined;
 
   /** Only {@linkcode run} makes one. */
   constructor(launched: unknown) {
@@ -113,15 +112,17 @@ export class Container implements AsyncDisposable {
   /**
    * The command's standard output, where it is piped or a terminal. Throws a `TypeError` where it isn't.
    *
-   * Cancelled, it is gone for the command as well: a pipe is broken, a terminal hangs up (SIGHUP), its input too.
+   * Cancelled, it is gone for the command as well: a pipe is broken, a terminal hangs up (SIGHUP), its input too. What
+   * nobody has read when the container ends is kept in memory, which is no more than a pipe holds: it can be read at any
+   * time afterwards.
    */
   get stdout(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#stdout ??= readable(this.#stream(1), () => this.#over, () => this.#hangUp());
+    return this.#standardOutput().stream;
   }
 
-  /** The command's standard error, where it is piped. Throws a `TypeError` where it isn't. */
+  /** The command's standard error, where it is piped; as {@linkcode Container.stdout}. Throws a `TypeError` where it isn't. */
   get stderr(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#stderr ??= readable(this.#stream(2), () => this.#over);
+    return this.#standardError().stream;
   }
 
   /** Where the time went so far. */
@@ -146,13 +147,22 @@ export class Container implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.kill("SIGKILL");
     await this.status;
-    for (const stream of [this.#stdout, this.#stderr]) if (stream?.locked === false) await stream.cancel();
-    if (this.#stdin?.locked === false) await this.#stdin.abort().catch(() => {});
-    // Whoever still reads gets to the end, which closes it.
-    const inUse = [this.#stdin, this.#stdout, this.#stderr].map((stream) => stream?.locked ?? false);
-    for (const [index, stream] of this.#streams.entries()) {
-      if (stream !== undefined && inUse[index] !== true) abandon(stream);
-    }
+  }
+
+  #standardOutput(): Output {
+    return this.#stdout ??= readable(this.#stream(1), () => this.#hangUp());
+  }
+
+  #standardError(): Output {
+    return this.#stderr ??= readable(this.#stream(2));
+  }
+
+  /** Gives back the descriptors of an ended container, whoever holds its streams. */
+  #finishStreams(): void {
+    const [input, output, error] = this.#streams;
+    if (input !== undefined) abandon(input);
+    if (output !== undefined) this.#standardOutput().finish();
+    if (error !== undefined) this.#standardError().finish();
   }
 
   /** A terminal hangs up when nobody has its master any more. */
@@ -187,7 +197,7 @@ export class Container implements AsyncDisposable {
       const used = measured(this.#parts, status);
       return { ...status, ...used, created, started, finished };
     } finally {
-      this.#over = true;
+      this.#finishStreams();
       for (const descriptor of [report, lifeline, terminal?.master]) descriptor?.close();
       child[Symbol.dispose]();
       await cgroups.release();

@@ -6,7 +6,7 @@
  */
 import { AT, E, F, O } from "../ffi/abi/constants.ts";
 import { checked, Descriptor, pipe, syscall } from "../ffi/libc.ts";
-import { abandon, read, writeAll, writeInBackground } from "../ffi/reactor.ts";
+import { abandon, forget, read, ready, writeAll, writeInBackground } from "../ffi/reactor.ts";
 import { streamKind } from "../ffi/spawn.ts";
 import type { Stream } from "./spec/options.ts";
 
@@ -99,32 +99,54 @@ function relayOut(source: Descriptor, index: number): Pick<Plumbing, "ended"> {
   return { ended: () => relayed };
 }
 
+/** An output of the command's. */
+export interface Output {
+  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /**
+   * To be called when nobody writes any more: takes what the kernel still holds into the stream, which is no more than
+   * fits into a pipe, and closes the descriptor. Whoever reads, now or later, gets all of it.
+   */
+  readonly finish: () => void;
+}
+
 /**
  * What a descriptor gives, as a web stream. It is closed at its end, and when the stream is cancelled.
  *
- * @param isOver Whether nobody will open the other end of a pty again.
  * @param cancelled Called when the stream is cancelled.
  */
-export function readable(
-  source: Descriptor,
-  isOver: () => boolean = () => true,
-  cancelled: () => void = () => {},
-): ReadableStream<Uint8Array<ArrayBuffer>> {
+export function readable(source: Descriptor, cancelled: () => void = () => {}): Output {
   // A pty answers EIO while nobody has its other end open, which may pass.
   const PAUSE = 20;
-  return new ReadableStream({
+  const take = (size: number, buffer: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> =>
+    size * 2 < buffer.length ? buffer.slice(0, size) : buffer.subarray(0, size);
+  let finish = (): void => {};
+  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start(controller) {
+      finish = () => {
+        if (!source.isOpen) return;
+        forget(source.number);
+        for (;;) {
+          const buffer = new Uint8Array(BUFFER_SIZE);
+          const size = syscall("read", source.number, buffer, buffer.length);
+          if (size <= 0) break;
+          controller.enqueue(take(size, buffer));
+        }
+        source.close();
+        controller.close();
+      };
+    },
     async pull(controller) {
       const buffer = new Uint8Array(BUFFER_SIZE);
-      // Cancelled during a pause, its number may be another's by now.
+      // Cancelled or finished during a pause, its number may be another's by now.
       while (source.isOpen) {
-        const over = isOver();
-        const size = await read(source.number, buffer);
+        if (await ready(source.number) === 0 || !source.isOpen) return;
+        const size = syscall("read", source.number, buffer, buffer.length);
         if (size === -E.EAGAIN) continue;
-        if (size === -E.EIO && !over) {
+        if (size === -E.EIO) {
           await new Promise((resolve) => setTimeout(resolve, PAUSE));
           continue;
         }
-        if (size > 0) return controller.enqueue(buffer.subarray(0, size));
+        if (size > 0) return controller.enqueue(take(size, buffer));
         source.close();
         return controller.close();
       }
@@ -134,6 +156,7 @@ export function readable(
       cancelled();
     },
   }, { highWaterMark: 0 });
+  return { stream, finish };
 }
 
 const END_OF_TRANSMISSION = new Uint8Array([4]);

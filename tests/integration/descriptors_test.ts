@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { syscall } from "../../ffi/libc.ts";
 import { defaultRoot } from "../../lib/store/directory.ts";
 import { Store } from "../../lib/store/state.ts";
@@ -65,4 +65,51 @@ hostTest("run() needs no more descriptors once the command runs", async () => {
   limits.dispose();
   container.kill();
   assertEquals((await container.status).signal, "SIGTERM");
+});
+
+hostTest("a disposed container keeps no descriptor, whoever holds its streams", async () => {
+  const hold = async (): Promise<void> => {
+    await using container = await run({
+      image: BUSYBOX,
+      command: ["sh", "-c", "echo first; sleep 1000"],
+      stdin: "piped",
+    });
+    container.stdin.getWriter();
+    await container.stdout.getReader().read();
+    container.stderr.getReader();
+  };
+  await hold();
+  const before = openDescriptors();
+  for (let i = 0; i < 10; i++) await hold();
+  assertEquals(openDescriptors(), before);
+});
+
+hostTest("a container that has ended keeps no descriptor, and its output can still be asked for", async () => {
+  const before = openDescriptors();
+  for (const terminal of [undefined, { columns: 80, rows: 24 }]) {
+    const container = await run({
+      image: BUSYBOX,
+      command: ["sh", "-c", "seq 1 5000; test -t 2 || echo error >&2"],
+      stdin: terminal === undefined ? "piped" : "null",
+      ...(terminal === undefined ? {} : { terminal }),
+    });
+    if (terminal === undefined) await container.status;
+    const stdout = new Response(container.stdout).text();
+    await container.status;
+    assertEquals(openDescriptors(), before);
+    const lines = (await stdout).trim().split(/\r?\n/);
+    assertEquals([lines.length, lines.at(-1)], [5000, "5000"]);
+    if (terminal === undefined) assertEquals(await new Response(container.stderr).text(), "error\n");
+    const writer = container.stdin.getWriter();
+    await assertRejects(() => writer.write(new Uint8Array([1])), Deno.errors.BrokenPipe);
+  }
+});
+
+hostTest("a write that waits when the container ends is told", async () => {
+  await using container = await run({ image: BUSYBOX, command: ["sleep", "1000"], stdin: "piped" });
+  const writer = container.stdin.getWriter();
+  const writing = assertRejects(() => writer.write(new Uint8Array(1_000_000)), Deno.errors.BrokenPipe);
+  container.kill("SIGKILL");
+  await container.status;
+  await writing;
 });
