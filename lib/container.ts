@@ -11,8 +11,8 @@ import { networkNamespace } from "../ffi/network_namespace.ts";
 import { exitStatus } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
 import { type Cgroups, createCgroups, missingParents, type Usage } from "./cgroups/cgroup.ts";
-import { PermissionError, ScopeError } from "./errors.ts";
-import { hostError } from "./failure.ts";
+import { LaunchError, PermissionError, ScopeError } from "./errors.ts";
+import { hostError, initError } from "./failure.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
 import { generateName, prepare, type Prepared } from "./prepare.ts";
 import type { RunOptions, TerminalSize } from "./spec/options.ts";
@@ -74,7 +74,7 @@ export class Container implements AsyncDisposable {
   readonly id: string;
   /** PID 1 of the container, as the host numbers it. */
   readonly pid: number;
-  /** Settles when the container has ended and the host is clean. */
+  /** Settles when the container has ended and the host is clean; a {@linkcode LaunchError} where PID 1 of libflux's failed. */
   readonly status: Promise<ContainerStatus>;
   readonly #parts: Launched;
   readonly #streams: readonly (Descriptor | undefined)[];
@@ -146,7 +146,10 @@ export class Container implements AsyncDisposable {
   /** Kills the container if it still runs, and waits until the host is clean. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.kill("SIGKILL");
-    await this.status;
+    // How the container ended is for those who ask for its status.
+    await this.status.catch((error) => {
+      if (!(error instanceof LaunchError)) throw error;
+    });
   }
 
   #standardOutput(): Output {
@@ -190,9 +193,11 @@ export class Container implements AsyncDisposable {
     try {
       if (namespace !== undefined) await killNamespace(namespace);
       await Promise.all(plumbing.map(({ ended }) => ended()));
-      // The command's own status; PID 1's where it was killed before it could report.
-      const raw = new Uint8Array(4);
-      const reported = report !== undefined && syscall("read", report.number, raw, 4) === 4;
+      // The command's own status; PID 1's where it was killed before it could report; its report where it failed.
+      const raw = new Uint8Array(16);
+      const size = report === undefined ? 0 : syscall("read", report.number, raw, raw.length);
+      if (size === raw.length) throw initError(this.#parts.image, raw);
+      const reported = size === 4;
       const status = reported ? exitStatus(new DataView(raw.buffer).getInt32(0, true)) : end;
       const used = measured(this.#parts, status);
       return { ...status, ...used, created, started, finished };

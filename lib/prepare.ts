@@ -4,7 +4,7 @@
  * @module
  */
 import { E } from "../ffi/abi/constants.ts";
-import { ARCHITECTURE, checked } from "../ffi/libc.ts";
+import { ARCHITECTURE, checked, syscall } from "../ffi/libc.ts";
 import { isType, stat } from "../ffi/stat.ts";
 import type { LaunchProgram } from "../ffi/program.ts";
 import { cgroupFacts, managerFacts, planContainer } from "./cgroups/host.ts";
@@ -13,8 +13,9 @@ import type { CgroupPlan } from "./cgroups/plan.ts";
 import { compile } from "./compile/mod.ts";
 import { errnoText, ImageError, PermissionError, UsageError } from "./errors.ts";
 import { buildSpec, MASKED_PATHS } from "./spec/build.ts";
+import { RLIMITS } from "./spec/limits.ts";
 import { checkOptions, isBind, printable, type RunOptions } from "./spec/options.ts";
-import type { Spec } from "./spec/types.ts";
+import type { Rlimit, Spec } from "./spec/types.ts";
 import { readIfThere } from "./store/directory.ts";
 import { readInRoot } from "./users.ts";
 
@@ -107,6 +108,15 @@ function kernelFacts(): NonNullable<typeof kernel> {
   };
 }
 
+/** A resource limit of this process. */
+function ownLimit(type: string): Rlimit {
+  const values = new BigUint64Array(2);
+  // Of one that there isn't: the compiler tells.
+  syscall("prlimit64", 0, (RLIMITS as readonly string[]).indexOf(type), 0, new Uint8Array(values.buffer));
+  const [soft = 0n, hard = 0n] = values;
+  return { type, soft: Number(soft), hard: Number(hard) };
+}
+
 /** What every mount source is. Throws a `UsageError` for one that isn't there. */
 function kindsOf(
   options: RunOptions,
@@ -196,6 +206,7 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
     nullStreams: options.terminal === undefined ? nullStreams : [],
     kinds: kindsOf(options, masked),
     ignoredSignals: ignored,
+    rlimits: (spec.process.rlimits ?? []).map(({ type }) => ownLimit(type)),
     legacyGroups: [...new Set(cgroups.legacy.values())].map((directory) => ({
       name: [...cgroups.legacy].filter(([, group]) => group === directory).map(([name]) => name).join(","),
       directory,

@@ -6,7 +6,7 @@
 import { AT, type Named, type O, openFlags, or } from "../../ffi/abi/constants.ts";
 import type { Architecture } from "../../ffi/abi/syscalls.ts";
 import { type Meaning, type Operand, ProgramBuilder, type Reference, type Slot } from "../../ffi/program.ts";
-import type { Mount, Spec } from "../spec/types.ts";
+import type { Mount, Rlimit, Spec } from "../spec/types.ts";
 
 /** The descriptors that a launch program finds open, besides its three streams. */
 export const CHILD = {
@@ -39,6 +39,8 @@ export interface Launch {
   readonly nullStreams: readonly number[];
   /** Numbers of the signals that libflux ignores, as Deno does SIGPIPE, and as what started it may do others: exec would pass that on. */
   readonly ignoredSignals: readonly number[];
+  /** The limits that libflux itself has, and PID 1 with it, of those that the spec changes. */
+  readonly rlimits: readonly Rlimit[];
   /** Cgroups of v1 to join; in one of v2 it is born. */
   readonly legacyGroups: readonly LegacyGroup[];
   /** What bind sources and masked paths are; one that isn't named doesn't exist. */

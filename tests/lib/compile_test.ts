@@ -32,6 +32,7 @@ const LAUNCH: Launch = {
   files: [{ path: "/etc/hostname", content: "web\n" }],
   nullStreams: [0],
   ignoredSignals: [13],
+  rlimits: [],
   legacyGroups: [
     { name: "pids", directory: "/sys/fs/cgroup/pids/libflux/web", required: true },
     { name: "cpu", directory: "/sys/fs/cgroup/cpu/libflux/web", required: false },

@@ -12,6 +12,7 @@ const LAUNCH: Launch = {
   files: [],
   nullStreams: [],
   ignoredSignals: [],
+  rlimits: [],
   legacyGroups: [],
   kinds: new Map([["/source", "directory"], ["/file", "file"]]),
 };
