@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { E } from "../ffi/abi/constants.ts";
+import { E, SIG } from "../ffi/abi/constants.ts";
 import { ARCHITECTURE, checked, syscall } from "../ffi/libc.ts";
 import { isType, stat } from "../ffi/stat.ts";
 import type { LaunchProgram } from "../ffi/program.ts";
@@ -84,28 +84,14 @@ function kindOf(path: string): "directory" | "file" | number {
   return typeof found === "number" ? found : isType(found, "S_IFDIR") ? "directory" : "file";
 }
 
-/** The numbers of the signals that a process ignores, and that its children would too. @param status `/proc/PID/status`. */
-export function ignoredSignals(status: string): number[] {
-  const mask = BigInt(`0x${/^SigIgn:\t([0-9a-f]{16})$/m.exec(status)?.[1] ?? "0"}`);
-  const ALL = 64;
-  return Array.from({ length: ALL }, (_, index) => index + 1).filter((number) =>
-    (mask >> BigInt(number - 1) & 1n) === 1n
-  );
-}
+/** What doesn't change while a process runs: which masked paths this kernel has. */
+let kernelPaths: ReadonlyMap<string, "directory" | "file"> | undefined;
 
-/** Facts that don't change while a process runs. */
-let kernel:
-  | { readonly masked: ReadonlyMap<string, "directory" | "file">; readonly ignored: readonly number[] }
-  | undefined;
-
-function kernelFacts(): NonNullable<typeof kernel> {
-  return kernel ??= {
-    masked: new Map(MASKED_PATHS.flatMap((path) => {
-      const kind = kindOf(path);
-      return typeof kind === "number" ? [] : [[path, kind] as const];
-    })),
-    ignored: ignoredSignals(readIfThere("/proc/self/status") ?? ""),
-  };
+function maskedPaths(): ReadonlyMap<string, "directory" | "file"> {
+  return kernelPaths ??= new Map(MASKED_PATHS.flatMap((path) => {
+    const kind = kindOf(path);
+    return typeof kind === "number" ? [] : [[path, kind] as const];
+  }));
 }
 
 /** A resource limit of this process. */
@@ -180,7 +166,6 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
   checkOptions(options);
   const name = options.name ?? generateName();
   const image = resolveImage(options);
-  const { masked, ignored } = kernelFacts();
   const text = (path: string): string => decoder.decode(readInRoot(image, path));
   const hostname = Deno.hostname();
   const id = randomHex(32);
@@ -204,8 +189,9 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
     init: options.init ?? true,
     files: files(options, spec.hostname ?? hostname),
     nullStreams: options.terminal === undefined ? nullStreams : [],
-    kinds: kindsOf(options, masked),
-    ignoredSignals: ignored,
+    kinds: kindsOf(options, maskedPaths()),
+    // Deno ignores it for itself. What else is ignored was so before it started, and stays so, as with any exec.
+    ignoredSignals: [SIG.SIGPIPE],
     rlimits: (spec.process.rlimits ?? []).map(({ type }) => ownLimit(type)),
     legacyGroups: [...new Set(cgroups.legacy.values())].map((directory) => ({
       name: [...cgroups.legacy].filter(([, group]) => group === directory).map(([name]) => name).join(","),

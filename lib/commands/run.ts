@@ -8,6 +8,7 @@ import { checked, Descriptor } from "../../ffi/libc.ts";
 import { abandon, read, writeInBackground } from "../../ffi/reactor.ts";
 import { rawMode, windowSize } from "../../ffi/terminal.ts";
 import { type Container, type ContainerStatus, run, type Signal } from "../container.ts";
+import { listen } from "../signals.ts";
 import type { TerminalSize } from "../spec/options.ts";
 import { helpText } from "./flags.ts";
 import { complain, print } from "./output.ts";
@@ -31,12 +32,11 @@ class Signals implements Disposable {
   readonly #waiting: Signal[] = [];
   #container: Container | undefined;
   #interrupted = -Infinity;
-  readonly #listeners: readonly (readonly [Signal, () => void])[];
+  readonly #listening: Disposable;
 
   constructor(readonly quiet: boolean, tty: boolean) {
-    this.#listeners = FORWARDED.filter((signal) => signal !== "SIGWINCH" || !tty)
-      .map((signal) => [signal, () => this.#deliver(signal)] as const);
-    for (const [signal, listener] of this.#listeners) Deno.addSignalListener(signal, listener);
+    const signals = FORWARDED.filter((signal) => signal !== "SIGWINCH" || !tty);
+    this.#listening = listen(signals, (signal) => this.#deliver(signal));
   }
 
   /** The container that they go to. */
@@ -57,7 +57,7 @@ class Signals implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
+    this.#listening[Symbol.dispose]();
   }
 }
 

@@ -37,7 +37,7 @@ export interface Launch {
   readonly terminal?: { readonly columns: number; readonly rows: number };
   /** Streams (0, 1, 2) to point at the container's own `/dev/null`. */
   readonly nullStreams: readonly number[];
-  /** Numbers of the signals that libflux ignores, as Deno does SIGPIPE, and as what started it may do others: exec would pass that on. */
+  /** Numbers of the signals that libflux ignores for itself, as Deno does SIGPIPE, and exec would pass on. */
   readonly ignoredSignals: readonly number[];
   /** The limits that libflux itself has, and PID 1 with it, of those that the spec changes. */
   readonly rlimits: readonly Rlimit[];
