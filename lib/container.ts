@@ -125,6 +125,11 @@ export class Container implements AsyncDisposable {
     return this.#standardError().stream;
   }
 
+  /** Whether the command has a terminal in place of three streams. */
+  get hasTerminal(): boolean {
+    return this.#parts.terminal !== undefined;
+  }
+
   /** Where the time went so far. */
   get timings(): Timings {
     return this.#timings;

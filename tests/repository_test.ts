@@ -46,7 +46,10 @@ function sources(directory: string): string[] {
 const imports = (file: string): string[] =>
   [...read(file).matchAll(/(?:from|import\()\s*"([^"]+)"/g)].map(([, path]) => path ?? "");
 
-Deno.test("imports go down: ffi/ knows nothing of lib/, lib/ nothing of its commands", () => {
+Deno.test("imports go down: ffi/ knows nothing of lib/, lib/ nothing of its commands, and they nothing of ffi/", () => {
+  for (const file of ["cli.ts", ...sources("lib/commands")]) {
+    for (const path of imports(file)) assert(!path.includes("ffi/"), `${file} imports ${path}`);
+  }
   for (const file of sources("ffi")) {
     for (const path of imports(file)) assert(!path.includes("lib/"), `${file} imports ${path}`);
   }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { windowSize } from "../../ffi/terminal.ts";
+import { terminalSize } from "../attach.ts";
 import { UsageError } from "../errors.ts";
 import { explain } from "../explain.ts";
 import { printable } from "../spec/options.ts";
@@ -33,7 +33,7 @@ export function explainCommand(args: readonly string[]): number {
   const line = parseRun("explain run", rest);
   if (line === undefined) return help();
   const tty = line.tty ?? (line.interactive && Deno.stdin.isTerminal() && Deno.stdout.isTerminal());
-  const terminal = tty ? { terminal: windowSize(1) ?? { columns: 80, rows: 24 } } : {};
+  const terminal = tty ? { terminal: terminalSize() } : {};
   print(explain({ ...line.options, ...terminal }).listing);
   return 0;
 }

@@ -3,13 +3,9 @@
  *
  * @module
  */
-import { F } from "../../ffi/abi/constants.ts";
-import { checked, Descriptor } from "../../ffi/libc.ts";
-import { abandon, read, writeInBackground } from "../../ffi/reactor.ts";
-import { rawMode, windowSize } from "../../ffi/terminal.ts";
+import { attach, terminalSize } from "../attach.ts";
 import { type Container, type ContainerStatus, run, type Signal } from "../container.ts";
 import { listen } from "../signals.ts";
-import type { TerminalSize } from "../spec/options.ts";
 import { helpText } from "./flags.ts";
 import { complain, print } from "./output.ts";
 import { parseRun, RUN_FLAGS } from "./run_flags.ts";
@@ -18,9 +14,6 @@ const ABOUT = `Runs COMMAND in a new container of its own and leaves nothing beh
 
 Exit code: the command's own; 128+n when signal n killed it; 125 when libflux failed, 126 when the command can't be
 executed, 127 when it isn't there.`;
-
-/** What a command gets that was given no window: the size that terminals have had since 1978. */
-const DEFAULT_SIZE: TerminalSize = { columns: 80, rows: 24 };
 
 /** Signals that are passed on to the command. SIGWINCH is too, where it isn't told by a terminal's new size. */
 const FORWARDED = ["SIGWINCH", "SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
@@ -59,43 +52,6 @@ class Signals implements Disposable {
   [Symbol.dispose](): void {
     this.#listening[Symbol.dispose]();
   }
-}
-
-/** Reads a descriptor of ours until its end, and hands over what came. */
-async function pump(from: Descriptor, take: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>): Promise<void> {
-  const buffer = new Uint8Array(65536);
-  for (;;) {
-    const size = await read(from.number, buffer);
-    if (size <= 0) return;
-    await take(buffer.slice(0, size));
-  }
-}
-
-/** Connects this terminal with the container's, until the container has ended. */
-async function attachTerminal(container: Container): Promise<ContainerStatus> {
-  using cleanup = new DisposableStack();
-  if (Deno.stdin.isTerminal()) cleanup.use(rawMode(0));
-  else if (Deno.stdout.isTerminal()) cleanup.use(rawMode(1, "output"));
-  const resize = (): void => {
-    const size = windowSize(1) ?? windowSize(0);
-    if (size !== undefined) container.resize(size);
-  };
-  Deno.addSignalListener("SIGWINCH", resize);
-  cleanup.defer(() => Deno.removeSignalListener("SIGWINCH", resize));
-  // What changed between the command line and now.
-  resize();
-  const input = new Descriptor(checked("fcntl", 0, F.F_DUPFD_CLOEXEC, 3));
-  cleanup.defer(() => abandon(input));
-  const writer = container.stdin.getWriter();
-  pump(input, (bytes) => writer.write(bytes)).then(() => writer.close()).catch(() => {});
-  const screen = cleanup.use(new Descriptor(checked("fcntl", 1, F.F_DUPFD_CLOEXEC, 3)));
-  const output = (async () => {
-    // Nobody reads on where it can't be written: leaving the loop cancels the stream, and the terminal hangs up.
-    for await (const chunk of container.stdout) if (await writeInBackground(screen.number, chunk) < 0) break;
-  })();
-  const status = await container.status;
-  await output;
-  return status;
 }
 
 function report(container: Container, { started, finished, usage = {} }: ContainerStatus): void {
@@ -145,10 +101,10 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     stdout: "inherit",
     stderr: "inherit",
     measure: line.time,
-    ...(tty ? { terminal: windowSize(1) ?? windowSize(0) ?? DEFAULT_SIZE } : {}),
+    ...(tty ? { terminal: terminalSize() } : {}),
   });
   signals.attach(container);
-  const status = tty ? await attachTerminal(container) : await container.status;
+  const status = tty ? await attach(container) : await container.status;
   if (status.outOfMemory === true) complain(`${outOfMemory(status)}\n`);
   if (line.time) report(container, status);
   return status.code;

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
+  attach,
   benchmark,
   CommandNotFoundError,
   explain,
@@ -172,6 +173,11 @@ hostTest("a terminal is one stream each way, and can be resized", async () => {
   assertEquals((await container.status).code, 0);
   await reader.cancel();
   assertThrows(() => container.stderr, TypeError);
+});
+
+hostTest("attach() is for containers with a terminal", async () => {
+  await using container = await sh("true");
+  await assertRejects(() => attach(container), TypeError, "no terminal");
 });
 
 hostTest("30 containers at once keep apart", async () => {
