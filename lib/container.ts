@@ -284,7 +284,8 @@ function canDoWithout({ cgroupManager = "auto", cgroupParent }: RunOptions): boo
 
 /** {@linkcode run}, with what tests make fail. */
 export async function start(options: RunOptions, linkOptions: LinkOptions = {}): Promise<Container> {
-  if (options.signal?.aborted === true) throw options.signal.reason;
+  const { signal } = options;
+  signal?.throwIfAborted();
   const named = { ...options, name: options.name ?? generateName() };
   const created = new Date();
   const begin = performance.now();
@@ -304,8 +305,8 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
     let prepared = prepare(named, nulls);
     if (!isRoot) throw new PermissionError("making a container takes root", { hint: "run it with sudo" });
     const store = await openStore(options.root);
-    if (options.replace === true) await replace(store, prepared.name);
-    claim = await store.claim(prepared.name);
+    if (options.replace === true) await replace(store, prepared.name, signal);
+    claim = await store.claim(prepared.name, signal);
     try {
       cgroups = await makeCgroups(prepared, claim, options);
     } catch (error) {
@@ -314,6 +315,7 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
       prepared = prepare({ ...named, cgroupManager: "cgroupfs" }, nulls);
       cgroups = await makeCgroups(prepared, claim, options);
     }
+    signal?.throwIfAborted();
     layout.forEach((how, index) => plumbing.push(plumb(how, index)));
     const image = link(prepared.program, linkOptions);
     return new Container(await launch({ prepared, image, claim, cgroups, plumbing, network, created, begin, options }));

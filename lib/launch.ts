@@ -158,6 +158,8 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     for (const { started } of plumbing) started();
     const bytes = new Uint8Array(16);
     if (await read(report.number, bytes) > 0) throw launchError(prepared, image, bytes);
+    // Killed, it has nothing to report either.
+    options.signal?.throwIfAborted();
     const executed = performance.now();
     report.close();
     const terminal = console === undefined ? undefined : receiveTerminal(console, opened);

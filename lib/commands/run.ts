@@ -19,12 +19,19 @@ executed, 127 when it isn't there.`;
 const FORWARDED = ["SIGWINCH", "SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
 /** Milliseconds within which a second Ctrl-C means it. */
 const INSISTENCE = 2_000;
+/** Milliseconds that are enough for a launch: what takes longer waits for somebody, and need not be waited for. */
+const LAUNCH_TIME = 1_000;
+/** Signals that are to end what runs, and what a shell says then. */
+const ENDING: Readonly<Partial<Record<Signal, number>>> = { SIGHUP: 129, SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 };
 
-/** Passes signals on from the first moment, also those that come before there is a container. */
+/** Passes signals on from the first moment; ends libflux itself where there is no container yet that could end. */
 class Signals implements Disposable {
   readonly #waiting: Signal[] = [];
+  readonly #abort = new AbortController();
   #container: Container | undefined;
   #interrupted = -Infinity;
+  #exitCode: number | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #listening: Disposable;
 
   constructor(readonly quiet: boolean, tty: boolean) {
@@ -32,8 +39,19 @@ class Signals implements Disposable {
     this.#listening = listen(signals, (signal) => this.#deliver(signal));
   }
 
+  /** Fires when there shall be no container any more. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** What libflux itself ends with, where it was told to before there was a container. */
+  get exitCode(): number | undefined {
+    return this.#exitCode;
+  }
+
   /** The container that they go to. */
   attach(container: Container): void {
+    clearTimeout(this.#timer);
     this.#container = container;
     for (const signal of this.#waiting.splice(0)) container.kill(signal);
   }
@@ -41,15 +59,27 @@ class Signals implements Disposable {
   #deliver(signal: Signal): void {
     const insisted = signal === "SIGINT" && performance.now() - this.#interrupted < INSISTENCE;
     if (signal === "SIGINT") this.#interrupted = performance.now();
-    // A raw terminal goes down at a newline, and not back to the left.
-    const end = Deno.stderr.isTerminal() ? "\r\n" : "\n";
-    if (insisted && !this.quiet) complain(`libflux: second interrupt: killing the container${end}`);
-    const sent = insisted ? "SIGKILL" : signal;
-    if (this.#container === undefined) this.#waiting.push(sent);
-    else this.#container.kill(sent);
+    if (insisted && !this.quiet) {
+      // A raw terminal goes down at a newline, and not back to the left.
+      const end = Deno.stderr.isTerminal() ? "\r\n" : "\n";
+      const what = this.#container === undefined ? "giving up" : "killing the container";
+      complain(`libflux: second interrupt: ${what}${end}`);
+    }
+    if (this.#container !== undefined) return this.#container.kill(insisted ? "SIGKILL" : signal);
+    this.#waiting.push(signal);
+    const code = ENDING[signal];
+    if (code === undefined) return;
+    if (insisted) this.#giveUp(code);
+    else this.#timer ??= setTimeout(() => this.#giveUp(code), LAUNCH_TIME);
+  }
+
+  #giveUp(code: number): void {
+    this.#exitCode ??= code;
+    this.#abort.abort();
   }
 
   [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
     this.#listening[Symbol.dispose]();
   }
 }
@@ -95,17 +125,24 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   }
   const tty = line.tty ?? (line.interactive && Deno.stdin.isTerminal() && Deno.stdout.isTerminal());
   using signals = new Signals(line.quiet, tty);
-  const container = await run({
-    ...line.options,
-    stdin: line.interactive ? "inherit" : "null",
-    stdout: "inherit",
-    stderr: "inherit",
-    measure: line.time,
-    ...(tty ? { terminal: terminalSize() } : {}),
-  });
+  let container: Container;
+  try {
+    container = await run({
+      ...line.options,
+      stdin: line.interactive ? "inherit" : "null",
+      stdout: "inherit",
+      stderr: "inherit",
+      measure: line.time,
+      signal: signals.signal,
+      ...(tty ? { terminal: terminalSize() } : {}),
+    });
+  } catch (error) {
+    if (signals.exitCode === undefined) throw error;
+    return signals.exitCode;
+  }
   signals.attach(container);
   const status = tty ? await attach(container) : await container.status;
   if (status.outOfMemory === true) complain(`${outOfMemory(status)}\n`);
   if (line.time) report(container, status);
-  return status.code;
+  return signals.exitCode ?? status.code;
 }

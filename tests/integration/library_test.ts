@@ -94,6 +94,10 @@ hostTest("an AbortSignal kills the container, before and after it has started", 
   await using container = await sh("sleep 1000", { signal: controller.signal });
   controller.abort();
   assertEquals((await container.status).signal, "SIGKILL");
+  const during = new AbortController();
+  const launching = sh("sleep 1000", { signal: during.signal });
+  queueMicrotask(() => during.abort(new Error("stop")));
+  await assertRejects(() => launching, Error, "stop");
   await assertRejects(() => sh("true", { signal: AbortSignal.abort(new Error("too late")) }), Error, "too late");
 });
 
