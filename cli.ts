@@ -5,6 +5,7 @@
  * @module
  */
 import { checkArguments } from "./lib/caller.ts";
+import { complain, print } from "./lib/commands/output.ts";
 import { describe, FluxError, printable, UsageError } from "./lib/errors.ts";
 import { onWarning } from "./lib/warnings.ts";
 
@@ -82,29 +83,19 @@ function isDebug(args: readonly string[]): boolean {
   return level === "debug";
 }
 
-/** Writes to standard error, where that can be written to: what can't be told must not change the exit code. */
-function complain(text: string): void {
-  try {
-    console.error(text);
-  } catch {
-    // closed, or on a full disk
-  }
-}
-
 async function dispatch(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined) {
-    complain(help().trimEnd());
+    complain(help());
     return new UsageError("").exitCode;
   }
   if (name === "help" && rest[0] !== undefined) return await dispatch([rest[0], "--help"]);
   if (name === "help" || name === "--help" || name === "-h") {
-    const { print } = await import("./lib/commands/flags.ts");
     print(help());
     return 0;
   }
   if (name === "--version" || name === "version" || name === "-v" || name === "-V") {
-    const [{ VERSION }, { print }] = await Promise.all([import("./lib/version.ts"), import("./lib/commands/flags.ts")]);
+    const { VERSION } = await import("./lib/version.ts");
     print(`libflux ${VERSION}\n`);
     return 0;
   }
@@ -135,10 +126,10 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     checkArguments(args);
     debug = isDebug(args);
-    onWarning((sentence) => complain(printable(`libflux: warning: ${sentence}`)));
+    onWarning((sentence) => complain(`${printable(`libflux: warning: ${sentence}`)}\n`));
     return await dispatch(args);
   } catch (error) {
-    complain(describe(error, debug));
+    complain(`${describe(error, debug)}\n`);
     return error instanceof FluxError ? error.exitCode : 125;
   }
 }

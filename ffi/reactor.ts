@@ -21,6 +21,7 @@ interface Waiter {
   /** Tells it from an earlier one of a descriptor with the same number, whose event may still be on its way. */
   readonly generation: number;
   readonly resolve: (events: number) => void;
+  readonly reject: (error: Error) => void;
 }
 
 const waiting = new Map<number, Waiter>();
@@ -45,13 +46,14 @@ function open(): Epoll {
   return reactor = { epoll, wake };
 }
 
+/** Waits for all of them, as long as there is one. What goes wrong is theirs to hear. */
 async function run({ epoll, wake }: Epoll): Promise<void> {
   running = true;
   const events = new Uint8Array(MAX_EVENTS * EVENT.size);
   const view = new DataView(events.buffer);
   while (waiting.size > 0) {
     const count = await syscallInBackground("epoll_pwait", epoll, events, MAX_EVENTS, -1, 0, 8);
-    if (count < 0 && count !== -E.EINTR) throw new Error(`epoll_pwait: errno ${-count}`);
+    if (count < 0 && count !== -E.EINTR) fail(new Error(`epoll_pwait: errno ${-count}`));
     for (let i = 0; i < count; i++) {
       const descriptor = view.getInt32(i * EVENT.size + EVENT.data, true);
       if (descriptor === wake) {
@@ -60,15 +62,30 @@ async function run({ epoll, wake }: Epoll): Promise<void> {
       }
       const waiter = waiting.get(descriptor);
       if (waiter?.generation !== view.getUint32(i * EVENT.size + EVENT.data + 4, true)) continue;
-      forget(descriptor);
+      take(epoll, descriptor);
       waiter.resolve(view.getUint32(i * EVENT.size, true));
     }
   }
+  // In the same turn as the look at who waits: the next to come starts it again.
   running = false;
 }
 
+/** Tells all who wait; those who come later begin with a new epoll. */
+function fail(error: Error): void {
+  reactor = undefined;
+  for (const { reject } of waiting.values()) reject(error);
+  waiting.clear();
+}
+
+/** Waits for a descriptor no longer. */
+function take(epoll: number, descriptor: number): void {
+  waiting.delete(descriptor);
+  syscall("epoll_ctl", epoll, EPOLL.EPOLL_CTL_DEL, descriptor, 0);
+}
+
 /**
- * Waits until a descriptor is ready; returns the events (`POLLIN`, `POLLOUT`, `POLLHUP`, `POLLERR`).
+ * Waits until a descriptor is ready; returns the events (`POLLIN`, `POLLOUT`, `POLLHUP`, `POLLERR`), 0 where it was
+ * given up: then its number may be another's.
  *
  * One waiter for each descriptor: duplicate it to wait for both directions.
  */
@@ -87,16 +104,18 @@ export function ready(descriptor: number, events: number = POLL.POLLIN): Promise
   // Regular files can't be polled: they are always ready.
   if (added === -E.EPERM) return Promise.resolve(events);
   if (added < 0) throw new Error(`epoll_ctl: errno ${-added}`);
-  return new Promise((resolve) => {
-    waiting.set(descriptor, { generation, resolve });
+  return new Promise((resolve, reject) => {
+    waiting.set(descriptor, { generation, resolve, reject });
     if (!running) run({ epoll, wake });
   });
 }
 
-/** Stops waiting for a descriptor; its promise never settles. To be called before it is closed. */
+/** Stops waiting for a descriptor: its promise gives no events. To be called before it is closed. */
 export function forget(descriptor: number): void {
-  if (reactor === undefined || !waiting.delete(descriptor)) return;
-  syscall("epoll_ctl", reactor.epoll, EPOLL.EPOLL_CTL_DEL, descriptor, 0);
+  const waiter = waiting.get(descriptor);
+  if (reactor === undefined || waiter === undefined) return;
+  take(reactor.epoll, descriptor);
+  waiter.resolve(0);
   // Lets the thread go home, so that a process with nothing to wait for can end.
   if (waiting.size === 0) syscall("write", reactor.wake, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]), 8);
 }
@@ -111,10 +130,11 @@ export function abandon(descriptor: Descriptor): void {
 /**
  * Reads what is there, waiting for it if need be.
  *
- * @returns The number of bytes, 0 at the end of the file, `-errno` on failure. A pty's end is `-EIO`.
+ * @returns The number of bytes, 0 at the end of the file, `-errno` on failure. A pty's end is `-EIO`; `-EBADF` says that
+ * it was given up.
  */
 export async function read(descriptor: number, buffer: Uint8Array<ArrayBuffer>): Promise<number> {
-  await ready(descriptor);
+  if (await ready(descriptor) === 0) return -E.EBADF;
   return syscall("read", descriptor, buffer, buffer.length);
 }
 
@@ -122,9 +142,25 @@ export async function read(descriptor: number, buffer: Uint8Array<ArrayBuffer>):
 export async function writeAll(descriptor: number, bytes: Uint8Array<ArrayBuffer>): Promise<number> {
   for (let rest = bytes; rest.length > 0;) {
     const written = syscall("write", descriptor, rest, rest.length);
-    if (written === -E.EAGAIN) await ready(descriptor, POLL.POLLOUT);
-    else if (written < 0) return written;
+    if (written === -E.EAGAIN) {
+      if (await ready(descriptor, POLL.POLLOUT) === 0) return -E.EBADF;
+    } else if (written < 0) return written;
     else rest = rest.subarray(written);
+  }
+  return 0;
+}
+
+/**
+ * Writes all of a buffer to a descriptor of any kind, which may keep the thread: a terminal can be stopped (Ctrl-S), and
+ * whether an open file waits isn't ours to change. Returns 0, or `-errno`.
+ */
+export async function writeInBackground(descriptor: number, bytes: Uint8Array<ArrayBuffer>): Promise<number> {
+  for (let rest = bytes; rest.length > 0;) {
+    const written = await syscallInBackground("write", descriptor, rest, rest.length);
+    if (written === -E.EAGAIN) {
+      if (await ready(descriptor, POLL.POLLOUT) === 0) return -E.EBADF;
+    } else if (written < 0 && written !== -E.EINTR) return written;
+    else rest = rest.subarray(Math.max(written, 0));
   }
   return 0;
 }

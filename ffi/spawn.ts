@@ -37,7 +37,8 @@ export function executable(
   }
   if (descriptor === -E.EACCES) return executableFile(elf, directories);
   if (descriptor < 0) throw new SyscallError("memfd_create", -descriptor);
-  const result = new Descriptor(descriptor);
+  using unsealed = new DisposableStack();
+  const result = unsealed.use(new Descriptor(descriptor));
   writeExactly(descriptor, elf);
   checked(
     "fcntl",
@@ -45,6 +46,7 @@ export function executable(
     F.F_ADD_SEALS,
     F_SEAL.F_SEAL_SEAL | F_SEAL.F_SEAL_SHRINK | F_SEAL.F_SEAL_GROW | F_SEAL.F_SEAL_WRITE,
   );
+  unsealed.move();
   return result;
 }
 
@@ -179,7 +181,7 @@ const ARGV0 = cString("libflux-init");
 
 /** Clones a child into new namespaces, which executes an image there. */
 export function spawn(options: SpawnOptions): Child {
-  defaultChildSignal();
+  keepChildStatuses();
   const block = blocks.pop() ?? new NativeMemory(BLOCK_SIZE);
   const gate = pipe();
   const moved: Descriptor[] = [];
@@ -243,13 +245,23 @@ export function spawn(options: SpawnOptions): Child {
   }
 }
 
-let childSignalIsDefault = false;
+const SIG_IGN = 1n;
+const SA_NOCLDWAIT = 2n;
 
-/** A caller that ignores SIGCHLD would have the kernel reap our children, and their statuses would be lost. */
-function defaultChildSignal(): void {
-  if (childSignalIsDefault) return;
-  checked("rt_sigaction", SIG.SIGCHLD, new Uint8Array(32), 0, 8);
-  childSignalIsDefault = true;
+/**
+ * Where SIGCHLD is ignored the kernel reaps our children, and their statuses would be lost. A handler stays: it is the
+ * program's that uses us.
+ */
+function keepChildStatuses(): void {
+  // struct sigaction of the kernel's: handler, flags, restorer, mask.
+  const action = new BigUint64Array(4);
+  const bytes = new Uint8Array(action.buffer);
+  checked("rt_sigaction", SIG.SIGCHLD, 0, bytes, 8);
+  const [handler = 0n, flags = 0n] = action;
+  if (handler !== SIG_IGN && (flags & SA_NOCLDWAIT) === 0n) return;
+  action[0] = handler === SIG_IGN ? 0n : handler;
+  action[1] = flags & ~SA_NOCLDWAIT;
+  checked("rt_sigaction", SIG.SIGCHLD, bytes, 0, 8);
 }
 
 /** What a descriptor is, as far as a container's streams are concerned. */

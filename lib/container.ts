@@ -11,8 +11,8 @@ import { networkNamespace } from "../ffi/network_namespace.ts";
 import { exitStatus } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
 import { type Cgroups, createCgroups, type Usage } from "./cgroups/cgroup.ts";
-import { PermissionError, ScopeError } from "./errors.ts";
-import { hostError } from "./failure.ts";
+import { LaunchError, PermissionError, ScopeError } from "./errors.ts";
+import { hostError, initError } from "./failure.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
 import { generateName, prepare, type Prepared } from "./prepare.ts";
 import type { RunOptions, TerminalSize } from "./spec/options.ts";
@@ -21,7 +21,7 @@ import { thaw } from "./store/cgroup.ts";
 import { openStore, replace } from "./store/open.ts";
 import type { Claim } from "./store/state.ts";
 import { killNamespace } from "./store/process.ts";
-import { duplicate, layOut, plumb, type Plumbing, readable, writable } from "./streams.ts";
+import { layOut, type Output, plumb, type Plumbing, readable, writable } from "./streams.ts";
 
 export type { Signal, Timings };
 
@@ -85,15 +85,14 @@ export class Container implements AsyncDisposable {
   readonly id: string;
   /** PID 1 of the container, as the host numbers it. */
   readonly pid: number;
-  /** Settles when the container has ended and the host is clean. */
+  /** Settles when the container has ended and the host is clean; a {@linkcode LaunchError} where PID 1 of libflux's failed. */
   readonly status: Promise<ContainerStatus>;
   readonly #parts: Launched;
   readonly #streams: readonly (Descriptor | undefined)[];
   #timings: Timings;
-  #over = false;
   #stdin: WritableStream<Uint8Array<ArrayBuffer>> | undefined;
-  #stdout: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
-  #stderr: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
+  #stdout: Output | undefined;
+  #stderr: Output | undefined;
 
   /** Only {@linkcode run} makes one. */
   constructor(launched: unknown) {
@@ -103,10 +102,10 @@ export class Container implements AsyncDisposable {
     this.id = own.prepared.id;
     this.pid = own.child.pid;
     this.#timings = own.timings;
-    const master = own.master;
-    this.#streams = master === undefined
+    const { terminal } = own;
+    this.#streams = terminal === undefined
       ? own.plumbing.map(({ ours }) => ours)
-      : [duplicate(master), duplicate(master), undefined];
+      : [terminal.input, terminal.output, undefined];
     this.status = this.#run();
     // Whoever never asks must not be told by an unhandled rejection.
     this.status.catch(() => {});
@@ -118,21 +117,28 @@ export class Container implements AsyncDisposable {
 
   /** The command's standard input, where it is piped or a terminal. Throws a `TypeError` where it isn't. */
   get stdin(): WritableStream<Uint8Array<ArrayBuffer>> {
-    const END_OF_TRANSMISSION = new Uint8Array([4]);
-    return this.#stdin ??= writable(
-      this.#stream(0),
-      this.#parts.master === undefined ? undefined : END_OF_TRANSMISSION,
-    );
+    return this.#stdin ??= writable(this.#stream(0), this.#parts.terminal === undefined ? "pipe" : "terminal");
   }
 
-  /** The command's standard output, where it is piped or a terminal. Throws a `TypeError` where it isn't. */
+  /**
+   * The command's standard output, where it is piped or a terminal. Throws a `TypeError` where it isn't.
+   *
+   * Cancelled, it is gone for the command as well: a pipe is broken, a terminal hangs up (SIGHUP), its input too. What
+   * nobody has read when the container ends is kept in memory, which is no more than a pipe holds: it can be read at any
+   * time afterwards.
+   */
   get stdout(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#stdout ??= readable(this.#stream(1), () => this.#over);
+    return this.#standardOutput().stream;
   }
 
-  /** The command's standard error, where it is piped. Throws a `TypeError` where it isn't. */
+  /** The command's standard error, where it is piped; as {@linkcode Container.stdout}. Throws a `TypeError` where it isn't. */
   get stderr(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#stderr ??= readable(this.#stream(2), () => this.#over);
+    return this.#standardError().stream;
+  }
+
+  /** Whether the command has a terminal in place of three streams. */
+  get hasTerminal(): boolean {
+    return this.#parts.terminal !== undefined;
   }
 
   /** Where the time went so far. */
@@ -149,20 +155,40 @@ export class Container implements AsyncDisposable {
 
   /** Tells the command's terminal its new size. */
   resize(size: TerminalSize): void {
-    if (this.#parts.master !== undefined && !this.#over) setWindowSize(this.#parts.master.number, size);
+    const { terminal } = this.#parts;
+    if (terminal?.master.isOpen === true) setWindowSize(terminal.master.number, size);
   }
 
   /** Kills the container if it still runs, and waits until the host is clean. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.kill("SIGKILL");
-    await this.status;
-    for (const stream of [this.#stdout, this.#stderr]) if (stream?.locked === false) await stream.cancel();
-    if (this.#stdin?.locked === false) await this.#stdin.abort().catch(() => {});
-    // Whoever still reads gets to the end, which closes it.
-    const inUse = [this.#stdin, this.#stdout, this.#stderr].map((stream) => stream?.locked ?? false);
-    for (const [index, stream] of this.#streams.entries()) {
-      if (stream !== undefined && inUse[index] !== true) abandon(stream);
-    }
+    // How the container ended is for those who ask for its status.
+    await this.status.catch((error) => {
+      if (!(error instanceof LaunchError)) throw error;
+    });
+  }
+
+  #standardOutput(): Output {
+    return this.#stdout ??= readable(this.#stream(1), () => this.#hangUp());
+  }
+
+  #standardError(): Output {
+    return this.#stderr ??= readable(this.#stream(2));
+  }
+
+  /** Gives back the descriptors of an ended container, whoever holds its streams. */
+  #finishStreams(): void {
+    const [input, output, error] = this.#streams;
+    if (input !== undefined) abandon(input);
+    if (output !== undefined) this.#standardOutput().finish();
+    if (error !== undefined) this.#standardError().finish();
+  }
+
+  /** A terminal hangs up when nobody has its master any more. */
+  #hangUp(): void {
+    const { terminal } = this.#parts;
+    if (terminal === undefined) return;
+    for (const descriptor of Object.values(terminal)) abandon(descriptor);
   }
 
   #stream(index: number): Descriptor {
@@ -174,7 +200,7 @@ export class Container implements AsyncDisposable {
   }
 
   async #run(): Promise<ContainerStatus> {
-    const { child, plumbing, status: report, lifeline, master, mounts, claim, cgroups, namespace, created, timings } =
+    const { child, plumbing, status: report, lifeline, terminal, mounts, claim, cgroups, namespace, created, timings } =
       this.#parts;
     const started = new Date(created.getTime() + timings.create + timings.start);
     const end = await child.wait();
@@ -183,15 +209,17 @@ export class Container implements AsyncDisposable {
     try {
       if (namespace !== undefined) await killNamespace(namespace);
       await Promise.all(plumbing.map(({ ended }) => ended()));
-      // The command's own status; PID 1's where it was killed before it could report.
-      const raw = new Uint8Array(4);
-      const reported = report !== undefined && syscall("read", report.number, raw, 4) === 4;
+      // The command's own status; PID 1's where it was killed before it could report; its report where it failed.
+      const raw = new Uint8Array(16);
+      const size = report === undefined ? 0 : syscall("read", report.number, raw, raw.length);
+      if (size === raw.length) throw initError(this.#parts.image, raw);
+      const reported = size === 4;
       const status = reported ? exitStatus(new DataView(raw.buffer).getInt32(0, true)) : end;
       const used = measured(this.#parts, status);
       return { ...status, ...used, created, started, finished };
     } finally {
-      this.#over = true;
-      for (const descriptor of [report, lifeline, master]) descriptor?.close();
+      this.#finishStreams();
+      for (const descriptor of [report, lifeline, terminal?.master]) descriptor?.close();
       child[Symbol.dispose]();
       await cgroups.release();
       await Promise.all([mounts?.closeInBackground(), claim.release()]);
@@ -265,7 +293,8 @@ function canDoWithout({ cgroupManager = "auto", cgroupParent }: RunOptions): boo
 
 /** {@linkcode run}, with what tests make fail. */
 export async function start(options: RunOptions, linkOptions: LinkOptions = {}): Promise<Container> {
-  if (options.signal?.aborted === true) throw options.signal.reason;
+  const { signal } = options;
+  signal?.throwIfAborted();
   const named = { ...options, name: options.name ?? generateName() };
   const created = new Date();
   const begin = performance.now();
@@ -285,8 +314,8 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
     let prepared = prepare(named, nulls);
     if (!isRoot) throw new PermissionError("making a container takes root", { hint: "run it with sudo" });
     const store = await openStore(options.root);
-    if (options.replace === true) await replace(store, prepared.name);
-    claim = await store.claim(prepared.name);
+    if (options.replace === true) await replace(store, prepared.name, signal);
+    claim = await store.claim(prepared.name, signal);
     try {
       cgroups = await makeCgroups(prepared, claim);
     } catch (error) {
@@ -295,6 +324,7 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
       prepared = prepare({ ...named, cgroupManager: "cgroupfs" }, nulls);
       cgroups = await makeCgroups(prepared, claim);
     }
+    signal?.throwIfAborted();
     layout.forEach((how, index) => plumbing.push(plumb(how, index)));
     const image = link(prepared.program, linkOptions);
     return new Container(await launch({ prepared, image, claim, cgroups, plumbing, network, created, begin, options }));

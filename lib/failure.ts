@@ -44,6 +44,19 @@ function hintFor(errno: number, hint: string | undefined): { readonly hint?: str
   return hint === undefined ? {} : { hint };
 }
 
+/** A PID 1 of libflux's that failed while the command ran, and ended the container. @param report What it wrote. */
+export function initError(image: Image, report: Uint8Array<ArrayBuffer>): LaunchError {
+  const { instruction, errno, index } = decodeReport(image, report);
+  const step = instruction?.label ?? `do step ${index}`;
+  return new LaunchError(
+    `PID 1 of libflux's failed, and the container with it: could not ${step}: ${errnoText(errno)}`,
+    {
+      step,
+      errno,
+    },
+  );
+}
+
 /** A syscall of libflux itself that failed. */
 export function hostError(error: SyscallError): FluxError {
   const options = { step: error.syscall, errno: error.errno, cause: error };

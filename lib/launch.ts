@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { AT, CLONE, O, SIG } from "../ffi/abi/constants.ts";
-import { Descriptor, pipe, syscall } from "../ffi/libc.ts";
+import { AT, CLONE, E, O, SIG } from "../ffi/abi/constants.ts";
+import { Descriptor, pipe, syscall, SyscallError } from "../ffi/libc.ts";
 import { type Image, REPORT_DESCRIPTOR } from "../ffi/link.ts";
 import { read } from "../ffi/reactor.ts";
 import { type Child, executable, spawn } from "../ffi/spawn.ts";
@@ -19,7 +19,7 @@ import { bootId } from "./store/directory.ts";
 import type { Entry } from "./store/ledger.ts";
 import { mountNamespace, startTime } from "./store/process.ts";
 import type { Claim } from "./store/state.ts";
-import { type Plumbing, setNonBlocking } from "./streams.ts";
+import { duplicate, type Plumbing, setNonBlocking } from "./streams.ts";
 
 /**
  * Where the time went, in milliseconds.
@@ -62,6 +62,13 @@ export interface LaunchOptions {
   readonly options: RunOptions;
 }
 
+/** Descriptors of one master: of each only one may be waited for at a time. */
+export interface TerminalEnds {
+  readonly master: Descriptor;
+  readonly input: Descriptor;
+  readonly output: Descriptor;
+}
+
 /** A container whose command runs. */
 export interface Launched extends LaunchOptions {
   /** PID 1. */
@@ -70,8 +77,8 @@ export interface Launched extends LaunchOptions {
   readonly status: Descriptor | undefined;
   /** Closed, it ends a reaping init. */
   readonly lifeline: Descriptor | undefined;
-  /** The master of the container's terminal. */
-  readonly master: Descriptor | undefined;
+  /** The container's terminal: a descriptor for each direction, and one for its size. */
+  readonly terminal: TerminalEnds | undefined;
   /** The mount namespace, so that the end of PID 1 doesn't have to wait until all of it has been unmounted. */
   readonly mounts: Descriptor | undefined;
   /** The mount namespace's inode, where only that tells which processes are the container's. */
@@ -151,7 +158,7 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
   });
   const cloned = performance.now();
   const ended = child.wait();
-  let mounts: Descriptor | undefined;
+  using opened = new DisposableStack();
   const abort = (): void => void child.signal(SIG.SIGKILL);
   options.signal?.addEventListener("abort", abort);
   try {
@@ -162,30 +169,42 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     }
     // While the child makes its mounts; it runs no command before the byte has come.
     const written = writeDown(from, child.pid);
-    mounts = openMounts(child.pid);
+    const mounts = openMounts(child.pid);
+    opened.use(mounts);
     syscall("write", sync.number, new Uint8Array([1]), 1);
     sync.close();
     for (const { started } of plumbing) started();
     const bytes = new Uint8Array(16);
     if (await read(report.number, bytes) > 0) throw launchError(prepared, image, bytes);
+    // Killed, it has nothing to report either.
+    options.signal?.throwIfAborted();
     const executed = performance.now();
     report.close();
-    const master = console === undefined ? undefined : receiveDescriptor(console.number);
-    console?.close();
-    if (master !== undefined) setNonBlocking(master);
+    const terminal = console === undefined ? undefined : receiveTerminal(console, opened);
     ends.keep();
+    opened.move();
     const timings = { create: ready - begin, clone: cloned - ready, start: executed - ready, tearDown: 0 };
-    return { ...from, ...written, child, status, lifeline, master, mounts, timings };
+    return { ...from, ...written, child, status, lifeline, terminal, mounts, timings };
   } catch (error) {
     // Reaped before its descriptors are closed, so that no zombie stays.
     child.signal(SIG.SIGKILL);
     await ended;
     child[Symbol.dispose]();
-    mounts?.close();
     throw error;
   } finally {
     options.signal?.removeEventListener("abort", abort);
   }
+}
+
+/** Takes the terminal that the launch program has sent. */
+function receiveTerminal(socket: Descriptor, opened: DisposableStack): TerminalEnds {
+  const master = receiveDescriptor(socket.number);
+  socket.close();
+  // The kernel drops what there is no number for.
+  if (master === undefined) throw new SyscallError("recvmsg", E.EMFILE);
+  opened.use(master);
+  setNonBlocking(master);
+  return { master, input: opened.use(duplicate(master)), output: opened.use(duplicate(master)) };
 }
 
 /** A descriptor of the mount namespace; none where libflux may not look into processes. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { E, PR } from "../ffi/abi/constants.ts";
+import { E, PR, SIG } from "../ffi/abi/constants.ts";
 import { ARCHITECTURE, checked, syscall } from "../ffi/libc.ts";
 import { isType, stat } from "../ffi/stat.ts";
 import type { LaunchProgram } from "../ffi/program.ts";
@@ -16,8 +16,9 @@ import { compile } from "./compile/mod.ts";
 import { errnoText, ImageError, PermissionError, printable, UsageError } from "./errors.ts";
 import { buildSpec } from "./spec/build.ts";
 import { isBind } from "./spec/check_mount.ts";
+import { RLIMITS } from "./spec/limits.ts";
 import { checkOptions, type RunOptions } from "./spec/options.ts";
-import type { Spec } from "./spec/types.ts";
+import type { Rlimit, Spec } from "./spec/types.ts";
 import { readIfThere } from "./store/directory.ts";
 import { readInRoot } from "./users.ts";
 
@@ -86,15 +87,6 @@ function kindOf(path: string): "directory" | "file" | number {
   return typeof found === "number" ? found : isType(found, "S_IFDIR") ? "directory" : "file";
 }
 
-/** The numbers of the signals that a process ignores, and that its children would too. @param status `/proc/PID/status`. */
-export function ignoredSignals(status: string): number[] {
-  const mask = BigInt(`0x${/^SigIgn:\t([0-9a-f]{16})$/m.exec(status)?.[1] ?? "0"}`);
-  const ALL = 64;
-  return Array.from({ length: ALL }, (_, index) => index + 1).filter((number) =>
-    (mask >> BigInt(number - 1) & 1n) === 1n
-  );
-}
-
 /** The highest number that this kernel has a capability of; as far as it is asked, there are at most 64. */
 export function lastCapability(): number {
   let number = CAPABILITIES.length - 1;
@@ -102,8 +94,17 @@ export function lastCapability(): number {
   return number;
 }
 
-/** What doesn't change while a process runs. */
-let constants: { readonly ignored: readonly number[]; readonly lastCapability: number } | undefined;
+/** A resource limit of this process. */
+function ownLimit(type: string): Rlimit {
+  const values = new BigUint64Array(2);
+  // Of one that there isn't: the compiler tells.
+  syscall("prlimit64", 0, (RLIMITS as readonly string[]).indexOf(type), 0, new Uint8Array(values.buffer));
+  const [soft = 0n, hard = 0n] = values;
+  return { type, soft: Number(soft), hard: Number(hard) };
+}
+
+/** It doesn't change while a process runs. */
+let highestCapability: number | undefined;
 
 /** What every mount source is. Throws a `UsageError` for one that isn't there. */
 function kindsOf(options: RunOptions): Map<string, "directory" | "file"> {
@@ -164,10 +165,7 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
   checkOptions(options);
   const name = options.name ?? generateName();
   const image = resolveImage(options);
-  constants ??= {
-    ignored: ignoredSignals(readIfThere("/proc/self/status") ?? ""),
-    lastCapability: lastCapability(),
-  };
+  highestCapability ??= lastCapability();
   const text = (path: string): string => decoder.decode(readInRoot(image, path));
   const hostname = Deno.hostname();
   const id = randomHex(32);
@@ -193,8 +191,10 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
     files: files(options, spec.hostname ?? hostname),
     nullStreams: options.terminal === undefined ? nullStreams : [],
     kinds: kindsOf(options),
-    ignoredSignals: constants.ignored,
-    lastCapability: constants.lastCapability,
+    // Deno ignores it for itself. What else is ignored was so before it started, and stays so, as with any exec.
+    ignoredSignals: [SIG.SIGPIPE],
+    lastCapability: highestCapability,
+    rlimits: (spec.process.rlimits ?? []).map(({ type }) => ownLimit(type)),
     legacyGroups: [...new Set(cgroups.legacy.values())].map((directory) => ({
       name: [...cgroups.legacy].filter(([, group]) => group === directory).map(([name]) => name).join(","),
       directory,

@@ -6,8 +6,8 @@
  */
 import { UsageError } from "./errors.ts";
 import { AT, E, F, O } from "../ffi/abi/constants.ts";
-import { checked, Descriptor, pipe, syscall, syscallInBackground } from "../ffi/libc.ts";
-import { abandon, read, writeAll } from "../ffi/reactor.ts";
+import { checked, Descriptor, pipe, syscall } from "../ffi/libc.ts";
+import { abandon, forget, read, ready, writeAll, writeInBackground } from "../ffi/reactor.ts";
 import { streamKind } from "../ffi/spawn.ts";
 import type { Stream } from "./spec/options.ts";
 
@@ -91,67 +91,110 @@ function relayIn(target: Descriptor): Pick<Plumbing, "ended"> {
 
 /** From a pipe to a terminal of the host's. */
 function relayOut(source: Descriptor, index: number): Pick<Plumbing, "ended"> {
+  // A descriptor of its own: another container may be waiting for the terminal too.
+  const target = new Descriptor(checked("fcntl", index, F.F_DUPFD_CLOEXEC, 3));
   const relay = async (): Promise<void> => {
     const buffer = new Uint8Array(BUFFER_SIZE);
     for (;;) {
       const size = await read(source.number, buffer);
-      if (size <= 0) break;
-      let done = 0;
-      while (done < size) {
-        // In the background: a terminal can be stopped (Ctrl-S), and its mode isn't ours to change.
-        const written = await syscallInBackground("write", index, buffer.slice(done, size), size - done);
-        if (written < 0 && written !== -E.EINTR) return source.close();
-        done += Math.max(written, 0);
-      }
+      if (size <= 0 || await writeInBackground(target.number, buffer.slice(0, size)) < 0) break;
     }
     source.close();
+    target.close();
   };
   const relayed = relay();
   return { ended: () => relayed };
 }
 
-/** What a descriptor gives, as a web stream. It is closed at its end, and when the stream is cancelled. */
-export function readable(
-  source: Descriptor,
-  isOver: () => boolean = () => true,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
+/** An output of the command's. */
+export interface Output {
+  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /**
+   * To be called when nobody writes any more: takes what the kernel still holds into the stream, which is no more than
+   * fits into a pipe, and closes the descriptor. Whoever reads, now or later, gets all of it.
+   */
+  readonly finish: () => void;
+}
+
+/**
+ * What a descriptor gives, as a web stream. It is closed at its end, and when the stream is cancelled.
+ *
+ * @param cancelled Called when the stream is cancelled.
+ */
+export function readable(source: Descriptor, cancelled: () => void = () => {}): Output {
   // A pty answers EIO while nobody has its other end open, which may pass.
   const PAUSE = 20;
-  return new ReadableStream({
+  const take = (size: number, buffer: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> =>
+    size * 2 < buffer.length ? buffer.slice(0, size) : buffer.subarray(0, size);
+  let finish = (): void => {};
+  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start(controller) {
+      finish = () => {
+        if (!source.isOpen) return;
+        forget(source.number);
+        for (;;) {
+          const buffer = new Uint8Array(BUFFER_SIZE);
+          const size = syscall("read", source.number, buffer, buffer.length);
+          if (size <= 0) break;
+          controller.enqueue(take(size, buffer));
+        }
+        source.close();
+        controller.close();
+      };
+    },
     async pull(controller) {
       const buffer = new Uint8Array(BUFFER_SIZE);
-      // Cancelled during a pause, its number may be another's by now.
+      // Cancelled or finished during a pause, its number may be another's by now.
       while (source.isOpen) {
-        const over = isOver();
-        const size = await read(source.number, buffer);
+        if (await ready(source.number) === 0 || !source.isOpen) return;
+        const size = syscall("read", source.number, buffer, buffer.length);
         if (size === -E.EAGAIN) continue;
-        if (size === -E.EIO && !over) {
+        if (size === -E.EIO) {
           await new Promise((resolve) => setTimeout(resolve, PAUSE));
           continue;
         }
-        if (size > 0) return controller.enqueue(buffer.subarray(0, size));
+        if (size > 0) return controller.enqueue(take(size, buffer));
         source.close();
         return controller.close();
       }
     },
     cancel() {
       abandon(source);
+      cancelled();
     },
   }, { highWaterMark: 0 });
+  return { stream, finish };
 }
 
-/** What a non-blocking descriptor takes, as a web stream. A reader that has gone is an `EPIPE` error of the write. */
+const END_OF_TRANSMISSION = new Uint8Array([4]);
+/** Bytes after which a terminal begins a new line: newline, return, and an end that was sent before. */
+const LINE_ENDS = [10, 13, 4];
+
+/**
+ * What a non-blocking descriptor takes, as a web stream. A reader that has gone is a `BrokenPipe` of the write.
+ *
+ * @param kind A terminal's end is a character that must be typed; the other end of a pipe sees when it is closed.
+ */
 export function writable(
   target: Descriptor,
-  endOfFile?: Uint8Array<ArrayBuffer>,
+  kind: "pipe" | "terminal" = "pipe",
 ): WritableStream<Uint8Array<ArrayBuffer>> {
+  let last = 10;
+  const send = async (bytes: Uint8Array<ArrayBuffer>): Promise<void> => {
+    // A closed one's number may be another's by now.
+    if (!target.isOpen || await writeAll(target.number, bytes) < 0) {
+      throw new Deno.errors.BrokenPipe("the command has closed its standard input");
+    }
+    last = bytes.at(-1) ?? last;
+  };
   return new WritableStream({
-    async write(chunk) {
-      const result = await writeAll(target.number, chunk);
-      if (result < 0) throw new Deno.errors.BrokenPipe("the command has closed its standard input");
-    },
+    write: send,
     async close() {
-      if (endOfFile !== undefined) await writeAll(target.number, endOfFile);
+      if (kind === "terminal" && target.isOpen) {
+        // After part of a line the first only hands over that part.
+        const times = LINE_ENDS.includes(last) ? 1 : 2;
+        for (let i = 0; i < times; i++) await send(END_OF_TRANSMISSION).catch(() => {});
+      }
       abandon(target);
     },
     abort() {

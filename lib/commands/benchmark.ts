@@ -7,7 +7,8 @@ import { benchmark, type BenchmarkResult, type Statistics } from "../benchmark.t
 import { printable, UsageError } from "../errors.ts";
 import { histogram, progressBar } from "../chart.ts";
 import { table } from "../render.ts";
-import { type Flag, helpText, parseFlags, print, refuseArguments } from "./flags.ts";
+import { type Flag, helpText, parseFlags, refuseArguments } from "./flags.ts";
+import { complain, print } from "./output.ts";
 
 const FLAGS: readonly Flag[] = [
   { name: "image", value: "DIR", help: "the root filesystem; / by default" },
@@ -75,7 +76,6 @@ export async function benchmarkCommand(args: readonly string[]): Promise<number>
   const root = flags.value("root");
   const width = Deno.stdout.isTerminal() ? Math.min(Deno.consoleSize().columns || 80, 100) : 80;
   const live = Deno.stderr.isTerminal() && format === "table";
-  const draw = (text: string): void => void Deno.stderr.writeSync(new TextEncoder().encode(text));
   let shown = 0;
   const result = await benchmark({
     count,
@@ -87,10 +87,10 @@ export async function benchmarkCommand(args: readonly string[]): Promise<number>
       // 20 pictures a second are enough for an eye, and disturb the measuring less.
       if (!live || performance.now() - shown < 50 && done < count) return;
       shown = performance.now();
-      draw(`\r${progressBar(done, count, width - 1)}`);
+      complain(`\r${progressBar(done, count, width - 1)}`);
     },
   });
-  if (live) draw("\r\x1b[K");
+  if (live) complain("\r\x1b[K");
   print(format === "json" ? `${JSON.stringify(result, null, 2)}\n` : show(result, flags.on("verbose") ?? false, width));
   return 0;
 }

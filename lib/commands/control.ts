@@ -5,7 +5,8 @@
  */
 import { type ControlOptions, pause, unpause, update } from "../control.ts";
 import { UsageError } from "../errors.ts";
-import { type Flag, helpText, type Parsed, parseFlags, print } from "./flags.ts";
+import { type Flag, helpText, type Parsed, parseFlags } from "./flags.ts";
+import { print } from "./output.ts";
 import { LIMIT_FLAGS, readLimits } from "./limit_flags.ts";
 
 /** Parses a command that is about containers; nothing comes back for `--help`. */

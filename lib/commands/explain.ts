@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { windowSize } from "../../ffi/terminal.ts";
+import { terminalSize } from "../attach.ts";
 import { printable, UsageError } from "../errors.ts";
 import { explain } from "../explain.ts";
-import { helpText, print } from "./flags.ts";
+import { helpText } from "./flags.ts";
+import { print } from "./output.ts";
 import { parseRun, RUN_FLAGS } from "./run_flags.ts";
 
 const ABOUT =
@@ -31,7 +32,7 @@ export function explainCommand(args: readonly string[]): number {
   const line = parseRun("explain run", rest);
   if (line === undefined) return help();
   const tty = line.tty ?? (line.interactive && Deno.stdin.isTerminal() && Deno.stdout.isTerminal());
-  const terminal = tty ? { terminal: windowSize(1) ?? { columns: 80, rows: 24 } } : {};
+  const terminal = tty ? { terminal: terminalSize() } : {};
   const streams = { stdin: line.interactive ? "inherit" : "null", stdout: "inherit", stderr: "inherit" } as const;
   print(explain({ ...line.options, ...streams, ...terminal }).listing);
   return 0;

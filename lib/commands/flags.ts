@@ -4,7 +4,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { FluxError, printable, UsageError } from "../errors.ts";
+import { printable, UsageError } from "../errors.ts";
 import { nearest } from "../render.ts";
 
 /** One flag. */
@@ -170,19 +170,5 @@ export function refuseArguments(command: string, { positional, rest }: Parsed): 
   const extra = [...positional, ...(rest ?? [])][0];
   if (extra !== undefined) {
     throw new UsageError(`'libflux ${command}' takes no argument, and got "${printable(extra)}"`);
-  }
-}
-
-const encoder = new TextEncoder();
-
-/** Writes a text to standard output, all of it; a reader that has gone is none of our business. */
-export function print(text: string): void {
-  const bytes = encoder.encode(text);
-  try {
-    for (let done = 0; done < bytes.length;) done += Deno.stdout.writeSync(bytes.subarray(done));
-  } catch (error) {
-    if (error instanceof Deno.errors.BrokenPipe) return;
-    const why = (error as Error).message.replace(/ \(os error \d+\)$/, "").toLowerCase();
-    throw new FluxError(`standard output can't be written to: ${why}`, { hint: "write elsewhere", cause: error });
   }
 }

@@ -6,7 +6,8 @@
 import { printable, UsageError } from "../errors.ts";
 import { type Feature, type HostInfo, info } from "../info.ts";
 import { table } from "../render.ts";
-import { type Flag, helpText, parseFlags, print, refuseArguments } from "./flags.ts";
+import { type Flag, helpText, parseFlags, refuseArguments } from "./flags.ts";
+import { print } from "./output.ts";
 
 const FLAGS: readonly Flag[] = [
   { name: "format", value: "table|json", help: "table by default" },

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { isType, stat } from "../../ffi/stat.ts";
 import { printable, UsageError } from "../errors.ts";
+import { blockDevice } from "../spec/devices.ts";
 import { type Limits, parseSize, RLIMITS } from "../spec/limits.ts";
 import type { DeviceRate, Rlimit } from "../spec/types.ts";
 import type { Flag, Parsed } from "./flags.ts";
@@ -78,12 +78,7 @@ function rates(flags: Parsed, name: string): DeviceRate[] | undefined {
       throw new UsageError(`"${printable(text)}" is no rate of a device`, { hint: `write --${name} /dev/sda:1M` });
     }
     const path = text.slice(0, at);
-    const found = stat(path);
-    if (typeof found === "number" || !isType(found, "S_IFBLK")) {
-      const why = typeof found === "number" ? "there is no such file" : "it is no block device";
-      throw new UsageError(`--${name} ${printable(text)}: ${why}`, { path, hint: "lsblk lists those of this host" });
-    }
-    const [major, minor] = found.device;
+    const { major, minor } = blockDevice(path, `--${name} ${printable(text)}`);
     return { major, minor, rate: parseSize(text.slice(at + 1), name) };
   });
 }

@@ -3,13 +3,11 @@
  *
  * @module
  */
-import { F } from "../../ffi/abi/constants.ts";
-import { checked, Descriptor, syscallInBackground } from "../../ffi/libc.ts";
-import { abandon, read } from "../../ffi/reactor.ts";
-import { rawMode, windowSize } from "../../ffi/terminal.ts";
+import { attach, terminalSize } from "../attach.ts";
 import { type Container, type ContainerStatus, run, type Signal } from "../container.ts";
-import type { TerminalSize } from "../spec/options.ts";
-import { helpText, print } from "./flags.ts";
+import { listen } from "../signals.ts";
+import { helpText } from "./flags.ts";
+import { complain, print } from "./output.ts";
 import { parseRun, RUN_FLAGS } from "./run_flags.ts";
 
 const ABOUT = `Runs COMMAND in a new container of its own and leaves nothing behind when it ends.
@@ -17,27 +15,43 @@ const ABOUT = `Runs COMMAND in a new container of its own and leaves nothing beh
 Exit code: the command's own; 128+n when signal n killed it; 125 when libflux failed, 126 when the command can't be
 executed, 127 when it isn't there.`;
 
-/** What a command gets that was given no window: the size that terminals have had since 1978. */
-const DEFAULT_SIZE: TerminalSize = { columns: 80, rows: 24 };
-
-/** Signals that are passed on to the command. */
-const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
+/** Signals that are passed on to the command. SIGWINCH is too, where it isn't told by a terminal's new size. */
+const FORWARDED = ["SIGWINCH", "SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
 /** Milliseconds within which a second Ctrl-C means it. */
 const INSISTENCE = 2_000;
+/** Milliseconds that are enough for a launch: what takes longer waits for somebody, and need not be waited for. */
+const LAUNCH_TIME = 1_000;
+/** Signals that are to end what runs, and what a shell says then. */
+const ENDING: Readonly<Partial<Record<Signal, number>>> = { SIGHUP: 129, SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 };
 
-/** Passes signals on from the first moment, also those that come before there is a container. */
+/** Passes signals on from the first moment; ends libflux itself where there is no container yet that could end. */
 class Signals implements Disposable {
   readonly #waiting: Signal[] = [];
+  readonly #abort = new AbortController();
   #container: Container | undefined;
   #interrupted = -Infinity;
-  readonly #listeners = FORWARDED.map((signal) => [signal, () => this.#deliver(signal)] as const);
+  #exitCode: number | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #listening: Disposable;
 
-  constructor(readonly quiet: boolean) {
-    for (const [signal, listener] of this.#listeners) Deno.addSignalListener(signal, listener);
+  constructor(readonly quiet: boolean, tty: boolean) {
+    const signals = FORWARDED.filter((signal) => signal !== "SIGWINCH" || !tty);
+    this.#listening = listen(signals, (signal) => this.#deliver(signal));
+  }
+
+  /** Fires when there shall be no container any more. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** What libflux itself ends with, where it was told to before there was a container. */
+  get exitCode(): number | undefined {
+    return this.#exitCode;
   }
 
   /** The container that they go to. */
   attach(container: Container): void {
+    clearTimeout(this.#timer);
     this.#container = container;
     for (const signal of this.#waiting.splice(0)) container.kill(signal);
   }
@@ -45,59 +59,29 @@ class Signals implements Disposable {
   #deliver(signal: Signal): void {
     const insisted = signal === "SIGINT" && performance.now() - this.#interrupted < INSISTENCE;
     if (signal === "SIGINT") this.#interrupted = performance.now();
-    // A raw terminal goes down at a newline, and not back to the left.
-    const end = Deno.stderr.isTerminal() ? "\r" : "";
-    if (insisted && !this.quiet) console.error(`libflux: second interrupt: killing the container${end}`);
-    const sent = insisted ? "SIGKILL" : signal;
-    if (this.#container === undefined) this.#waiting.push(sent);
-    else this.#container.kill(sent);
+    if (insisted && !this.quiet) {
+      // A raw terminal goes down at a newline, and not back to the left.
+      const end = Deno.stderr.isTerminal() ? "\r\n" : "\n";
+      const what = this.#container === undefined ? "giving up" : "killing the container";
+      complain(`libflux: second interrupt: ${what}${end}`);
+    }
+    if (this.#container !== undefined) return this.#container.kill(insisted ? "SIGKILL" : signal);
+    this.#waiting.push(signal);
+    const code = ENDING[signal];
+    if (code === undefined) return;
+    if (insisted) this.#giveUp(code);
+    else this.#timer ??= setTimeout(() => this.#giveUp(code), LAUNCH_TIME);
+  }
+
+  #giveUp(code: number): void {
+    this.#exitCode ??= code;
+    this.#abort.abort();
   }
 
   [Symbol.dispose](): void {
-    for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
+    clearTimeout(this.#timer);
+    this.#listening[Symbol.dispose]();
   }
-}
-
-/** Reads a descriptor of ours until its end, and hands over what came. */
-async function pump(from: Descriptor, take: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>): Promise<void> {
-  const buffer = new Uint8Array(65536);
-  for (;;) {
-    const size = await read(from.number, buffer);
-    if (size <= 0) return;
-    await take(buffer.slice(0, size));
-  }
-}
-
-/** Connects this terminal with the container's, until the container has ended. */
-async function attachTerminal(container: Container): Promise<ContainerStatus> {
-  using cleanup = new DisposableStack();
-  if (Deno.stdin.isTerminal()) cleanup.use(rawMode(0));
-  else if (Deno.stdout.isTerminal()) cleanup.use(rawMode(1, "output"));
-  const resize = (): void => {
-    const size = windowSize(1) ?? windowSize(0);
-    if (size !== undefined) container.resize(size);
-  };
-  Deno.addSignalListener("SIGWINCH", resize);
-  cleanup.defer(() => Deno.removeSignalListener("SIGWINCH", resize));
-  // What changed between the command line and now.
-  resize();
-  const input = new Descriptor(checked("fcntl", 0, F.F_DUPFD_CLOEXEC, 3));
-  cleanup.defer(() => abandon(input));
-  const writer = container.stdin.getWriter();
-  pump(input, (bytes) => writer.write(bytes)).then(() => writer.close()).catch(() => {});
-  const output = (async () => {
-    for await (const chunk of container.stdout) {
-      for (let done = 0; done < chunk.length;) {
-        // In the background: Ctrl-S stops a terminal, and signals must still be passed on.
-        const written = await syscallInBackground("write", 1, chunk.subarray(done), chunk.length - done);
-        if (written < 0) return;
-        done += written;
-      }
-    }
-  })();
-  const status = await container.status;
-  await output;
-  return status;
 }
 
 function report(container: Container, { started, finished, usage = {} }: ContainerStatus): void {
@@ -113,10 +97,11 @@ function report(container: Container, { started, finished, usage = {} }: Contain
   if (cpuTime !== undefined) rows.push(["CPU time of all processes", cpuTime]);
   if (throttledTime !== undefined && throttledTime > 0) rows.push(["held back by the CPU limit", throttledTime]);
   const width = Math.max(...rows.map(([name]) => name.length));
-  for (const [name, time] of rows) console.error(`${name.padEnd(width)}  ${time.toFixed(2).padStart(9)} ms`);
+  const lines = rows.map(([name, time]) => `${name.padEnd(width)}  ${time.toFixed(2).padStart(9)} ms`);
   if (memoryPeak !== undefined) {
-    console.error(`${"most memory at one time".padEnd(width)}  ${mebibytes(memoryPeak).padStart(12)}`);
+    lines.push(`${"most memory at one time".padEnd(width)}  ${mebibytes(memoryPeak).padStart(12)}`);
   }
+  complain(`${lines.join("\n")}\n`);
 }
 
 const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
@@ -140,18 +125,25 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     return 0;
   }
   const tty = line.tty ?? (line.interactive && Deno.stdin.isTerminal() && Deno.stdout.isTerminal());
-  using signals = new Signals(line.quiet);
-  const container = await run({
-    ...line.options,
-    stdin: line.interactive ? "inherit" : "null",
-    stdout: "inherit",
-    stderr: "inherit",
-    measure: line.time,
-    ...(tty ? { terminal: windowSize(1) ?? windowSize(0) ?? DEFAULT_SIZE } : {}),
-  });
+  using signals = new Signals(line.quiet, tty);
+  let container: Container;
+  try {
+    container = await run({
+      ...line.options,
+      stdin: line.interactive ? "inherit" : "null",
+      stdout: "inherit",
+      stderr: "inherit",
+      measure: line.time,
+      signal: signals.signal,
+      ...(tty ? { terminal: terminalSize() } : {}),
+    });
+  } catch (error) {
+    if (signals.exitCode === undefined) throw error;
+    return signals.exitCode;
+  }
   signals.attach(container);
-  const status = tty ? await attachTerminal(container) : await container.status;
-  if (status.outOfMemory === true) console.error(outOfMemory(status));
+  const status = tty ? await attach(container) : await container.status;
+  if (status.outOfMemory === true) complain(`${outOfMemory(status)}\n`);
   if (line.time) report(container, status);
-  return status.code;
+  return signals.exitCode ?? status.code;
 }

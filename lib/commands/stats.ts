@@ -6,7 +6,8 @@
 import { printable, UsageError } from "../errors.ts";
 import { table } from "../render.ts";
 import { type ContainerStats, stats, top } from "../stats.ts";
-import { type Flag, helpText, parseFlags, print } from "./flags.ts";
+import { type Flag, helpText, parseFlags } from "./flags.ts";
+import { print } from "./output.ts";
 
 const FLAGS: readonly Flag[] = [
   { name: "stream", help: "go on until interrupted (default); --no-stream: once" },

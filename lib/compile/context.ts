@@ -6,7 +6,7 @@
 import { AT, E, FSCONFIG, FSMOUNT, FSOPEN, type Named, type O, openFlags, or } from "../../ffi/abi/constants.ts";
 import type { Architecture } from "../../ffi/abi/syscalls.ts";
 import { type Meaning, type Operand, ProgramBuilder, type Reference, type Slot } from "../../ffi/program.ts";
-import type { Mount, Spec } from "../spec/types.ts";
+import type { Mount, Rlimit, Spec } from "../spec/types.ts";
 
 /** The descriptors that a launch program finds open, besides its three streams. */
 export const CHILD = {
@@ -37,10 +37,12 @@ export interface Launch {
   readonly terminal?: { readonly columns: number; readonly rows: number };
   /** Streams (0, 1, 2) to point at the container's own `/dev/null`. */
   readonly nullStreams: readonly number[];
-  /** Numbers of the signals that libflux ignores, as Deno does SIGPIPE, and as what started it may do others: exec would pass that on. */
+  /** Numbers of the signals that libflux ignores for itself, as Deno does SIGPIPE, and exec would pass on. */
   readonly ignoredSignals: readonly number[];
   /** The highest number that the kernel has a capability of: it may know more of them than libflux. */
   readonly lastCapability: number;
+  /** The limits that libflux itself has, and PID 1 with it, of those that the spec changes. */
+  readonly rlimits: readonly Rlimit[];
   /** Cgroups of v1 to join; in one of v2 it is born. */
   readonly legacyGroups: readonly LegacyGroup[];
   /** What bind sources are. */

@@ -55,20 +55,53 @@ export const CAPABILITIES = [
   "CAP_CHECKPOINT_RESTORE",
 ] as const;
 
-/** Sets resource limits and the OOM score, while there is still the privilege to raise them. */
+/** Numbers of a resource limit for `prlimit64`. */
+function prlimit(
+  { builder: b }: Context,
+  type: string,
+  field: string,
+  soft: number,
+  hard: number,
+  label: string,
+): void {
+  const number = (RLIMITS as readonly string[]).indexOf(type);
+  if (number < 0) throw new UsageError(`${field}: there is no resource limit ${type}`);
+  // RLIM_INFINITY is 2^64 - 1, which a JavaScript number rounds up.
+  const values = b.words([soft, hard].map((value) => value >= UNLIMITED ? -1 : value));
+  b.syscall("prlimit64", [0, named(number, type), values, 0], {
+    label,
+    field,
+    hint: "a hard limit can't be raised without CAP_SYS_RESOURCE",
+  });
+}
+
+const UNLIMITED = 2 ** 64;
+const limitText = (value: number): string => value >= UNLIMITED ? "unlimited" : String(value);
+
+/**
+ * Resource limits, in the command's own process: a reaping PID 1 of libflux's needs descriptors, memory and time that
+ * the command may not be given.
+ */
+export function commandLimits(context: Context): void {
+  (context.spec.process.rlimits ?? []).forEach(({ type, soft, hard }, index) => {
+    prlimit(
+      context,
+      type,
+      `process.rlimits[${index}]`,
+      soft,
+      hard,
+      `limit ${type} to ${limitText(soft)}:${limitText(hard)}`,
+    );
+  });
+}
+
+/** What of the limits takes privilege, while there still is some: hard limits above those of libflux itself, the OOM score. */
 export function limits(context: Context): void {
-  const { builder: b, spec } = context;
-  (spec.process.rlimits ?? []).forEach((limit, index) => {
-    const field = `process.rlimits[${index}]`;
-    const number = (RLIMITS as readonly string[]).indexOf(limit.type);
-    if (number < 0) throw new UsageError(`${field}: there is no resource limit ${limit.type}`);
-    // RLIM_INFINITY is 2^64 - 1, which a JavaScript number rounds up.
-    const values = b.words([limit.soft, limit.hard].map((value) => value >= 2 ** 64 ? -1 : value));
-    b.syscall("prlimit64", [0, named(number, limit.type), values, 0], {
-      label: `limit ${limit.type} to ${limit.soft}:${limit.hard}`,
-      field,
-      hint: "a hard limit can't be raised without CAP_SYS_RESOURCE",
-    });
+  const { spec, launch } = context;
+  (spec.process.rlimits ?? []).forEach(({ type, hard }, index) => {
+    const own = launch.rlimits.find((one) => one.type === type);
+    if (own === undefined || hard <= own.hard) return;
+    prlimit(context, type, `process.rlimits[${index}]`, own.soft, hard, `allow ${type} to be ${limitText(hard)}`);
   });
   const score = spec.process.oomScoreAdj;
   if (score !== undefined) {

@@ -6,6 +6,7 @@
 import { SIG } from "../../ffi/abi/constants.ts";
 import { DEFAULT_PATH } from "../spec/defaults.ts";
 import { CHILD, type Context, named } from "./context.ts";
+import { commandLimits } from "./credentials.ts";
 import { newSession } from "./terminal.ts";
 
 const DEFAULT_UMASK = 0o022;
@@ -13,6 +14,7 @@ const DEFAULT_UMASK = 0o022;
 /** Runs the command in place of the interpreter. */
 export function execute(context: Context): void {
   const { builder: b } = context;
+  commandLimits(context);
   resetSignals(context);
   const umask = context.spec.process.user.umask ?? DEFAULT_UMASK;
   b.syscall("umask", [named(umask, `0${umask.toString(8)}`)], {
@@ -102,8 +104,13 @@ export function executeBelowInit(context: Context): void {
   execute(context);
 
   b.place(init);
+  // The end of the report says that the command has started; what fails from here on is told where a status would be.
+  b.syscall("dup3", [CHILD.status, CHILD.report, context.open("O_CLOEXEC")], {
+    ...meaning,
+    label: "report in place of the command's status",
+  });
   // The command's end of a pipe or terminal must be the last one: else its reader waits for ever.
-  b.syscall("close_range", [0, CHILD.report, 0], { ...meaning, label: "close the streams" });
+  b.syscall("close_range", [0, 2, 0], { ...meaning, label: "close the streams" });
   const SFD_CLOEXEC = named(0o2000000, "SFD_CLOEXEC");
   const signals = b.call("signalfd4", [-1, everything, 8, SFD_CLOEXEC], "signals", {
     ...meaning,

@@ -25,6 +25,7 @@ const LAUNCH: Launch = {
   files: [],
   nullStreams: [],
   ignoredSignals: [],
+  rlimits: [],
   lastCapability: CAPABILITIES.length - 1,
   legacyGroups: [],
   kinds: new Map(),

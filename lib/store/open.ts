@@ -31,8 +31,8 @@ export function findRunning(store: Store, name: string): State {
   throw new NoContainerError(`there is no container ${name}`, { hint: "'libflux ps' lists those that run" });
 }
 
-/** Ends a container whoever runs it, and waits until its name is free. */
-export async function replace(store: Store, name: string): Promise<void> {
+/** Ends a container whoever runs it, and waits until its name is free, or the signal fires. */
+export async function replace(store: Store, name: string, signal?: AbortSignal): Promise<void> {
   const PATIENCE = 10_000;
   const deadline = performance.now() + PATIENCE;
   while (performance.now() < deadline) {
@@ -42,6 +42,7 @@ export async function replace(store: Store, name: string): Promise<void> {
     // Its monitor cleans up; without one it is reclaimed.
     await store.reconcile();
     if (!store.isHeld(name)) return;
+    signal?.throwIfAborted();
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   throw new NameInUseError(`the container ${name} could not be ended`, { hint: "end the libflux that runs it" });

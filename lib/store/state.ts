@@ -95,7 +95,7 @@ export class Store {
   }
 
   /** Takes a name. Throws a {@link NameInUseError} while another container has it. */
-  async claim(name: string): Promise<Claim> {
+  async claim(name: string, signal?: AbortSignal): Promise<Claim> {
     checkName(name);
     makePrivateDirectory(this.root);
     makePrivateDirectory(this.#containers);
@@ -104,6 +104,7 @@ export class Store {
     // Each round lost is a container that ended in between.
     const ROUNDS = 100;
     for (let round = 0; round < ROUNDS; round++) {
+      signal?.throwIfAborted();
       makePrivateDirectory(directory);
       let file: ReturnType<typeof lockFile>;
       try {

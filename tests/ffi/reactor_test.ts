@@ -1,7 +1,7 @@
-import { assertEquals } from "@std/assert";
-import { O } from "../../ffi/abi/constants.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { E, F, O } from "../../ffi/abi/constants.ts";
 import { checked, Descriptor, pipe, syscall } from "../../ffi/libc.ts";
-import { abandon, read, ready } from "../../ffi/reactor.ts";
+import { abandon, read, ready, writeInBackground } from "../../ffi/reactor.ts";
 import { openPty } from "../../ffi/terminal.ts";
 import { readable } from "../../lib/streams.ts";
 
@@ -35,7 +35,7 @@ Deno.test("readable() leaves a number alone that was its own until it was cancel
   const { master, slave } = openPty();
   slave.close();
   // Nobody has the terminal open, and the command hasn't ended: it tries again and again.
-  const reader = readable(master, () => false).getReader();
+  const reader = readable(master).stream.getReader();
   const reading = reader.read();
   await pause(5);
   await reader.cancel();
@@ -47,5 +47,77 @@ Deno.test("readable() leaves a number alone that was its own until it was cancel
   await pause(60);
   assertEquals(await read(other.number, new Uint8Array(8)), 4);
   other.close();
+  write.close();
+});
+
+/** What `/proc` says of the epoll that waits for a descriptor: its own number, and those of all that it waits for. */
+function epollOf(descriptor: number): { readonly epoll: number; readonly targets: readonly number[] } {
+  for (const { name } of Deno.readDirSync("/proc/self/fdinfo")) {
+    let info = "";
+    try {
+      info = Deno.readTextFileSync(`/proc/self/fdinfo/${name}`);
+    } catch {
+      // closed meanwhile
+    }
+    const targets = [...info.matchAll(/^tfd: +(\d+)/gm)].map(([, number]) => Number(number));
+    if (targets.includes(descriptor)) return { epoll: Number(name), targets };
+  }
+  throw new Error(`no epoll waits for ${descriptor}`);
+}
+
+Deno.test("the last that was waited for leaves no wake-up behind for the next", async () => {
+  const { read: reader, write } = pipe();
+  const waiting = ready(reader.number);
+  const { targets } = epollOf(reader.number);
+  syscall("write", write.number, bytes("x"), 1);
+  await waiting;
+  const counts = targets.filter((number) => number !== reader.number).map((number) =>
+    /^eventfd-count: +(\d+)/m.exec(Deno.readTextFileSync(`/proc/self/fdinfo/${number}`))?.[1]
+  );
+  assertEquals(counts, ["0"]);
+  for (const end of [reader, write]) end.close();
+});
+
+Deno.test("ready() is refused where waiting fails, and works again afterwards", async () => {
+  const [first, second] = [pipe(), pipe()];
+  const waiting = ready(first.read.number);
+  const failing = assertRejects(() => ready(second.read.number), Error, "epoll_pwait: errno");
+  const { epoll } = epollOf(first.read.number);
+  const saved = checked("fcntl", epoll, F.F_DUPFD_CLOEXEC, 3);
+  // Its number is a pipe's from here on; the wait that is under way goes on with what it has.
+  checked("dup3", second.write.number, epoll, O.O_CLOEXEC);
+  syscall("write", first.write.number, bytes("x"), 1);
+  await waiting;
+  await failing;
+  syscall("close", epoll);
+  syscall("close", saved);
+  syscall("write", second.write.number, bytes("y"), 1);
+  assert((await ready(second.read.number)) > 0);
+  for (const end of [first.read, first.write, second.read, second.write]) end.close();
+});
+
+Deno.test("ready() may be called again by whoever the last event has woken", async () => {
+  const { read: reader, write } = pipe();
+  syscall("write", write.number, bytes("x"), 1);
+  // A promise further from the event each time: none of these turns may be the one in which nobody waits.
+  for (let turns = 0; turns < 8; turns++) {
+    await ready(reader.number);
+    for (let turn = 0; turn < turns; turn++) await undefined;
+  }
+  for (const end of [reader, write]) end.close();
+});
+
+Deno.test("writeInBackground() waits for a full pipe that doesn't make it wait", async () => {
+  const { read: reader, write } = pipe();
+  checked("fcntl", write.number, F.F_SETFL, O.O_WRONLY | O.O_NONBLOCK);
+  const SIZE = 300_000;
+  const writing = writeInBackground(write.number, new Uint8Array(SIZE));
+  await pause(20);
+  let size = 0;
+  const buffer = new Uint8Array(65536);
+  while (size < SIZE) size += await read(reader.number, buffer);
+  assertEquals([await writing, size], [0, SIZE]);
+  reader.close();
+  assertEquals(await writeInBackground(write.number, bytes("x")), -E.EPIPE);
   write.close();
 });

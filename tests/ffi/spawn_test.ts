@@ -1,6 +1,6 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { CLONE, F, SIG } from "../../ffi/abi/constants.ts";
-import { pipe, syscall } from "../../ffi/libc.ts";
+import { pipe, syscall, SyscallError } from "../../ffi/libc.ts";
 import { decodeReport, link } from "../../ffi/link.ts";
 import { ProgramBuilder } from "../../ffi/program.ts";
 import { abandon, read } from "../../ffi/reactor.ts";
@@ -46,6 +46,26 @@ Deno.test("executable() is sealed against every change", () => {
   assertEquals(syscall("fcntl", image.number, F.F_GET_SEALS, 0), 15);
   assertEquals(syscall("write", image.number, new Uint8Array(1), 1), -1);
   assertEquals(syscall("ftruncate", image.number, 0), -1);
+});
+
+Deno.test("executable() leaves no descriptor where the image can't be written", () => {
+  const RLIMIT_FSIZE = 1;
+  const saved = new Uint8Array(16);
+  const listener = (): void => {};
+  // Beyond the limit the kernel sends a signal that would end this process.
+  Deno.addSignalListener("SIGXFSZ", listener);
+  syscall("prlimit64", 0, RLIMIT_FSIZE, 0, saved);
+  const small = saved.slice();
+  small.set([2, 0, 0, 0, 0, 0, 0, 0]);
+  const before = openDescriptors();
+  syscall("prlimit64", 0, RLIMIT_FSIZE, small, 0);
+  try {
+    assertThrows(() => executable(new Uint8Array([1, 2, 3])), SyscallError, "write");
+  } finally {
+    syscall("prlimit64", 0, RLIMIT_FSIZE, saved, 0);
+    Deno.removeSignalListener("SIGXFSZ", listener);
+  }
+  assertEquals(openDescriptors(), before);
 });
 
 Deno.test("spawn() reports an image that can't be executed", async () => {
@@ -121,6 +141,31 @@ Deno.test("abandon() of a closed descriptor doesn't take another's turn to be wa
   syscall("write", second.write.number, new Uint8Array([7]), 1);
   assertEquals([await reading, buffer[0]], [1, 7]);
   for (const descriptor of [first.write, second.read, second.write]) descriptor.close();
+});
+
+Deno.test("spawn() takes away no SIGCHLD handler, and a SIGCHLD that is ignored", async () => {
+  const { elf } = program((b) => b.exit(3 << 8, "exit"));
+  using image = executable(elf);
+  const once = async (): Promise<number> => {
+    using writer = pipe().write;
+    using child = spawn({ executable: image, flags: 0, report: writer.number, descriptors: [] });
+    return (await child.wait()).code;
+  };
+  let signals = 0;
+  const listener = (): void => void signals++;
+  Deno.addSignalListener("SIGCHLD", listener);
+  assertEquals(await once(), 3);
+  const deadline = performance.now() + 2000;
+  while (signals === 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+  Deno.removeSignalListener("SIGCHLD", listener);
+  assert(signals > 0);
+  const SIG_IGN = 1n;
+  const SA_NOCLDWAIT = 2n;
+  for (const action of [[SIG_IGN, 0n], [0n, SA_NOCLDWAIT]]) {
+    const words = new BigUint64Array([...action, 0n, 0n]);
+    assertEquals(syscall("rt_sigaction", SIG.SIGCHLD, new Uint8Array(words.buffer), 0, 8), 0);
+    assertEquals(await once(), 3);
+  }
 });
 
 Deno.test("exitStatus() reads raw wait statuses", () => {

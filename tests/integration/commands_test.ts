@@ -109,15 +109,20 @@ hostTest("benchmark: shows a table and a histogram, or JSON", async () => {
 });
 
 hostTest("--help of every command goes to standard output", async () => {
-  for (
-    const args of [
-      ["help"],
-      ["--help"],
-      ...["run", "ps", "info", "explain", "benchmark"].map((name) => [name, "--help"]),
-    ]
-  ) {
+  const { stdout: help } = await libflux(["help"]);
+  const commands = [...help.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name ?? "");
+  assert(commands.length >= 10, help);
+  for (const args of [["help"], ["--help"], ...commands.flatMap((name) => [[name, "--help"], ["help", name]])]) {
     const { code, stdout, stderr } = await libflux(args);
     assertEquals([code, stderr], [0, ""]);
-    assertMatch(stdout, /^Usage: libflux /);
+    assertMatch(stdout, args.length === 1 ? /^Usage: libflux COMMAND/ : /^Usage: libflux [a-z]+ /);
+  }
+});
+
+hostTest("what can't be told on standard error changes no exit code", async () => {
+  for (const [redirect, command] of [["2>/dev/full", "exit 3"], ["2>&-", "exit 4"]] as const) {
+    const line = `"$0" run ${uniqueName()} --image ${BUSYBOX} --time -- sh -c "${command}" ${redirect}`;
+    const { code } = await new Deno.Command("sh", { args: ["-c", line, LIBFLUX], stdin: "null" }).output();
+    assertEquals(code, Number(command.slice(-1)), redirect);
   }
 });

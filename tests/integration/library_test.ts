@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import {
+  attach,
   benchmark,
   CommandNotFoundError,
   explain,
@@ -93,6 +94,10 @@ hostTest("an AbortSignal kills the container, before and after it has started", 
   await using container = await sh("sleep 1000", { signal: controller.signal });
   controller.abort();
   assertEquals((await container.status).signal, "SIGKILL");
+  const during = new AbortController();
+  const launching = sh("sleep 1000", { signal: during.signal });
+  queueMicrotask(() => during.abort(new Error("stop")));
+  await assertRejects(() => launching, Error, "stop");
   await assertRejects(() => sh("true", { signal: AbortSignal.abort(new Error("too late")) }), Error, "too late");
 });
 
@@ -172,6 +177,11 @@ hostTest("a terminal is one stream each way, and can be resized", async () => {
   assertEquals((await container.status).code, 0);
   await reader.cancel();
   assertThrows(() => container.stderr, TypeError);
+});
+
+hostTest("attach() is for containers with a terminal", async () => {
+  await using container = await sh("true");
+  await assertRejects(() => attach(container), TypeError, "no terminal");
 });
 
 hostTest("30 containers at once keep apart", async () => {

@@ -74,6 +74,13 @@ hostTest("limits: --cpuset-cpus is what nproc counts", async () => {
   assertMatch(stderr, /^libflux: --cpuset-cpus can't be enforced: cpuset.cpus doesn't take 4000: .*\n$/);
 });
 
+hostTest("limits: --ulimit leaves PID 1 what it needs", async () => {
+  for (const limit of ["nofile=1", "nproc=1", "as=16777216", "cpu=1", "fsize=0", "stack=65536"]) {
+    const result = await runContainer(["--image", BUSYBOX, "--ulimit", limit], ["sh", "-c", "exit 3"]);
+    assertEquals(result, { code: 3, stdout: "", stderr: "" }, limit);
+  }
+});
+
 hostTest("limits: --ulimit and --oom-score-adj are the command's", async () => {
   const { stdout } = await sh(
     ["--ulimit", "nofile=100:200", "--ulimit", "core=0", "--oom-score-adj", "500"],

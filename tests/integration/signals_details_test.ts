@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { BUSYBOX, hostTest, patience, startLibflux, uniqueName } from "./support.ts";
+import { defaultRoot } from "../../lib/store/directory.ts";
+import { BUSYBOX, hostTest, libflux, patience, startLibflux, uniqueName } from "./support.ts";
 
 const TIMEOUT = patience(15_000);
 const LOOP = "echo ready; while :; do sleep 0.01; done";
@@ -20,8 +21,8 @@ class Running implements AsyncDisposable {
   stdout = "";
   stderr = "";
 
-  constructor(flags: readonly string[], command: readonly string[]) {
-    this.child = startLibflux(["run", uniqueName(), "--image", BUSYBOX, ...flags, "--", ...command]);
+  constructor(flags: readonly string[], command: readonly string[], name = uniqueName()) {
+    this.child = startLibflux(["run", name, "--image", BUSYBOX, ...flags, "--", ...command]);
     this.#timer = setTimeout(() => this.#kill(), TIMEOUT);
     this.#reading = Promise.all([
       this.#read(this.child.stdout, (text) => this.stdout += text),
@@ -166,4 +167,34 @@ hostTest("signals: to the command's children it is for the command to pass them 
   assertEquals(await running.ended(), 3);
   assertStringIncludes(running.stdout, "parent\n");
   assert(!running.stdout.includes("child"), running.stdout);
+});
+
+hostTest("signals: those that end a command end libflux where there is no container yet", async () => {
+  const name = uniqueName();
+  const directory = `${defaultRoot()}/containers/${name}`;
+  Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
+  {
+    // Somebody holds the name who is no container: --replace waits for 10 s.
+    using file = Deno.openSync(`${directory}/lock`, { write: true, create: true });
+    file.lockSync(true);
+    for (
+      const [signals, code, told] of [
+        [["SIGTERM"], 143, ""],
+        [["SIGHUP"], 129, ""],
+        [["SIGINT", "SIGINT"], 130, "libflux: second interrupt: giving up\n"],
+      ] as const
+    ) {
+      await using running = new Running(["--replace"], ["true"], name);
+      await running.handles(SIGUSR2);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      const begin = performance.now();
+      for (const signal of signals) {
+        running.child.kill(signal);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      assertEquals([await running.ended(), running.stderr], [code, told]);
+      assert(performance.now() - begin < 3000);
+    }
+  }
+  await libflux(["ps"]);
 });

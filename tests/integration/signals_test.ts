@@ -1,7 +1,7 @@
-import { assert, assertEquals } from "@std/assert";
-import { BUSYBOX, hostTest, libflux, startLibflux, uniqueName } from "./support.ts";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { BUSYBOX, hostTest, LIBFLUX, libflux, startLibflux, uniqueName } from "./support.ts";
 
-const FORWARDED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTERM"] as const;
+const FORWARDED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGWINCH"] as const;
 
 /** A running container whose output can be waited for. */
 class Running implements AsyncDisposable {
@@ -63,6 +63,28 @@ hostTest("signals: one that the command doesn't handle ends it with 128+n", asyn
     await running.says("ready");
     running.child.kill(signal);
     assertEquals(await running.ended(), code);
+  }
+});
+
+hostTest("signals: what the caller ignores is ignored, by the command too; all else is as ever", async () => {
+  for (const flags of ["", "--no-init"]) {
+    const line = `trap '' INT HUP QUIT TERM USR1 CHLD; exec "$0" run ${uniqueName()} --image ${BUSYBOX} ${flags} -- ` +
+      `sh -c 'grep SigIgn /proc/self/status; echo ready; read line; exit 6'`;
+    const child = new Deno.Command("sh", { args: ["-c", line, LIBFLUX], stdin: "piped", stdout: "piped" }).spawn();
+    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    while (!text.includes("ready")) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error(`ended after ${text}`);
+      text += value;
+    }
+    // HUP, INT, QUIT, USR1, TERM. Not SIGPIPE; nor SIGCHLD, without which no status would be known.
+    // Beyond 31 they are libc's own.
+    assertMatch(text, /^SigIgn:\t[0-9a-f]{8}[08]0004207\nready\n$/);
+    for (const signal of ["SIGINT", "SIGHUP", "SIGINT", "SIGTERM", "SIGQUIT"] as const) child.kill(signal);
+    await child.stdin.close();
+    assertEquals((await child.status).code, 6);
+    await reader.cancel();
   }
 });
 

@@ -14,6 +14,13 @@ function sh(
   return new Terminal(["run", uniqueName(), "--image", BUSYBOX, ...flags, "--", "sh", "-c", script], size, redirect);
 }
 
+/** Runs a command to its end, which must come soon. */
+async function timed(program: string, args: readonly string[]): Promise<{ readonly stdout: string }> {
+  const signal = AbortSignal.timeout(10_000);
+  const { stdout } = await new Deno.Command(program, { args: [...args], stdin: "null", signal }).output();
+  return { stdout: new TextDecoder().decode(stdout) };
+}
+
 hostTest("terminal: as before after each kind of failure", async () => {
   for (
     const [flags, command, code] of [
@@ -118,4 +125,29 @@ hostTest("terminal: many sizes in a row, and the last one holds", async () => {
   terminal.type("\r");
   assertEquals(await terminal.ended(), 0);
   assertStringIncludes(terminal.text, "50 149\r\n");
+});
+
+hostTest("terminal: --tty into a pipe that ends hangs up", async () => {
+  for (const flags of ["", "--no-init"]) {
+    const line =
+      `"$0" run ${uniqueName()} --image ${BUSYBOX} --tty ${flags} -- yes | head -1; echo "\${PIPESTATUS[0]}"`;
+    const { stdout } = await timed("bash", ["-c", line, LIBFLUX]);
+    // SIGHUP; PID 1 itself gets an error from its next write.
+    assertEquals(stdout, `y\n${flags === "" ? 129 : 1}\n`.replace("y\n", "y\r\n"), flags);
+  }
+});
+
+hostTest("terminal: the end of the input ends it, whatever the last line ends with", async () => {
+  for (
+    const [input, script, shown] of [["abc", "cat", "abcabc"], ["abc\n", "cat", "abc\r\nabc\r\n"], [
+      "",
+      "cat; echo end",
+      "end\r\n",
+    ]]
+  ) {
+    const line =
+      `printf '${input}' | "$0" run ${uniqueName()} --image ${BUSYBOX} --tty -- sh -c "${script}"; echo "$?"`;
+    const { stdout } = await timed("sh", ["-c", line, LIBFLUX]);
+    assertEquals(stdout, `${shown}0\n`);
+  }
 });

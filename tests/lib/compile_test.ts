@@ -31,6 +31,7 @@ const LAUNCH: Launch = {
   nullStreams: [0],
   ignoredSignals: [13],
   lastCapability: 40,
+  rlimits: [],
   legacyGroups: [
     { name: "pids", directory: "/sys/fs/cgroup/pids/libflux/web", required: true },
     { name: "cpu", directory: "/sys/fs/cgroup/cpu/libflux/web", required: false },

@@ -17,6 +17,7 @@ const LAUNCH: Launch = {
   nullStreams: [],
   ignoredSignals: [],
   lastCapability: 40,
+  rlimits: [],
   legacyGroups: [],
   kinds: new Map(),
 };
@@ -208,4 +209,26 @@ Deno.test("compile() closes what it has open in PID 1 before there is a command 
   assertEquals(before?.label, "close what the preparation left open");
   assert(before?.op === "syscall");
   assertEquals([before.name, before.args[0], before.args[2]], ["close_range", 6, 0]);
+});
+
+Deno.test("compile() limits the command alone, and raises hard limits while it may", () => {
+  const rlimits = [
+    { type: "RLIMIT_NOFILE", soft: 10, hard: 20 },
+    { type: "RLIMIT_CORE", soft: 0, hard: 2 ** 64 },
+  ];
+  const own = [{ type: "RLIMIT_NOFILE", soft: 1024, hard: 4096 }, { type: "RLIMIT_CORE", soft: 7, hard: 8 }];
+  const p = compile(spec({}, { rlimits }), { ...LAUNCH, init: true, rlimits: own });
+  const order = p.instructions.flatMap((one) =>
+    one.op === "syscall" && ["prlimit64", "setresuid", "clone", "signalfd4"].includes(one.name)
+      ? [one.name === "prlimit64" ? one.label : one.name]
+      : []
+  );
+  assertEquals(order, [
+    "allow RLIMIT_CORE to be unlimited",
+    "setresuid",
+    "clone",
+    "limit RLIMIT_NOFILE to 10:20",
+    "limit RLIMIT_CORE to 0:unlimited",
+    "signalfd4",
+  ]);
 });

@@ -14,6 +14,7 @@ const LAUNCH: Launch = {
   nullStreams: [],
   ignoredSignals: [],
   lastCapability: 40,
+  rlimits: [],
   legacyGroups: [],
   kinds: new Map([["/source", "directory"], ["/file", "file"]]),
 };

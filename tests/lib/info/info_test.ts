@@ -5,7 +5,7 @@ import { type CgroupView, judgeCgroups, judgeDelegation, judgeManager } from "..
 import { parseHierarchies } from "../../../lib/cgroups/hierarchies.ts";
 import { tried } from "../../../lib/info/feature.ts";
 import { iptablesVersion, ipVersion } from "../../../lib/info/tools.ts";
-import { ignoredSignals } from "../../../lib/prepare.ts";
+import { ignoredSignals } from "../../../lib/signals.ts";
 
 const V2 = "30 24 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate";
 const V2_BESIDE = "31 24 0:27 / /sys/fs/cgroup/unified rw - cgroup2 none rw";

@@ -1,0 +1,32 @@
+/**
+ * What commands write: results to standard output, all else to standard error.
+ *
+ * @module
+ */
+import { FluxError } from "../errors.ts";
+
+const encoder = new TextEncoder();
+
+/** Writes a text to standard output, all of it; a reader that has gone is none of our business. */
+export function print(text: string): void {
+  const bytes = encoder.encode(text);
+  try {
+    for (let done = 0; done < bytes.length;) done += Deno.stdout.writeSync(bytes.subarray(done));
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) return;
+    const why = (error as Error).message.replace(/ \(os error \d+\)$/, "").toLowerCase();
+    throw new FluxError(`standard output can't be written to: ${why}`, { hint: "write elsewhere", cause: error });
+  }
+}
+
+/**
+ * Writes a text to standard error, where that can be written to: what can't be told must not change the exit code.
+ */
+export function complain(text: string): void {
+  const bytes = encoder.encode(text);
+  try {
+    for (let done = 0; done < bytes.length;) done += Deno.stderr.writeSync(bytes.subarray(done));
+  } catch {
+    // closed, or on a full disk
+  }
+}
