@@ -51,7 +51,7 @@ class Signals implements Disposable {
 
   /** The container that they go to. */
   attach(container: Container): void {
-    clearTimeout(this.#timer);
+    this.#stopTimer();
     this.#container = container;
     for (const signal of this.#waiting.splice(0)) container.kill(signal);
   }
@@ -78,8 +78,13 @@ class Signals implements Disposable {
     this.#abort.abort();
   }
 
+  #stopTimer(): void {
+    // Not without one: Deno loads its timers at the first call, which takes 5 ms.
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+  }
+
   [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
+    this.#stopTimer();
     this.#listening[Symbol.dispose]();
   }
 }
