@@ -12,7 +12,7 @@
  * @module
  */
 export { Container, type ContainerStatus, run, type Signal, type Timings } from "./lib/container.ts";
-export { attach, terminalSize } from "./lib/attach.ts";
+export { attach, hasKeyboard, terminalSize } from "./lib/attach.ts";
 export { type ContainerInfo, list } from "./lib/list.ts";
 export { type ControlOptions, pause, unpause, update } from "./lib/control.ts";
 export { type ContainerProcess, type ContainerStats, stats, top } from "./lib/stats.ts";

@@ -52,6 +52,13 @@ export function windowSize(descriptor: number): { readonly columns: number; read
   return rows === 0 || columns === 0 ? undefined : { columns, rows };
 }
 
+/** Whether this process is in the background of a terminal of its own: it is stopped when it reads there. */
+export function isInBackground(descriptor: number): boolean {
+  const group = new Uint8Array(4);
+  if (syscall("ioctl", descriptor, IOCTL.TIOCGPGRP, group) < 0) return false;
+  return new DataView(group.buffer).getInt32(0, true) !== syscall("getpgid", 0);
+}
+
 /** Tells a terminal its size; whoever runs in it gets SIGWINCH. */
 export function setWindowSize(
   descriptor: number,

@@ -6,7 +6,7 @@
 import { F } from "../ffi/abi/constants.ts";
 import { checked, Descriptor } from "../ffi/libc.ts";
 import { abandon, read, writeInBackground } from "../ffi/reactor.ts";
-import { rawMode, windowSize } from "../ffi/terminal.ts";
+import { isInBackground, rawMode, windowSize } from "../ffi/terminal.ts";
 import type { Container, ContainerStatus } from "./container.ts";
 import type { TerminalSize } from "./spec/options.ts";
 
@@ -26,6 +26,21 @@ const DEFAULT_SIZE: TerminalSize = { columns: 80, rows: 24 };
  */
 export function terminalSize(): TerminalSize {
   return windowSize(1) ?? windowSize(0) ?? DEFAULT_SIZE;
+}
+
+/**
+ * Whether standard input is a terminal that keys come from: not for a job that a shell runs in the background, which would
+ * be stopped when it reads.
+ *
+ * @example Ask only where somebody can answer
+ * ```ts
+ * import { hasKeyboard } from "@libflux/cli/mod";
+ *
+ * console.log(hasKeyboard() ? "press a key" : "nobody is there");
+ * ```
+ */
+export function hasKeyboard(): boolean {
+  return Deno.stdin.isTerminal() && !isInBackground(0);
 }
 
 /** A descriptor of our own for the same stream: the program may be waiting for its one too. */

@@ -39,6 +39,7 @@ const NUMBERS = {
   ftruncate: [77, 46],
   getcwd: [79, 17],
   geteuid: [107, 175],
+  getpgid: [121, 155],
   getpid: [39, 172],
   getrandom: [318, 278],
   ioctl: [16, 29],

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { terminalSize } from "../attach.ts";
+import { hasKeyboard, terminalSize } from "../attach.ts";
 import { printable, UsageError } from "../errors.ts";
 import { explain } from "../explain.ts";
 import { helpText } from "./flags.ts";
@@ -31,7 +31,7 @@ export function explainCommand(args: readonly string[]): number {
   }
   const line = parseRun("explain run", rest);
   if (line === undefined) return help();
-  const tty = line.tty ?? (line.interactive && Deno.stdin.isTerminal() && Deno.stdout.isTerminal());
+  const tty = line.tty ?? (line.interactive && hasKeyboard() && Deno.stdout.isTerminal());
   const terminal = tty ? { terminal: terminalSize() } : {};
   const streams = { stdin: line.interactive ? "inherit" : "null", stdout: "inherit", stderr: "inherit" } as const;
   print(explain({ ...line.options, ...streams, ...terminal }).listing);

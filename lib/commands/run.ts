@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { attach, terminalSize } from "../attach.ts";
+import { attach, hasKeyboard, terminalSize } from "../attach.ts";
 import { type Container, type ContainerStatus, run, type Signal } from "../container.ts";
 import { listen } from "../signals.ts";
+import { onWarning } from "../warnings.ts";
 import { helpText } from "./flags.ts";
 import { complain, print } from "./output.ts";
 import { parseRun, RUN_FLAGS } from "./run_flags.ts";
@@ -129,13 +130,16 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     print(helpText("run NAME [--image ROOTFS] [FLAG…] -- COMMAND [ARGUMENT…]", ABOUT, RUN_FLAGS));
     return 0;
   }
-  const tty = line.tty ?? (line.interactive && Deno.stdin.isTerminal() && Deno.stdout.isTerminal());
+  const keyboard = hasKeyboard();
+  const tty = line.tty ?? (line.interactive && keyboard && Deno.stdout.isTerminal());
+  if (line.quiet) onWarning(undefined);
   using signals = new Signals(line.quiet, tty);
   let container: Container;
   try {
     container = await run({
       ...line.options,
-      stdin: line.interactive ? "inherit" : "null",
+      // A background job takes no keys, whether or not its command would read them.
+      stdin: line.interactive && (keyboard || !Deno.stdin.isTerminal()) ? "inherit" : "null",
       stdout: "inherit",
       stderr: "inherit",
       measure: line.time,

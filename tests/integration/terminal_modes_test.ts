@@ -151,3 +151,14 @@ hostTest("terminal: the end of the input ends it, whatever the last line ends wi
     assertEquals(stdout, `${shown}0\n`);
   }
 });
+
+hostTest("terminal: a job in the background runs without it, and isn't stopped", async () => {
+  // An interactive shell gives each job a process group of its own, and the terminal to the one in front.
+  const script = `set -m
+    "$0" run ${uniqueName()} --image ${BUSYBOX} -- sh -c 'tty; cat; echo end of input' &
+    wait $!; echo "ended with $?"`;
+  await using terminal = new Terminal(["-c", script, LIBFLUX], undefined, "", "bash");
+  await terminal.shows("ended with 0");
+  assertMatch(terminal.text, /not a tty\r\nend of input\r\n[^\n]*Done[^\n]*\r\nended with 0/);
+  assertEquals(terminal.modes, COOKED);
+});
