@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { defaultRoot } from "../../lib/store/directory.ts";
 import { BUSYBOX, hostTest, libflux, patience, startLibflux, uniqueName } from "./support.ts";
 
@@ -179,9 +179,10 @@ hostTest("signals: those that end a command end libflux where there is no contai
     file.lockSync(true);
     for (
       const [signals, code, told] of [
-        [["SIGTERM"], 143, ""],
-        [["SIGHUP"], 129, ""],
-        [["SIGINT", "SIGINT"], 130, "libflux: second interrupt: giving up\n"],
+        [["SIGTERM"], 143, /^$/],
+        [["SIGHUP"], 129, /^$/],
+        // Two that come at once are one: on a slow machine it takes some more.
+        [["SIGINT", "SIGINT", "SIGINT", "SIGINT"], 130, /^(libflux: second interrupt: giving up\n)+$/],
       ] as const
     ) {
       await using running = new Running(["--replace"], ["true"], name);
@@ -189,11 +190,16 @@ hostTest("signals: those that end a command end libflux where there is no contai
       await new Promise((resolve) => setTimeout(resolve, 200));
       const begin = performance.now();
       for (const signal of signals) {
-        running.child.kill(signal);
+        try {
+          running.child.kill(signal);
+        } catch {
+          // ended already
+        }
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
-      assertEquals([await running.ended(), running.stderr], [code, told]);
-      assert(performance.now() - begin < 3000);
+      assertEquals(await running.ended(), code);
+      assertMatch(running.stderr, told);
+      assert(performance.now() - begin < patience(3000));
     }
   }
   await libflux(["ps"]);

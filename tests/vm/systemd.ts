@@ -91,6 +91,11 @@ function start(delegate: string | undefined): string {
   return lines.join("\n") + "\n";
 }
 
+/** systemd starts a slice with the first unit in it, and keeps it: no test shall find that it has made one. */
+const PREPARE_ROOT = `#!/bin/sh
+systemctl start machine.slice
+`;
+
 /** Lets the user to the checkout and to Deno, in the machine only, and waits for the user's manager and bus. */
 const PREPARE_USER = `#!/bin/sh
 while read -r path; do
@@ -116,6 +121,6 @@ export async function systemd(
     layers: [await layer()],
     files: { "systemd.sh": start(delegate) },
     init: "/run/vm/systemd.sh",
-    ...(user ? { prepare: PREPARE_USER, wrapper: AS_USER } : {}),
+    ...(user ? { prepare: PREPARE_USER, wrapper: AS_USER } : { prepare: PREPARE_ROOT }),
   };
 }

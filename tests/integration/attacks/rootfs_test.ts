@@ -254,8 +254,8 @@ hostTest("rule 14: cgroups are read-only inside", async () => {
 hostTest("rule 7: no link of an image leads to a descriptor of libflux's, and through it out", async () => {
   using bait = trap();
   const flags = ["--tmpfs", "/link/tmp", "--workdir", "/link/work"];
-  // The image's own directory among them: beside it is one of the host's.
-  for (let number = 0; number < 70; number++) {
+  // The image's own directory was among them, at 9 and once more: beside it is one of the host's.
+  for (let number = 0; number < 32; number++) {
     for (const path of ["etc", "link"]) linkInstead(`${bait.image}/${path}`, `/proc/self/fd/${number}/../outside`);
     await runContainer(["--image", bait.image, ...number % 2 === 0 ? [] : flags], ["true"]);
   }
