@@ -67,20 +67,22 @@ ${lines.join("\n")}
 `;
 }
 
-const LEVELS = ["error", "warn", "info", "debug"];
+const LEVELS = ["error", "warn", "info", "debug"] as const;
+type Level = typeof LEVELS[number];
 
 /** `--log-level`, wherever before `--` it stands: errors are told by it even when the rest can't be parsed. */
-function isDebug(args: readonly string[]): boolean {
+function logLevel(args: readonly string[]): Level {
   const end = args.indexOf("--");
   const own = end < 0 ? args : args.slice(0, end);
   const at = own.findIndex((arg) => arg === "--log-level" || arg.startsWith("--log-level="));
-  if (at < 0) return false;
+  if (at < 0) return "warn";
   const level = own[at]?.includes("=") === true ? own[at]?.slice("--log-level=".length) : own[at + 1];
   if (level === undefined || level === "") {
     throw new UsageError("--log-level needs a value", { hint: `write --log-level ${LEVELS.join("|")}` });
   }
-  if (!LEVELS.includes(level)) throw new UsageError(`--log-level is ${LEVELS.join(", ")}, not "${level}"`);
-  return level === "debug";
+  const known = LEVELS.find((one) => one === level);
+  if (known === undefined) throw new UsageError(`--log-level is ${LEVELS.join(", ")}, not "${level}"`);
+  return known;
 }
 
 async function dispatch(args: readonly string[]): Promise<number> {
@@ -122,14 +124,14 @@ async function dispatch(args: readonly string[]): Promise<number> {
  * @returns The exit code.
  */
 export async function main(args: readonly string[]): Promise<number> {
-  let debug = false;
+  let level: Level = "warn";
   try {
     checkArguments(args);
-    debug = isDebug(args);
-    onWarning((sentence) => complain(`${printable(`libflux: warning: ${sentence}`)}\n`));
+    level = logLevel(args);
+    if (level !== "error") onWarning((sentence) => complain(`${printable(`libflux: warning: ${sentence}`)}\n`));
     return await dispatch(args);
   } catch (error) {
-    complain(`${describe(error, debug)}\n`);
+    complain(`${describe(error, level === "debug")}\n`);
     return error instanceof FluxError ? error.exitCode : 125;
   }
 }

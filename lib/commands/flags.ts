@@ -29,7 +29,7 @@ export const COMMON_FLAGS: readonly Flag[] = [
   {
     name: "log-level",
     value: "LEVEL",
-    help: "debug shows where an error comes from; error (default), warn and info show the error",
+    help: "error: no warnings; warn (default), info; debug: also where an error comes from",
   },
   { name: "help", short: "h", help: "show this help" },
 ];

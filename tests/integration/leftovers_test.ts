@@ -61,6 +61,9 @@ if (hasFreezer) {
     assertStringIncludes(first.stderr, group);
     assertStringIncludes(first.stderr, "container stuck");
     assert(Deno.statSync(group).isDirectory);
+    for (const flags of [["--log-level", "error"], ["--log-level=error"]]) {
+      assertEquals(await libflux(["ps", "-q", ...root, ...flags]), { code: 0, stdout: "", stderr: "" });
+    }
     // The name is free all the same, and nothing of the first is forgotten with the second.
     const second = await libflux(["run", "stuck", ...root, "--image", BUSYBOX, "--", "echo", "again"]);
     assertEquals([second.code, second.stdout], [0, "again\n"]);
