@@ -13,7 +13,9 @@ import { setWindowSize } from "../ffi/terminal.ts";
 import { type Cgroups, createCgroups, type Usage } from "./cgroups/cgroup.ts";
 import { LaunchError, PermissionError, ScopeError } from "./errors.ts";
 import { hostError, initError } from "./failure.ts";
+import { joinedNetwork } from "./compile/mod.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
+import { openNetwork } from "./network/join.ts";
 import { generateName, prepare, type Prepared } from "./prepare.ts";
 import type { RunOptions, TerminalSize } from "./spec/options.ts";
 import type { Entry } from "./store/ledger.ts";
@@ -303,7 +305,7 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
     : (["null", "null", "null"] as const);
   const isRoot = Deno.uid() === 0;
   // On another thread, while this one compiles; should that fail, launch() tells.
-  const network = isRoot && options.network !== "host" ? networkNamespace() : undefined;
+  let network = isRoot && (options.network ?? "none") === "none" ? networkNamespace() : undefined;
   network?.catch(() => {});
   const plumbing: Plumbing[] = [];
   let claim: Claim | undefined;
@@ -313,6 +315,8 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
     const nulls = layout.flatMap((how, index) => how === "null" ? [index] : []);
     let prepared = prepare(named, nulls);
     if (!isRoot) throw new PermissionError("making a container takes root", { hint: "run it with sudo" });
+    const joined = joinedNetwork(prepared.spec);
+    if (joined !== undefined) network = Promise.resolve(openNetwork(joined, options));
     const store = await openStore(options.root);
     if (options.replace === true) await replace(store, prepared.name, signal);
     claim = await store.claim(prepared.name, signal);

@@ -4,7 +4,7 @@
  * @module
  */
 import { listing } from "../ffi/listing.ts";
-import { cloneFlags, joinsNetwork } from "./compile/mod.ts";
+import { cloneFlags, hasNetworkBeside, joinedNetwork } from "./compile/mod.ts";
 import { CLONE } from "../ffi/abi/constants.ts";
 import { prepare } from "./prepare.ts";
 import type { RunOptions } from "./spec/options.ts";
@@ -55,7 +55,10 @@ export function explain(options: RunOptions): Explanation {
     name.startsWith("CLONE_NEW") && value < 2 ** 32 && (flags & value) !== 0
   ).map(([name]) => name);
   if (cgroups.unified !== undefined) names.push("CLONE_INTO_CGROUP");
-  const beside = joinsNetwork(spec)
+  const joined = joinedNetwork(spec);
+  const beside = joined !== undefined
+    ? `libflux, on the host: open the network namespace to join\n     openat(AT_FDCWD, "${joined}", O_RDONLY)\n`
+    : hasNetworkBeside(spec)
     ? "libflux, on the host, beside all else: make a network namespace, bring up its lo\n" +
       "     unshare(CLONE_NEWNET)\n"
     : "";

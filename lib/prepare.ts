@@ -19,6 +19,7 @@ import { isBind } from "./spec/check_mount.ts";
 import { RLIMITS } from "./spec/limits.ts";
 import { checkOptions, type RunOptions } from "./spec/options.ts";
 import type { Rlimit, Spec } from "./spec/types.ts";
+import { networkPath } from "./network/join.ts";
 import { readIfThere } from "./store/directory.ts";
 import { readInRoot } from "./users.ts";
 
@@ -130,8 +131,9 @@ function kindsOf(options: RunOptions): Map<string, "directory" | "file"> {
 
 /** `/etc/hosts`, `/etc/hostname`, `/etc/resolv.conf` as they fit the container's namespaces. */
 function files(options: RunOptions, hostname: string): { readonly path: string; readonly content: string }[] {
-  const shared = options.network === "host";
-  const hosts = shared
+  // A namespace of the host's, made by somebody else, may lead anywhere: the host's own resolvers are the best guess.
+  const shared = options.network === "host" || options.network?.startsWith("ns:") === true;
+  const hosts = options.network === "host"
     ? readIfThere("/etc/hosts") ?? ""
     : `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${hostname}\n`;
   return [
@@ -171,6 +173,7 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
   const id = randomHex(32);
   const host = cgroupFacts();
   const uid = Deno.uid() ?? 0;
+  const joined = networkPath(options);
   const manager = chooseManager(options.cgroupManager ?? "auto", options.cgroupParent, managerFacts(host, uid));
   const spec = buildSpec(options, {
     name,
@@ -181,6 +184,7 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
     group: options.user === undefined ? "" : text("/etc/group"),
     hostname,
     fileLimit: callersFileLimit(),
+    ...(joined === undefined ? {} : { networkPath: joined }),
     cgroupsPath: cgroupsPath(manager, options.cgroupParent, id, uid),
   });
   const cgroups = planContainer(options, spec, manager, host, uid);

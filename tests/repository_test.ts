@@ -53,7 +53,7 @@ const imports = (file: string): string[] =>
 const FLOORS: readonly (readonly string[])[] = [
   ["ffi/", "lib/errors.ts", "lib/warnings.ts", "lib/render.ts", "lib/chart.ts", "lib/version.ts"],
   ["lib/spec/", "lib/store/", "lib/users.ts", "lib/caller.ts"],
-  ["lib/compile/", "lib/cgroups/", "lib/rootfs/"],
+  ["lib/compile/", "lib/cgroups/", "lib/rootfs/", "lib/network/"],
   [
     ...["container", "launch", "prepare", "streams", "failure", "refusal", "attach", "signals"].map((name) =>
       `lib/${name}.ts`

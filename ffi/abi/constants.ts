@@ -205,6 +205,7 @@ export const IOCTL = {
   TIOCGPTPEER: 0x5441,
   SIOCSIFFLAGS: 0x8914,
   SIOCGSKNS: 0x894c,
+  NS_GET_NSTYPE: 0xb703,
 } as const;
 
 /** `asm-generic/poll.h` and `linux/eventpoll.h` */

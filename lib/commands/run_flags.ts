@@ -6,7 +6,7 @@
 import { callersPath, callersVariable, decode } from "../caller.ts";
 import { printable, UsageError } from "../errors.ts";
 import { parseBind, parseMount, parseTmpfs } from "../spec/mounts.ts";
-import { checkName, type RunOptions } from "../spec/options.ts";
+import { checkName, checkNetwork, type RunOptions } from "../spec/options.ts";
 import type { Mount } from "../spec/types.ts";
 import { type Flag, type Parsed, parseFlags } from "./flags.ts";
 import {
@@ -63,7 +63,12 @@ export const RUN_FLAGS: readonly Flag[] = [
   { name: "interactive", short: "i", help: "pass standard input on (default); --no-interactive: don't" },
   { name: "label", short: "l", value: "K=V", repeated: true, help: "a label, for 'libflux ps --filter label=K=V'" },
   { name: "replace", help: "end a container of the same name first" },
-  { name: "network", aliases: ["net"], value: "none|host", help: "none (default): only lo; host: the host's network" },
+  {
+    name: "network",
+    aliases: ["net"],
+    value: "none|host|container:NAME|ns:PATH",
+    help: "none (default): only lo; host: the host's; another container's, or a namespace's",
+  },
   { name: "pid", value: "private|host", help: "whose processes are seen inside" },
   { name: "ipc", value: "private|host", help: "whose IPC objects are seen inside" },
   { name: "uts", value: "private|host", help: "whose host name is seen inside" },
@@ -123,6 +128,12 @@ function parseLabel(text: string): readonly [string, string] {
   return [key, at < 0 ? "" : text.slice(at + 1)];
 }
 
+function readNetwork(flags: Parsed): RunOptions["network"] {
+  const text = flags.value("network");
+  if (text !== undefined) checkNetwork(text);
+  return text;
+}
+
 /** A parsed `run` command line. */
 export interface RunCommandLine {
   readonly options: RunOptions & { readonly name: string };
@@ -172,7 +183,7 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
     init: flags.on("init"),
     replace: flags.on("replace"),
     root: flags.value("root"),
-    network: choice(flags, "network", ["none", "host"]),
+    network: readNetwork(flags),
     pid: choice(flags, "pid", ["private", "host"]),
     ipc: choice(flags, "ipc", ["private", "host"]),
     uts: choice(flags, "uts", ["private", "host"]),

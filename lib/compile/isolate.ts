@@ -33,15 +33,29 @@ export function closeInherited({ builder: b, launch, spec }: Context): void {
  * True where the new network namespace is made by libflux, beside all else, and joined by the program. One that belongs to
  * a new user namespace can only be made inside it: by `clone3`.
  */
-export function joinsNetwork(spec: Spec): boolean {
+export function hasNetworkBeside(spec: Spec): boolean {
   return isNew(spec, "network") && !isNew(spec, "user");
+}
+
+/** Where the network namespace is that the spec has the program join; nothing where it names none. */
+export function joinedNetwork(spec: Spec): string | undefined {
+  return spec.linux?.namespaces?.find(({ type, path }) => type === "network" && path !== undefined)?.path;
+}
+
+/** True where the program joins a network namespace by a descriptor. */
+export function joinsNetwork(spec: Spec): boolean {
+  return hasNetworkBeside(spec) || joinedNetwork(spec) !== undefined;
 }
 
 /** Enters the network namespace, first of all: whatever is mounted for sysfs shows the one of who mounts it. */
 export function joinNetwork({ builder: b, spec }: Context): void {
   if (!joinsNetwork(spec)) return;
+  const path = joinedNetwork(spec);
   b.syscall("setns", [CHILD.network, or(CLONE, "CLONE_NEWNET")], {
-    label: "enter the network namespace that libflux has made, with its lo up",
+    label: path === undefined
+      ? "enter the network namespace that libflux has made, with its lo up"
+      : `enter the network namespace ${path}`,
+    ...(path === undefined ? {} : { path }),
     field: "linux.namespaces",
   });
   b.syscall("close", [CHILD.network], { label: "close its descriptor" });

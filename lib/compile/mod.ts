@@ -16,7 +16,9 @@ import {
   cgroupNamespace,
   clearUmask,
   closeInherited,
+  hasNetworkBeside,
   joinCgroups,
+  joinedNetwork,
   joinNetwork,
   joinsNetwork,
   newKeyring,
@@ -115,4 +117,4 @@ export function cloneFlags(spec: Spec): number {
   return (joinsNetwork(spec) ? flags & ~CLONE.CLONE_NEWNET : flags) >>> 0;
 }
 
-export { joinsNetwork, type Launch };
+export { hasNetworkBeside, joinedNetwork, joinsNetwork, type Launch };

@@ -26,6 +26,8 @@ export interface Facts {
   readonly hostname: string;
   /** The limit of open files that the command inherits from the caller, where libflux's own is another. */
   readonly fileLimit?: Rlimit | undefined;
+  /** Where the network namespace is that it joins; nothing where it gets its own or has the host's. */
+  readonly networkPath?: string;
   /** `linux.cgroupsPath`: a path, or "slice:prefix:name" where systemd manages cgroups. */
   readonly cgroupsPath: string;
 }
@@ -101,7 +103,7 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
   const account = resolveUser(options.user ?? "0", parsePasswd(facts.passwd), parseGroups(facts.group));
   const hostname = options.uts === "host" ? facts.hostname : options.hostname ?? defaultHostname(facts.name);
   const shared = new Set<NamespaceType>();
-  if (options.network === "host") shared.add("network");
+  if (options.network === "host" || facts.networkPath !== undefined) shared.add("network");
   if (options.pid === "host") shared.add("pid");
   if (options.ipc === "host") shared.add("ipc");
   if (options.uts === "host") shared.add("uts");
@@ -143,6 +145,7 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
       resources: toResources(options.limits ?? {}),
       namespaces: [
         ...kinds.filter((type) => !shared.has(type)).map((type) => ({ type })),
+        ...(facts.networkPath === undefined ? [] : [{ type: "network" as const, path: facts.networkPath }]),
         ...(options.timeOffset === undefined ? [] : [{ type: "time" as const }]),
       ],
       ...(options.timeOffset === undefined ? {} : { timeOffsets: { monotonic: offset, boottime: offset } }),

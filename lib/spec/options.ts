@@ -88,8 +88,11 @@ export interface RunOptions {
   readonly replace?: boolean;
   /** The directory that state is kept in; `/run/libflux` for root if left out. */
   readonly root?: string;
-  /** `none`: only `lo`; `host`: the host's. `none` if left out. */
-  readonly network?: "none" | "host";
+  /**
+   * `none`: only `lo`; `host`: the host's; `container:NAME`: another container's; `ns:PATH`: that of a namespace's file,
+   * such as /run/netns/web. `none` if left out.
+   */
+  readonly network?: "none" | "host" | `container:${string}` | `ns:${string}`;
   /** Whose processes are seen; `private` if left out. */
   readonly pid?: "private" | "host";
   /** Whose System V and POSIX IPC is seen; `private` if left out. */
@@ -198,12 +201,24 @@ export function checkOptions(options: RunOptions): void {
   }
   if (options.terminal !== undefined) checkSize(options.terminal);
   if (options.cgroupParent !== undefined) checkCgroup(options.cgroupParent);
+  if (options.network !== undefined) checkNetwork(options.network);
 }
 
 /** Throws a {@link UsageError} unless a size can be a terminal's: `struct winsize` has 16 bits for each number. */
 export function checkSize({ columns, rows }: TerminalSize): void {
   if (isWhole(columns, 0, 0xffff) && isWhole(rows, 0, 0xffff)) return;
   throw new UsageError(`a terminal has from 0 to 65535 columns and rows, not ${columns}x${rows}`);
+}
+
+/** Throws a {@link UsageError} unless a text names a network. */
+export function checkNetwork(text: string): asserts text is NonNullable<RunOptions["network"]> {
+  if (text === "none" || text === "host") return;
+  const [, kind, what = ""] = /^(container|ns):(.*)$/s.exec(text) ?? [];
+  if (kind === "container") return checkName(what);
+  if (kind === "ns" && what.startsWith("/") && !what.includes("\0")) return;
+  throw new UsageError(`the network is none, host, container:NAME or ns:/PATH, not "${printable(text)}"`, {
+    hint: "write --network none, or leave it out",
+  });
 }
 
 /** SECURITY.md, rule 5. */

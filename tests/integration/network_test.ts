@@ -1,6 +1,7 @@
-import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { networkNamespace } from "../../ffi/network_namespace.ts";
-import { BUSYBOX, hostTest, LIBFLUX, openDescriptors, runContainer, uniqueName } from "./support.ts";
+import { type Container, run } from "../../mod.ts";
+import { BUSYBOX, hostTest, LIBFLUX, libflux, openDescriptors, runContainer, uniqueName } from "./support.ts";
 
 const namespaceOf = (path: string): string => Deno.readLinkSync(path);
 const ownThreads = (): Set<string> =>
@@ -83,3 +84,67 @@ hostTest(
     assertEquals(await show(), before);
   },
 );
+
+const NETWORK = ["readlink", "/proc/self/ns/net"];
+const text = async (container: Container): Promise<string> => (await new Response(container.stdout).text()).trim();
+
+hostTest("network: container:NAME is the network of another container, where its servers answer", async () => {
+  const listen = ["sh", "-c", "echo up; exec busybox nc -l -p 8080 -e echo hello"];
+  await using server = await run({ image: BUSYBOX, command: listen });
+  await server.stdout.getReader().read();
+  const network = `container:${server.name}` as const;
+  await using shown = await run({ image: BUSYBOX, command: NETWORK, network });
+  assertEquals(await text(shown), Deno.readLinkSync(`/proc/${server.pid}/ns/net`));
+  const listing = await libflux(["explain", "run", "x", "--network", network, "--", "true"]);
+  assertStringIncludes(listing.stdout, `openat(AT_FDCWD, "/proc/${server.pid}/ns/net", O_RDONLY)`);
+  const { stdout } = await runContainer(["--image", BUSYBOX, "--network", network], [
+    "busybox",
+    "nc",
+    "127.0.0.1",
+    "8080",
+  ]);
+  assertEquals(stdout, "hello\n");
+});
+
+hostTest("network: ns:PATH is a namespace that somebody else has made", async () => {
+  const ip = async (...args: readonly string[]) =>
+    assertEquals((await new Deno.Command("ip", { args: [...args] }).output()).code, 0, args.join(" "));
+  const name = uniqueName();
+  const mounts = Deno.readTextFileSync("/proc/self/mountinfo");
+  await ip("netns", "add", name);
+  try {
+    await ip("-n", name, "link", "add", "seen", "type", "bridge");
+    await using shown = await run({
+      image: BUSYBOX,
+      command: ["ls", "/sys/class/net"],
+      network: `ns:/run/netns/${name}`,
+    });
+    assertEquals(await text(shown), "lo\nseen");
+    assertEquals((await shown.status).code, 0);
+  } finally {
+    await ip("netns", "del", name);
+    // `ip` makes a mount of its directory and keeps it.
+    if (Deno.readTextFileSync("/proc/self/mountinfo") !== mounts) {
+      assertEquals((await new Deno.Command("umount", { args: ["/run/netns"] }).output()).code, 0);
+    }
+  }
+});
+
+hostTest("network: one that can't be joined is told in one sentence, and nothing is made", async () => {
+  for (
+    const [network, says] of [
+      ["container:nobody", "there is no container nobody; 'libflux ps' lists those that run"],
+      ["container:../x", "can't be a container's name"],
+      ["ns:/run/netns/nowhere", "the network namespace /run/netns/nowhere can't be opened: no such file"],
+      ["ns:/etc/passwd", "/etc/passwd is no network namespace"],
+      ["ns:/proc/self/ns/mnt", "/proc/self/ns/mnt is no network namespace"],
+      ["ns:relative", "the network is none, host, container:NAME or ns:/PATH"],
+      ["bridge", "the network is none, host, container:NAME or ns:/PATH"],
+    ] as const
+  ) {
+    const { code, stderr } = await runContainer(["--image", BUSYBOX, "--network", network], ["true"]);
+    assertEquals(code, 125, network);
+    assertMatch(stderr, /^libflux: [^\n]+\n$/);
+    assertStringIncludes(stderr, says);
+  }
+});
