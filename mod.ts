@@ -19,6 +19,7 @@ export { type ContainerProcess, type ContainerStats, stats, top } from "./lib/st
 export { explain, type Explanation } from "./lib/explain.ts";
 export { benchmark, type BenchmarkOptions, type BenchmarkResult, type Statistics } from "./lib/benchmark.ts";
 export { type Feature, type HostInfo, info } from "./lib/info.ts";
+export type { HostEntry } from "./lib/spec/addresses.ts";
 export type { RunOptions, Stream, TerminalSize } from "./lib/spec/options.ts";
 export type { Limits } from "./lib/spec/limits.ts";
 export { onWarning } from "./lib/warnings.ts";

@@ -19,6 +19,7 @@ import { isBind } from "./spec/check_mount.ts";
 import { RLIMITS } from "./spec/limits.ts";
 import { checkOptions, type RunOptions } from "./spec/options.ts";
 import type { Rlimit, Spec } from "./spec/types.ts";
+import { type HostFiles, networkFiles } from "./network/files.ts";
 import { networkPath } from "./network/join.ts";
 import { readIfThere } from "./store/directory.ts";
 import { readInRoot } from "./users.ts";
@@ -129,21 +130,14 @@ function kindsOf(options: RunOptions): Map<string, "directory" | "file"> {
   return kinds;
 }
 
-/** `/etc/hosts`, `/etc/hostname`, `/etc/resolv.conf` as they fit the container's namespaces. */
-function files(options: RunOptions, hostname: string): { readonly path: string; readonly content: string }[] {
-  // A namespace of the host's, made by somebody else, may lead anywhere: the host's own resolvers are the best guess.
-  const shared = options.network === "host" || options.network?.startsWith("ns:") === true;
-  const hosts = options.network === "host"
-    ? readIfThere("/etc/hosts") ?? ""
-    : `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${hostname}\n`;
-  return [
-    { path: "/etc/hostname", content: `${hostname}\n` },
-    { path: "/etc/hosts", content: hosts },
-    {
-      path: "/etc/resolv.conf",
-      content: shared ? readIfThere("/etc/resolv.conf") ?? "" : "# this container has no network beyond itself\n",
-    },
-  ];
+/** The host's own files, as far as the container's follow them. */
+function hostFiles({ network = "none" }: RunOptions): HostFiles {
+  const read = (path: string): string => network === "none" ? "" : readIfThere(path) ?? "";
+  return {
+    hosts: read("/etc/hosts"),
+    resolv: read("/etc/resolv.conf"),
+    upstream: read("/run/systemd/resolve/resolv.conf"),
+  };
 }
 
 /** Random bytes as hexadecimal digits, from the kernel: `crypto` takes ten times as long to load. */
@@ -192,7 +186,7 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
     architecture: ARCHITECTURE,
     writable: options.writable ?? false,
     init: options.init ?? true,
-    files: files(options, spec.hostname ?? hostname),
+    files: networkFiles(options, spec.hostname ?? hostname, hostFiles(options)),
     nullStreams: options.terminal === undefined ? nullStreams : [],
     kinds: kindsOf(options),
     // Deno ignores it for itself. What else is ignored was so before it started, and stays so, as with any exec.

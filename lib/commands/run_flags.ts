@@ -6,6 +6,7 @@
 import { callersPath, callersVariable, decode } from "../caller.ts";
 import { printable, UsageError } from "../errors.ts";
 import { parseBind, parseMount, parseTmpfs } from "../spec/mounts.ts";
+import type { HostEntry } from "../spec/addresses.ts";
 import { checkName, checkNetwork, type RunOptions } from "../spec/options.ts";
 import type { Mount } from "../spec/types.ts";
 import { type Flag, type Parsed, parseFlags } from "./flags.ts";
@@ -69,6 +70,9 @@ export const RUN_FLAGS: readonly Flag[] = [
     value: "none|host|container:NAME|ns:PATH",
     help: "none (default): only lo; host: the host's; another container's, or a namespace's",
   },
+  { name: "add-host", value: "NAME:ADDRESS", repeated: true, help: "a line of /etc/hosts" },
+  { name: "dns", value: "ADDRESS", repeated: true, help: "a resolver, in place of the host's" },
+  { name: "dns-search", value: "DOMAIN", repeated: true, help: "a domain to look up short names in; '.': none" },
   { name: "pid", value: "private|host", help: "whose processes are seen inside" },
   { name: "ipc", value: "private|host", help: "whose IPC objects are seen inside" },
   { name: "uts", value: "private|host", help: "whose host name is seen inside" },
@@ -134,6 +138,15 @@ function readNetwork(flags: Parsed): RunOptions["network"] {
   return text;
 }
 
+/** `NAME:ADDRESS`, where the address may have colons of its own. */
+function parseHost(text: string): HostEntry {
+  const [, name, address] = /^([^:=]+)[:=]\[?(.+?)\]?$/.exec(text) ?? [];
+  if (name === undefined || address === undefined) {
+    throw new UsageError(`"${printable(text)}" is no line of /etc/hosts`, { hint: "write --add-host db:192.0.2.1" });
+  }
+  return { name, address };
+}
+
 /** A parsed `run` command line. */
 export interface RunCommandLine {
   readonly options: RunOptions & { readonly name: string };
@@ -173,6 +186,8 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
   if (offset !== undefined && !/^[+-]?[0-9]{1,12}$/.test(offset)) {
     throw new UsageError(`--time-offset is a whole number of seconds, not "${printable(offset)}"`);
   }
+  const listOf = <T>(name: string, parse: (text: string) => T): T[] | undefined =>
+    flags.values(name).length === 0 ? undefined : flags.values(name).map(parse);
   const given = {
     image: flags.value("image"),
     writable: flags.on("writable"),
@@ -184,6 +199,9 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
     replace: flags.on("replace"),
     root: flags.value("root"),
     network: readNetwork(flags),
+    addHosts: listOf("add-host", parseHost),
+    dns: listOf("dns", (text) => text),
+    dnsSearch: listOf("dns-search", (text) => text),
     pid: choice(flags, "pid", ["private", "host"]),
     ipc: choice(flags, "ipc", ["private", "host"]),
     uts: choice(flags, "uts", ["private", "host"]),

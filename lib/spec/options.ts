@@ -5,6 +5,7 @@
  */
 import { printable, UsageError } from "../errors.ts";
 import { checkMount, checkPath } from "./check_mount.ts";
+import { checkNames, type HostEntry } from "./addresses.ts";
 import { checkLimits, checkRlimit, isWhole, type Limits } from "./limits.ts";
 import type { Mount, Rlimit } from "./types.ts";
 
@@ -93,6 +94,12 @@ export interface RunOptions {
    * such as /run/netns/web. `none` if left out.
    */
   readonly network?: "none" | "host" | `container:${string}` | `ns:${string}`;
+  /** More lines of `/etc/hosts`. */
+  readonly addHosts?: readonly HostEntry[];
+  /** Addresses of resolvers, in place of the host's. */
+  readonly dns?: readonly string[];
+  /** Domains that short names are looked up in, in place of the host's; "." is none. */
+  readonly dnsSearch?: readonly string[];
   /** Whose processes are seen; `private` if left out. */
   readonly pid?: "private" | "host";
   /** Whose System V and POSIX IPC is seen; `private` if left out. */
@@ -202,6 +209,7 @@ export function checkOptions(options: RunOptions): void {
   if (options.terminal !== undefined) checkSize(options.terminal);
   if (options.cgroupParent !== undefined) checkCgroup(options.cgroupParent);
   if (options.network !== undefined) checkNetwork(options.network);
+  checkNames(options.addHosts ?? [], options.dns ?? [], options.dnsSearch ?? []);
 }
 
 /** Throws a {@link UsageError} unless a size can be a terminal's: `struct winsize` has 16 bits for each number. */

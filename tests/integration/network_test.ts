@@ -148,3 +148,25 @@ hostTest("network: one that can't be joined is told in one sentence, and nothing
     assertStringIncludes(stderr, says);
   }
 });
+
+hostTest("network: --add-host, --dns and --dns-search are in the container's files", async () => {
+  const flags = [
+    "--add-host",
+    "db:192.0.2.7",
+    "--add-host=six:[2001:db8::1]",
+    "--dns",
+    "192.0.2.3",
+    "--dns-search",
+    "x.example",
+  ];
+  const { stdout } = await runContainer(
+    ["--image", BUSYBOX, ...flags],
+    ["sh", "-c", "head -n 2 /etc/hosts; cat /etc/resolv.conf"],
+  );
+  assertEquals(stdout, "192.0.2.7\tdb\n2001:db8::1\tsix\nnameserver 192.0.2.3\nsearch x.example\n");
+  for (const [flag, says] of [["--add-host=db", "is no line of /etc/hosts"], ["--dns=x", '"x" is no IP address']]) {
+    const { code, stderr } = await runContainer(["--image", BUSYBOX, flag ?? ""], ["true"]);
+    assertEquals(code, 125);
+    assertStringIncludes(stderr, says ?? "");
+  }
+});

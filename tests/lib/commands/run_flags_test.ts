@@ -147,7 +147,10 @@ Deno.test("parseRun() reads time offsets in whole seconds, either way", () => {
 });
 
 Deno.test("parseRun() names the choices of a flag that has few", () => {
-  assertStringIncludes(refusal("--network", "bridge").message, '--network is none or host, not "bridge"');
+  assertStringIncludes(
+    refusal("--network", "bridge").message,
+    'the network is none, host, container:NAME or ns:/PATH, not "bridge"',
+  );
   for (const flag of ["--pid", "--ipc", "--uts"]) {
     assertStringIncludes(refusal(flag, "container:a").message, `${flag} is private or host`);
   }

@@ -1,0 +1,45 @@
+import { assertEquals } from "@std/assert";
+import { type HostFiles, networkFiles } from "../../../lib/network/files.ts";
+import type { RunOptions } from "../../../lib/spec/options.ts";
+
+const HOST: HostFiles = {
+  hosts: "127.0.0.1 localhost\n10.0.0.1 gateway",
+  resolv: "search example\noptions edns0\nnameserver 127.0.0.53\n",
+  upstream: "nameserver 192.0.2.1\nnameserver 127.0.0.1\n",
+};
+
+function file(path: string, options: Partial<RunOptions>, host: HostFiles = HOST): string | undefined {
+  return networkFiles({ command: ["true"], ...options }, "web", host).find((one) => one.path === path)?.content;
+}
+
+Deno.test("networkFiles() gives a container of its own network its own hosts, and the host's with the host's", () => {
+  const own = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\tweb\n";
+  assertEquals(file("/etc/hostname", {}), "web\n");
+  assertEquals(file("/etc/hosts", {}), own);
+  assertEquals(file("/etc/hosts", { network: "host" }), `${HOST.hosts}\n`);
+  const addHosts = [{ name: "db", address: "192.0.2.7" }, { name: "web", address: "2001:db8::1" }];
+  assertEquals(file("/etc/hosts", { addHosts }), `192.0.2.7\tdb\n2001:db8::1\tweb\n${own}`);
+});
+
+Deno.test("networkFiles() gives resolvers that can be reached", () => {
+  const resolv = (options: Partial<RunOptions>, host?: HostFiles) => file("/etc/resolv.conf", options, host);
+  assertEquals(resolv({ network: "host" }), HOST.resolv);
+  assertEquals(resolv({}), "# this container has no resolver: give it one with --dns\n");
+  // systemd-resolved listens at the host's loopback; what it asks itself is in a file of its own.
+  assertEquals(resolv({ network: "ns:/run/netns/x" }), "nameserver 192.0.2.1\nsearch example\noptions edns0\n");
+  const plain = { ...HOST, resolv: "nameserver 192.0.2.9\nnameserver ::1\n" };
+  assertEquals(resolv({ network: "ns:/run/netns/x" }, plain), "nameserver 192.0.2.9\n");
+  assertEquals(
+    resolv({ dns: ["192.0.2.3", "2001:db8::5"], dnsSearch: ["a.example", "b"] }),
+    [
+      "nameserver 192.0.2.3",
+      "nameserver 2001:db8::5",
+      "search a.example b",
+      "",
+    ].join("\n"),
+  );
+  assertEquals(
+    resolv({ network: "host", dns: ["192.0.2.3"], dnsSearch: ["."] }),
+    "nameserver 192.0.2.3\noptions edns0\n",
+  );
+});
