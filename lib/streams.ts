@@ -8,6 +8,7 @@ import { UsageError } from "./errors.ts";
 import { AT, E, F, O } from "../ffi/abi/constants.ts";
 import { checked, Descriptor, pipe, syscall } from "../ffi/libc.ts";
 import { abandon, forget, read, ready, writeAll, writeInBackground } from "../ffi/reactor.ts";
+import { openReadOnly } from "../ffi/read_only.ts";
 import { streamKind } from "../ffi/spawn.ts";
 import type { Stream } from "./spec/options.ts";
 
@@ -55,7 +56,10 @@ export function plumb(how: Layout[number], index: number): Plumbing {
     const device = new Descriptor(checked("openat", AT.AT_FDCWD, "/dev/null", O.O_RDWR | O.O_CLOEXEC, 0));
     return { child: device.number, started: () => device.close(), ended: nothing };
   }
-  if (how === "inherited") return { child: index, started: () => {}, ended: nothing };
+  if (how === "inherited") {
+    const input = index === 0 ? openReadOnly(index) : undefined;
+    return { child: input?.number ?? index, started: () => input?.close(), ended: nothing };
+  }
   const ends = pipe();
   const [child, ours] = index === 0 ? [ends.read, ends.write] : [ends.write, ends.read];
   // Only our end: the command's must behave as a pipe of a shell does.

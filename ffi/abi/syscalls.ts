@@ -50,6 +50,7 @@ const NUMBERS = {
   mknodat: [259, 33],
   mmap: [9, 222],
   mount: [165, 40],
+  lseek: [8, 62],
   mount_setattr: [442, 442],
   move_mount: [429, 429],
   mprotect: [10, 226],

@@ -304,3 +304,27 @@ hostTest("rule 2: no stream of the container's is a directory of the host's", as
     if (stream !== "2") assertMatch(decoder.decode(stderr), /^libflux: standard (in|out)put is a directory; [^\n]+\n$/);
   }
 });
+
+hostTest("rule 2: a file that is given for reading can't be opened for writing inside", async () => {
+  using bait = trap();
+  const file = `${bait.outside}/file`;
+  const script = "(echo pwned >/proc/self/fd/0) 2>&1; (echo pwned >>/dev/stdin) 2>&1; (: <>/dev/stdin) 2>&1; cat";
+  const { stdout } = await new Deno.Command("bash", {
+    // The first word was read before: the rest is what is left.
+    args: [
+      "-c",
+      `exec <"$2"; read -n 4 -r word; "$0" run ro --image "$1" -- sh -c '${script}'`,
+      LIBFLUX,
+      BUSYBOX,
+      file,
+    ],
+  }).output();
+  const lines = new TextDecoder().decode(stdout).split("\n");
+  assertEquals(
+    lines.slice(0, 3).map((line) => /Read-only file system/.test(line)),
+    [true, true, true],
+    lines.join("\n"),
+  );
+  assertEquals(lines.slice(3), ["host's"]);
+  assertEquals(Deno.readTextFileSync(file), "the host's");
+});
