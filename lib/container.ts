@@ -262,10 +262,9 @@ function measured(
   { cgroups, options }: Launched,
   { code }: { readonly code: number },
 ): Pick<ContainerStatus, "usage" | "outOfMemory"> {
-  if (options.measure !== true && (code === 0 || options.limits?.memory === undefined)) return {};
-  const usage = cgroups.usage();
-  const killed = code !== 0 && (usage.outOfMemoryKills ?? 0) > 0;
-  return options.measure === true || killed ? { usage, ...(killed ? { outOfMemory: true } : {}) } : {};
+  // Also where the limit is that of a cgroup above, or came later.
+  const killed = code !== 0 && cgroups.outOfMemoryKills > 0;
+  return options.measure === true || killed ? { usage: cgroups.usage(), ...(killed ? { outOfMemory: true } : {}) } : {};
 }
 
 /** Makes the container's cgroups, after writing them down. */

@@ -160,7 +160,16 @@ export async function update(name: string, limits: Limits, options: ControlOptio
       cause: error,
     });
   }
-  applyAll(plan.writes, top);
+  const before = plan.writes.map(({ directory, file }) => [`${directory}/${file}`, textIn(directory, file)] as const);
+  try {
+    applyAll(plan.writes, top);
+  } catch (error) {
+    // All of it or nothing. Rates of devices have a line each, and are told apart by no old value.
+    for (const [path, value] of before) if (value !== undefined && !value.includes(":")) write(path, value);
+    // It may have ended meanwhile, and its cgroups with it.
+    await find(name, options);
+    throw error;
+  }
 }
 
 /** The resources that limits name, without those that `run` adds by itself. @param memory Its cgroup of v1's. */

@@ -168,7 +168,9 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
   const host = cgroupFacts();
   const uid = Deno.uid() ?? 0;
   const joined = networkPath(options);
-  const manager = chooseManager(options.cgroupManager ?? "auto", options.cgroupParent, managerFacts(host, uid));
+  // systemd hands no huge pages down.
+  const wish = options.cgroupManager ?? (options.limits?.hugetlb === undefined ? "auto" : "cgroupfs");
+  const manager = chooseManager(wish, options.cgroupParent, managerFacts(host, uid));
   const spec = buildSpec(options, {
     name,
     id,

@@ -87,7 +87,9 @@ async function virtualMachine(): Promise<Summary[]> {
   const reason = await unavailable();
   if (reason !== undefined) {
     console.log(`\n${reason}`);
-    return [];
+    // Where it has to work and nobody reads the sentence, what wasn't run must not pass for a success.
+    const isDebian = /^ID=debian$/m.test((await capture("cat", ["/etc/os-release"])).output);
+    return Deno.env.get("CI") !== undefined && Deno.build.arch === "x86_64" && isDebian ? [failure(reason)] : [];
   }
   try {
     return await allVmTests();

@@ -56,8 +56,20 @@ function makeDirectory(path: string, remember: Remember): number {
     remember(parent);
     const above = makeDirectory(parent, remember);
     if (above < 0) return above;
+    syscall("setxattr", parent, MARK, new Uint8Array([1]), 1, 0);
   }
   return -E.ENOENT;
+}
+
+/** On a cgroup that libflux has made above a container's: whoever is the last in it removes it. */
+const MARK = "user.libflux";
+
+/** Writes down the cgroups above one that another container's libflux has made: it may be gone before this one. */
+function rememberMarked(path: string, remember: Remember): void {
+  for (let above = parentOf(path); above !== ""; above = parentOf(above)) {
+    if (syscall("getxattr", above, MARK, new Uint8Array(1), 1) < 0) return;
+    remember(above);
+  }
 }
 
 /** What making cgroups takes beside a plan. */
@@ -73,14 +85,19 @@ export interface Making {
 export function createCgroups(plan: CgroupPlan, { top, remember, scope }: Making): Cgroups {
   const made = new Set<string>();
   for (const directory of plan.directories) {
+    rememberMarked(directory, remember);
     const result = makeDirectory(directory, remember);
     if (result === 0) made.add(directory);
     else if (plan.required.has(directory)) {
-      throw new LimitError(`the cgroup ${directory} can't be made: ${errnoText(-result)}`, { path: directory });
+      throw new LimitError(`the cgroup ${directory} can't be made: ${errnoText(-result)}`, {
+        path: directory,
+        errno: -result,
+      });
     }
   }
   const cpuset = plan.legacy.get("cpuset");
   if (cpuset !== undefined && made.has(cpuset)) inheritCpuset(cpuset);
+  if (plan.handDown !== undefined && plan.unified !== undefined) bound(plan.unified);
   if (plan.unified !== undefined && top !== undefined) handDownAll(plan.handDown ?? [], plan.unified, top);
   applyAll(plan.writes.filter(({ directory }) => made.has(directory)), top);
   return new Cgroups(plan, made, scope);
@@ -137,6 +154,24 @@ function isInhabited(group: string): boolean {
   const type = textIn(group, "cgroup.type");
   // The root has none.
   return type !== undefined && (type !== "domain" || textIn(group, "cgroup.procs") !== "");
+}
+
+/** How many cgroups, and how deep, a container may make that may make some: enough for systemd, and to be removed. */
+const MOST = { depth: 32, descendants: 4096 } as const;
+
+/** Throws a {@link LimitError} where the kernel doesn't take them: one container could use up all there can be. */
+function bound(directory: string): void {
+  for (const [what, most] of Object.entries(MOST)) {
+    const path = `${directory}/cgroup.max.${what}`;
+    const result = write(path, String(most));
+    if (result >= 0) continue;
+    throw new LimitError(
+      `the container can't be given cgroups to write to: cgroup.max.${what}: ${errnoText(-result)}`,
+      {
+        path,
+      },
+    );
+  }
 }
 
 /** Hands down what can be. */
@@ -206,10 +241,22 @@ export class Cgroups {
     return readUsage(this.plan);
   }
 
+  /** How many of its processes were killed for want of memory; to be asked before the cgroups are let go. */
+  get outOfMemoryKills(): number {
+    return outOfMemoryKills(this.plan) ?? 0;
+  }
+
   /** Lets systemd have its scope back, where there is one. Can be done again. */
   async release(): Promise<void> {
     await this.scope?.release();
   }
+}
+
+function outOfMemoryKills({ unified, legacy }: Pick<CgroupPlan, "unified" | "legacy">): number | undefined {
+  const memory = legacy.get("memory");
+  return memory === undefined
+    ? valueIn(unified, "memory.events", "oom_kill")
+    : valueIn(memory, "memory.oom_control", "oom_kill");
 }
 
 /** Reads what a container's cgroups tell. */
@@ -218,9 +265,7 @@ export function readUsage({ unified, legacy }: Pick<CgroupPlan, "unified" | "leg
   const found = {
     memoryPeak: memory === undefined ? numberIn(unified, "memory.peak") : numberIn(memory, "memory.max_usage_in_bytes"),
     memoryLimit: memory === undefined ? limitIn(unified, "memory.max") : limitIn(memory, "memory.limit_in_bytes"),
-    outOfMemoryKills: memory === undefined
-      ? valueIn(unified, "memory.events", "oom_kill")
-      : valueIn(memory, "memory.oom_control", "oom_kill"),
+    outOfMemoryKills: outOfMemoryKills({ unified, legacy }),
     cpuTime: scale(numberIn(cpuacct, "cpuacct.usage"), 1e6) ?? scale(valueIn(unified, "cpu.stat", "usage_usec"), 1e3),
     throttledTime: cpu === undefined
       ? scale(valueIn(unified, "cpu.stat", "throttled_usec"), 1e3)

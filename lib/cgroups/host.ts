@@ -13,7 +13,15 @@ import { isCgroup } from "../store/cgroup.ts";
 import { readIfThere } from "../store/directory.ts";
 import { wordsIn } from "./files.ts";
 import { type Hierarchies, parseHierarchies } from "./hierarchies.ts";
-import { type CgroupManager, CONTAINER_GROUP, DELEGATE, type ManagerFacts, planScope, userManager } from "./manager.ts";
+import {
+  type CgroupManager,
+  CONTAINER_GROUP,
+  DELEGATE,
+  DELEGATED,
+  type ManagerFacts,
+  planScope,
+  userManager,
+} from "./manager.ts";
 import { type CgroupPlan, planCgroups } from "./plan.ts";
 
 /** What is mounted, and which controllers v2 has at its root. */
@@ -82,8 +90,11 @@ export function planContainer(
   const { cgroupsPath: path = "", resources = {} } = linux ?? {};
   const writable = mounts.some(isWritableCgroup);
   if (writable && !host.nsdelegate) throw notDelegated(host);
+  // Without its own cgroup a container would be given libflux's to write to, or not be where it was to be.
+  const sure = (made: CgroupPlan): CgroupPlan =>
+    writable || options.cgroupParent !== undefined ? { ...made, required: new Set(made.directories) } : made;
   const handing = (made: CgroupPlan, handDown: readonly string[]): CgroupPlan =>
-    writable ? { ...made, handDown } : made;
+    writable ? { ...sure(made), handDown } : sure(made);
   const asked = { unasked: unaskedFields(options.limits ?? {}), measure: options.measure ?? false };
   if (manager === "cgroupfs" || host.unified === undefined) {
     return handing(planCgroups(host, path, resources, { ...asked, controllers: host.controllers }), host.controllers);
@@ -94,10 +105,17 @@ export function planContainer(
   const above = scope.user
     ? scope.directory.slice(0, scope.directory.indexOf(userManager(uid))) + userManager(uid)
     : "";
-  const controllers = scope.user ? wordsIn(above, "cgroup.controllers") : host.controllers;
-  const remedy = scope.user ? { remedy: DELEGATE } : {};
+  const all = scope.user ? wordsIn(above, "cgroup.controllers") : host.controllers;
+  // systemd knows no others, and so delegates none.
+  const controllers = all.filter((name) => DELEGATED.includes(name));
+  const remedy = (name: string): string | undefined =>
+    !DELEGATED.includes(name)
+      ? `systemd hands it down to nobody; use --cgroup-manager cgroupfs`
+      : scope.user
+      ? DELEGATE
+      : undefined;
   return {
-    ...handing(planCgroups(below, `/${CONTAINER_GROUP}`, resources, { ...asked, controllers, ...remedy }), controllers),
+    ...handing(planCgroups(below, `/${CONTAINER_GROUP}`, resources, { ...asked, controllers, remedy }), controllers),
     scope,
   };
 }

@@ -141,6 +141,9 @@ export function userManager(uid: number): string {
   return `/user.slice/user-${uid}.slice/user@${uid}.service`;
 }
 
+/** The controllers that systemd hands down (`man systemd.resource-control`). */
+export const DELEGATED: readonly string[] = ["cpu", "cpuset", "io", "memory", "pids"];
+
 /** How a controller comes to a user's own systemd. */
 export const DELEGATE =
   "as root: systemctl edit user@.service, with the lines [Service] and Delegate=cpu cpuset io memory pids; " +

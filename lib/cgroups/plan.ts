@@ -57,7 +57,7 @@ export function planCgroups(
     /** Whether somebody will ask what it has used. */
     readonly measure?: boolean;
     /** What to do about a controller that v2 hasn't got here. */
-    readonly remedy?: string;
+    readonly remedy?: (controller: string) => string | undefined;
   },
 ): CgroupPlan {
   const { controllers, unasked = new Set<string>(), measure = false, remedy } = options;
@@ -76,7 +76,7 @@ export function planCgroups(
     } else if (own !== undefined && controllers.includes(setting.controller)) {
       if (asked) required.add(own);
       writes.push({ ...setting, directory: own, required: asked });
-    } else if (asked) throw noController(setting, own !== undefined, legacy.size > 0, remedy);
+    } else if (asked) throw noController(setting, own !== undefined, legacy.size > 0, remedy?.(setting.controller));
   }
   if (measure && own !== undefined && legacy.get("memory") === undefined && controllers.includes("memory")) {
     // Changes nothing, but only a cgroup that was handed the controller tells what was the most memory.
@@ -103,7 +103,8 @@ function legacyWrites(
 ): Write[] {
   return legacySettings(resources, controller).map((setting) => {
     if ("missing" in setting) {
-      throw new LimitError(`this host has cgroup v1 for ${controller}, which has no ${optionOf(setting.missing)}`, {
+      const what = `${optionOf(setting.missing)}${setting.above === undefined ? "" : ` above ${setting.above}`}`;
+      throw new LimitError(`this host has cgroup v1 for ${controller}, which has no ${what}`, {
         hint: "leave it out, or boot with cgroup_no_v1=all",
       });
     }

@@ -20,6 +20,8 @@ export type Controller = "cpu" | "cpuset" | "hugetlb" | "io" | "memory" | "pids"
 
 const limitOf = (value: number): string => value < 0 ? "max" : String(value);
 const DEFAULT_PERIOD = 100_000;
+/** Of `blkio.bfq.weight`, where 100 is everybody's, as in v2. */
+const MOST_WEIGHT = 1000;
 
 /** The rates of `resources`, with what v2 and v1 call them. */
 function rates(
@@ -94,6 +96,14 @@ function controllerOf(file: string): Controller {
   return found;
 }
 
+/** A limit that v1 hasn't got. */
+export interface Missing {
+  /** Its field. */
+  readonly missing: string;
+  /** Where v1 has it, and not as much of it. */
+  readonly above?: number;
+}
+
 /**
  * The settings of one controller of v1.
  *
@@ -102,9 +112,9 @@ function controllerOf(file: string): Controller {
 export function legacySettings(
   resources: Resources,
   controller: Controller,
-): (Setting | { readonly missing: string })[] {
+): (Setting | Missing)[] {
   const { memory = {}, cpu = {}, pids, hugepageLimits = [], unified = {} } = resources;
-  const settings: (Setting | { readonly missing: string })[] = [];
+  const settings: (Setting | Missing)[] = [];
   const set = (file: string, field: string, value: number | string | undefined): void => {
     if (value !== undefined) {
       settings.push({ controller, file, value: String(value), field: `linux.resources.${field}` });
@@ -146,7 +156,8 @@ export function legacySettings(
     const field = `unified["${file}"]`;
     // 1 to 10,000 with 100 in the middle; v1 has 2 to 262,144 with 1024, and 1 to 1000 with 100.
     if (file === "cpu.weight") set("cpu.shares", field, Math.max(2, Math.round(Number(value) * 1024 / 100)));
-    else if (file === "io.weight") set("blkio.bfq.weight", field, Math.min(1000, Number(value)));
+    else if (file === "io.weight" && Number(value) <= MOST_WEIGHT) set("blkio.bfq.weight", field, value);
+    else if (file === "io.weight") settings.push({ missing: `linux.resources.${field}`, above: MOST_WEIGHT });
     else settings.push({ missing: `linux.resources.${field}` });
   }
   return settings;

@@ -170,7 +170,7 @@ export function attachMounts(context: Context): void {
   for (const mount of context.prepared) if (mount !== undefined && !isProc(mount)) attach(context, mount);
 }
 
-/** Attaches /proc, and what is mounted in it. From here on nothing is made any more. */
+/** Attaches /proc, and what is mounted in it. From here on nothing is made any more, but in libflux's own /dev. */
 export function attachProc(context: Context): void {
   for (const mount of context.prepared) if (mount !== undefined && isProc(mount)) attach(context, mount);
 }

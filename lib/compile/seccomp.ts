@@ -32,17 +32,18 @@ interface Abi {
   readonly clone: number;
   readonly unshare: number;
   readonly clone3: number;
+  readonly setns: number;
 }
 
 /** The ABIs of each architecture's kernel: its own and the 32-bit one. */
 const ABIS: Readonly<Record<Architecture, readonly Abi[]>> = {
   x86_64: [
-    { audit: 0xc000003e, clone: 56, unshare: 272, clone3: 435 },
-    { audit: 0x40000003, clone: 120, unshare: 310, clone3: 435 },
+    { audit: 0xc000003e, clone: 56, unshare: 272, clone3: 435, setns: 308 },
+    { audit: 0x40000003, clone: 120, unshare: 310, clone3: 435, setns: 346 },
   ],
   aarch64: [
-    { audit: 0xc00000b7, clone: 220, unshare: 97, clone3: 435 },
-    { audit: 0x40000028, clone: 120, unshare: 337, clone3: 435 },
+    { audit: 0xc00000b7, clone: 220, unshare: 97, clone3: 435, setns: 268 },
+    { audit: 0x40000028, clone: 120, unshare: 337, clone3: 435, setns: 375 },
   ],
 };
 
@@ -50,15 +51,16 @@ const ABIS: Readonly<Record<Architecture, readonly Abi[]>> = {
 type Filter = readonly [code: number, then: number, otherwise: number, k: number];
 
 /**
- * The filter: no new user namespace by `clone` or `unshare` (EPERM), no `clone3` (ENOSYS, since a filter can't see its
- * flags, and libcs then use `clone`), and no call of an ABI that it doesn't know (ENOSYS). Pure.
+ * The filter: no new user namespace by `clone` or `unshare`, nor another's by `setns` (EPERM), no `clone3` (ENOSYS, since a
+ * filter can't see its flags, and libcs then use `clone`), and no call of an ABI that it doesn't know (ENOSYS). Pure.
  */
 export function userNamespaceFilter(architecture: Architecture): Filter[] {
   const fail = (errno: number): Filter => [BPF.RET, 0, 0, SECCOMP.SECCOMP_RET_ERRNO | errno];
-  const check = ({ clone, unshare, clone3 }: Abi): Filter[] => [
+  const check = ({ clone, unshare, clone3, setns }: Abi): Filter[] => [
     [BPF.LD_W_ABS, 0, 0, DATA.nr],
-    [BPF.JGE, 5, 0, X32],
-    [BPF.JEQ, 4, 0, clone3],
+    [BPF.JGE, 6, 0, X32],
+    [BPF.JEQ, 5, 0, clone3],
+    [BPF.JEQ, 5, 0, setns],
     [BPF.JEQ, 1, 0, clone],
     [BPF.JEQ, 0, 4, unshare],
     [BPF.LD_W_ABS, 0, 0, DATA.flags],

@@ -4,12 +4,12 @@
  * @module
  */
 import { wordsIn } from "../cgroups/files.ts";
-import { managerFacts } from "../cgroups/host.ts";
-import { type Hierarchies, parseHierarchies } from "../cgroups/hierarchies.ts";
+import { cgroupFacts, managerFacts } from "../cgroups/host.ts";
+import { type Hierarchies, LEGACY } from "../cgroups/hierarchies.ts";
 import { DELEGATE, type ManagerFacts, userManager, whyNotSystemd } from "../cgroups/manager.ts";
 import type { Caller } from "./caller.ts";
 import { type Feature, found, missing } from "./feature.ts";
-import { exists, readText } from "./read.ts";
+import { exists } from "./read.ts";
 
 /** What the host has. */
 export interface CgroupView extends Pick<Hierarchies, "mode" | "unified" | "nsdelegate"> {
@@ -98,7 +98,7 @@ export function judgeDelegation({ uid }: Pick<Caller, "uid">, facts: ManagerFact
 
 /** Looks at this host's. */
 export function cgroups(who: Caller): Feature[] {
-  const table = parseHierarchies(readText("/proc/self/mountinfo") ?? "");
+  const table = cgroupFacts();
   const { unified, legacy } = table;
   const facts = managerFacts(table, who.uid);
   const handed = wordsIn(unified === undefined ? undefined : unified + userManager(who.uid), "cgroup.controllers");
@@ -106,7 +106,7 @@ export function cgroups(who: Caller): Feature[] {
     ...judgeCgroups({
       ...table,
       v2: wordsIn(unified, "cgroup.controllers"),
-      v1: [...legacy.keys()].sort(),
+      v1: LEGACY.filter((name) => legacy.get(name) !== undefined),
       // The kernel's own root has no type.
       nested: unified !== undefined && exists(`${unified}/cgroup.type`),
     }),

@@ -24,32 +24,57 @@ export function thaw(directory: string): void {
   write(`${directory}/freezer.state`, "THAWED");
 }
 
+/** Who is in a cgroup; nobody where that can't be told: not of one that has threads only, which a container may make. */
+function members(directory: string): string[] {
+  try {
+    return (readIfThere(`${directory}/cgroup.procs`) ?? "").split("\n");
+  } catch {
+    return [];
+  }
+}
+
 /** Kills all processes in a cgroup. */
 function killAll(directory: string): void {
   thaw(directory);
   write(`${directory}/cgroup.kill`, "1");
-  for (const pid of (readIfThere(`${directory}/cgroup.procs`) ?? "").split("\n")) {
+  for (const pid of members(directory)) {
     if (!/^[1-9][0-9]*$/.test(pid) || Number(pid) === Deno.pid || pid === "1") continue;
     const opened = syscall("pidfd_open", Number(pid), 0);
     if (opened < 0) continue;
     using pidfd = new Descriptor(opened);
     // Read again: by now the number could be another's, who isn't in here.
-    if (!(readIfThere(`${directory}/cgroup.procs`) ?? "").split("\n").includes(pid)) continue;
+    if (!members(directory).includes(pid)) continue;
     syscall("pidfd_send_signal", pidfd.number, SIG.SIGKILL, 0, 0);
   }
 }
 
-/** Removes a directory with those that were made inside the container. */
-function removeTree(directory: string, depth = 0): number {
-  const removed = syscall("unlinkat", AT.AT_FDCWD, directory, AT.AT_REMOVEDIR);
-  // Also what has children is "busy".
-  const DEEPEST = 64;
-  if (removed !== -E.EBUSY || depth === DEEPEST) return removed;
-  killAll(directory);
-  for (const { name, isDirectory } of Deno.readDirSync(directory)) {
-    if (isDirectory) removeTree(`${directory}/${name}`, depth + 1);
+/** The directories in a directory; none where it has just gone. */
+function below(directory: string): string[] {
+  try {
+    return Array.from(Deno.readDirSync(directory)).filter(({ isDirectory }) => isDirectory).map(({ name }) => name);
+  } catch {
+    return [];
   }
-  return syscall("unlinkat", AT.AT_FDCWD, directory, AT.AT_REMOVEDIR);
+}
+
+/**
+ * Removes a directory with those that were made inside the container. By descriptors: the paths may be longer than any that
+ * the kernel takes.
+ *
+ * @param parent The directory that `name` is in, or `AT_FDCWD` for a path.
+ */
+function removeTree(name: string, parent: number = AT.AT_FDCWD): number {
+  const removed = syscall("unlinkat", parent, name, AT.AT_REMOVEDIR);
+  // Also what has children is "busy".
+  if (removed !== -E.EBUSY) return removed;
+  const flags = openFlags(ARCHITECTURE, "O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC").value;
+  const opened = syscall("openat", parent, name, flags, 0);
+  if (opened < 0) return opened;
+  using directory = new Descriptor(opened);
+  const path = `/proc/self/fd/${directory.number}`;
+  killAll(path);
+  for (const child of below(path)) removeTree(child, directory.number);
+  return syscall("unlinkat", parent, name, AT.AT_REMOVEDIR);
 }
 
 /** `linux/magic.h`: CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC. */

@@ -101,9 +101,9 @@ export class Store {
     makePrivateDirectory(this.#containers);
     const directory = this.directory(name);
     const lock = `${directory}/lock`;
-    // Each round lost is a container that ended in between.
-    const ROUNDS = 100;
-    for (let round = 0; round < ROUNDS; round++) {
+    // Longer than anybody takes who cleans up after others.
+    const deadline = deadlineIn(HURRY * 2);
+    for (;;) {
       signal?.throwIfAborted();
       makePrivateDirectory(directory);
       let file: ReturnType<typeof lockFile>;
@@ -118,7 +118,7 @@ export class Store {
       if (file === "busy") {
         const state = this.state(name);
         // Without a living monitor it is somebody who cleans up, or who will be told apart in a moment.
-        if (round === ROUNDS - 1 || state !== undefined && startTime(state.monitor) !== undefined) {
+        if (performance.now() > deadline || state !== undefined && startTime(state.monitor) !== undefined) {
           throw this.#inUse(name);
         }
         await new Promise((resolve) => setTimeout(resolve, MOMENT));
@@ -129,11 +129,15 @@ export class Store {
         continue;
       }
       const claim = new Claim(name, directory, file);
-      // What a stale one of the same name left. What can't be undone now is tried again when this one ends.
-      await claim.clear(deadlineIn(HURRY));
+      try {
+        // What a stale one of the same name left. What can't be undone now is tried again when this one ends.
+        await claim.clear(deadlineIn(HURRY));
+      } catch (error) {
+        file.close();
+        throw error;
+      }
       return claim;
     }
-    throw this.#inUse(name);
   }
 
   #inUse(name: string): NameInUseError {
@@ -171,7 +175,13 @@ export class Store {
     }
     if (typeof file === "string") return;
     if (!isCurrent(file, lock)) return file.close();
-    await new Claim(name, directory, file).release(deadline);
+    try {
+      await new Claim(name, directory, file).release(deadline);
+    } catch (error) {
+      // No trouble with one keeps anybody from all the others.
+      warn(`what is left of the container ${name} can't be removed: ${error instanceof Error ? error.message : error}`);
+      file.close();
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { run } from "../../mod.ts";
-import { mountOf } from "./cgroups.ts";
+import { groupOf, mountOf } from "./cgroups.ts";
 import { BUSYBOX, hostTest, patience } from "./support.ts";
 
 /** Fewer where everything takes 20 times as long. */
@@ -45,3 +45,18 @@ hostTest(`limits: ${RUNS} containers with limits leave no cgroup, and no memory 
   assert(kept() <= groups + 5, `${groups} cgroups before, ${kept()} after ${RUNS} containers`);
   assert(memory() - bytes < 64 * MEBI, `${(memory() - bytes) / MEBI} MiB more are in use`);
 });
+
+hostTest(
+  "limits: a --cgroup-parent that libflux has made goes with the last container in it, whoever made it",
+  async () => {
+    const cgroupParent = `/libflux-test-${Deno.pid}/made/here`;
+    const options = { image: BUSYBOX, command: ["sleep", "1000"], cgroupParent, limits: { pids: 50 } } as const;
+    const first = await run(options);
+    const second = await run(options);
+    const parent = groupOf(second, "pids").replace(/\/[^/]+$/, "");
+    assert(parent.endsWith(cgroupParent), parent);
+    await first[Symbol.asyncDispose]();
+    assert(Deno.statSync(parent).isDirectory);
+    await second[Symbol.asyncDispose]();
+  },
+);

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { run, top } from "../../mod.ts";
+import { run, top, update } from "../../mod.ts";
 import { groupOf, mountOf, readLimit, unifiedMount } from "./cgroups.ts";
 import { BUSYBOX, hostTest, LIBFLUX, libflux, patience, runContainer, uniqueName } from "./support.ts";
 
@@ -172,4 +172,29 @@ hostTest("limits: a hierarchy that something else is mounted over isn't used", a
   const { code, stderr } = await inside("--cpus", "1", "--", "true");
   assertEquals(code, 125);
   assertStringIncludes(stderr, `this host has no cgroup controller "cpu"`);
+});
+
+hostTest("limits: a --cgroup-parent that can't be made is told, and the container isn't put elsewhere", async () => {
+  // A file of the hierarchy is in the way.
+  const { code, stderr } = await libflux([
+    ...["run", uniqueName(), ...IMAGE, "--cgroup-parent", "/cgroup.procs", "--cgroup-manager", "cgroupfs"],
+    ...["--", "true"],
+  ]);
+  assertEquals(code, 125);
+  assertMatch(stderr, /^libflux: the cgroup \S+\/cgroup\.procs\/[0-9a-f]{64} can't be made: not a directory[^\n]*\n$/);
+});
+
+hostTest("limits: one that came later is told when it kills", async () => {
+  await using container = await run({
+    image: BUSYBOX,
+    command: ["sh", "-c", `read go; ${EAT}`],
+    stdin: "piped",
+    limits: { memory: 2 ** 28, memorySwap: 2 ** 28 },
+  });
+  await update(container.name, { memory: 2 ** 25, memorySwap: 2 ** 25 });
+  const writer = container.stdin.getWriter();
+  await writer.write(new TextEncoder().encode("\n"));
+  await writer.close();
+  const { code, outOfMemory, usage } = await container.status;
+  assertEquals([code, outOfMemory, usage?.memoryLimit], [137, true, 2 ** 25]);
 });

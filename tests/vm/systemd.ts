@@ -10,7 +10,7 @@ import type { MachineOptions } from "./machine.ts";
 const PACKAGES = ["systemd", "dbus", "dbus-user-session", "libpam-systemd"];
 
 /** The ordinary user. */
-const USER = { name: "tester", id: 4321 };
+export const USER = { name: "tester", id: 4321 };
 
 /** How to run the command. */
 export interface SystemdOptions {

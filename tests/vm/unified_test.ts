@@ -138,3 +138,14 @@ hostTest("v2: a host whose own processes are in the way is told what to do, and 
   assertStringIncludes(stderr, "move them into a cgroup below it");
   assertEquals(read(`${nested.directory}/cgroup.procs`), "");
 });
+
+hostTest(
+  "v2: whatever cgroups a container makes, deep, with threads only, by names as long as can be, all of it goes",
+  async () => {
+    const script = `cd /sys/fs/cgroup; mkdir -p x/y; echo threaded >x/cgroup.type; echo threaded >x/y/cgroup.type
+    name=$(printf %0200d 0); i=0; while [ $i -lt 40 ]; do mkdir $name && cd $name || break; i=$((i + 1)); done
+    echo $i`;
+    const { code, stdout, stderr } = await sh(["--security-opt", "writable-cgroups"], script);
+    assertEquals([code, stdout], [0, "32\n"], stderr);
+  },
+);

@@ -24,16 +24,16 @@ function verdict(architecture: "x86_64" | "aarch64", audit: number, nr: number, 
   throw new Error("the filter ends without a verdict");
 }
 
-/** `[architecture, AUDIT_ARCH_*, clone, unshare]`, from the tables of arch/x86/entry/syscalls and asm-generic/unistd.h. */
+/** `[architecture, AUDIT_ARCH_*, clone, unshare, setns]`, from the tables of arch/x86/entry/syscalls and asm-generic/unistd.h. */
 const ABIS = [
-  ["x86_64", 0xc000003e, 56, 272],
-  ["x86_64", 0x40000003, 120, 310],
-  ["aarch64", 0xc00000b7, 220, 97],
-  ["aarch64", 0x40000028, 120, 337],
+  ["x86_64", 0xc000003e, 56, 272, 308],
+  ["x86_64", 0x40000003, 120, 310, 346],
+  ["aarch64", 0xc00000b7, 220, 97, 268],
+  ["aarch64", 0x40000028, 120, 337, 375],
 ] as const;
 
 Deno.test("userNamespaceFilter() refuses new user namespaces by every ABI, whatever else is asked with them", () => {
-  for (const [architecture, audit, clone, unshare] of ABIS) {
+  for (const [architecture, audit, clone, unshare, setns] of ABIS) {
     for (const call of [clone, unshare]) {
       for (const flags of [NEWUSER, NEWUSER | 0x20000, 0x7e020011, -1]) {
         assertEquals(verdict(architecture, audit, call, flags), EPERM, `${architecture} ${call} ${flags}`);
@@ -43,13 +43,14 @@ Deno.test("userNamespaceFilter() refuses new user namespaces by every ABI, whate
       }
     }
     assertEquals(verdict(architecture, audit, 435, 0), ENOSYS);
+    assertEquals(verdict(architecture, audit, setns, 0), EPERM);
   }
 });
 
 Deno.test("userNamespaceFilter() lets everything else pass, and knows no ABI but its architecture's", () => {
-  for (const [architecture, audit, clone, unshare] of ABIS) {
+  for (const [architecture, audit, clone, unshare, setns] of ABIS) {
     for (let nr = 0; nr < 600; nr++) {
-      if (nr === clone || nr === unshare || nr === 435) continue;
+      if (nr === clone || nr === unshare || nr === setns || nr === 435) continue;
       assertEquals(verdict(architecture, audit, nr, -1), ALLOW, `${architecture} ${nr}`);
     }
     const other = architecture === "x86_64" ? "aarch64" : "x86_64";

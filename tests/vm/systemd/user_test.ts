@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
+import { USER } from "../systemd.ts";
 import { hostTest, patience } from "../../integration/support.ts";
 
-const USER = { name: "tester", id: 4321 };
 const SCRIPT = fromFileUrl(new URL("user.ts", import.meta.url));
 
 async function must(program: string, ...args: readonly string[]): Promise<void> {
