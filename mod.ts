@@ -23,7 +23,7 @@ export type { HostEntry } from "./lib/spec/addresses.ts";
 export type { RunOptions, Stream, TerminalSize } from "./lib/spec/options.ts";
 export type { Limits } from "./lib/spec/limits.ts";
 export { onWarning } from "./lib/warnings.ts";
-export type { Usage } from "./lib/cgroups/cgroup.ts";
+export type { Usage } from "./lib/cgroups/usage.ts";
 export type {
   Capabilities,
   DeviceRate,

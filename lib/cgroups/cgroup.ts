@@ -1,5 +1,5 @@
 /**
- * The cgroups of one container: made, limited, measured, removed.
+ * The cgroups of one container: made, limited, let go.
  *
  * @module
  */
@@ -8,34 +8,10 @@ import { ARCHITECTURE, checked, Descriptor, syscall } from "../../ffi/libc.ts";
 import { errnoText, LimitError } from "../errors.ts";
 import { optionOf } from "../spec/limits.ts";
 import { write } from "../store/cgroup.ts";
-import { limitIn, numberIn, textIn, valueIn, wordsIn } from "./files.ts";
+import { textIn, wordsIn } from "./files.ts";
 import type { CgroupPlan, Write } from "./plan.ts";
 import type { KeptScope } from "./scope.ts";
-
-/**
- * What a container has used, where its cgroups tell.
- *
- * @example How much memory did it take?
- * ```ts
- * import { run, type Usage } from "@libflux/cli/mod";
- *
- * await using container = await run({ command: ["true"], measure: true });
- * const usage: Usage | undefined = (await container.status).usage;
- * console.log(usage?.memoryPeak, usage?.cpuTime);
- * ```
- */
-export interface Usage {
-  /** The most memory at one time, in bytes. */
-  readonly memoryPeak?: number;
-  /** The limit of memory, in bytes. */
-  readonly memoryLimit?: number;
-  /** How many of its processes the kernel has killed because that limit was reached. */
-  readonly outOfMemoryKills?: number;
-  /** CPU time, in milliseconds. */
-  readonly cpuTime?: number;
-  /** For how long it was held back by its CPU limit, in milliseconds. */
-  readonly throttledTime?: number;
-}
+import { outOfMemoryKills, readUsage, type Usage } from "./usage.ts";
 
 const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
 
@@ -250,30 +226,4 @@ export class Cgroups {
   async release(): Promise<void> {
     await this.scope?.release();
   }
-}
-
-function outOfMemoryKills({ unified, legacy }: Pick<CgroupPlan, "unified" | "legacy">): number | undefined {
-  const memory = legacy.get("memory");
-  return memory === undefined
-    ? valueIn(unified, "memory.events", "oom_kill")
-    : valueIn(memory, "memory.oom_control", "oom_kill");
-}
-
-/** Reads what a container's cgroups tell. */
-export function readUsage({ unified, legacy }: Pick<CgroupPlan, "unified" | "legacy">): Usage {
-  const [memory, cpu, cpuacct] = [legacy.get("memory"), legacy.get("cpu"), legacy.get("cpuacct")];
-  const found = {
-    memoryPeak: memory === undefined ? numberIn(unified, "memory.peak") : numberIn(memory, "memory.max_usage_in_bytes"),
-    memoryLimit: memory === undefined ? limitIn(unified, "memory.max") : limitIn(memory, "memory.limit_in_bytes"),
-    outOfMemoryKills: outOfMemoryKills({ unified, legacy }),
-    cpuTime: scale(numberIn(cpuacct, "cpuacct.usage"), 1e6) ?? scale(valueIn(unified, "cpu.stat", "usage_usec"), 1e3),
-    throttledTime: cpu === undefined
-      ? scale(valueIn(unified, "cpu.stat", "throttled_usec"), 1e3)
-      : scale(valueIn(cpu, "cpu.stat", "throttled_time"), 1e6),
-  };
-  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
-}
-
-function scale(value: number | undefined, by: number): number | undefined {
-  return value === undefined ? undefined : value / by;
 }
