@@ -8,6 +8,7 @@ import { checked, Descriptor } from "../ffi/libc.ts";
 import { abandon, read, writeInBackground } from "../ffi/reactor.ts";
 import { isInBackground, rawMode, windowSize } from "../ffi/terminal.ts";
 import type { Container, ContainerStatus } from "./container.ts";
+import { listen } from "./signals.ts";
 import type { TerminalSize } from "./spec/options.ts";
 
 /** The size that terminals have had since 1978. */
@@ -89,8 +90,7 @@ export async function attach(container: Container): Promise<ContainerStatus> {
     const size = windowSize(1) ?? windowSize(0);
     if (size !== undefined) container.resize(size);
   };
-  Deno.addSignalListener("SIGWINCH", resize);
-  cleanup.defer(() => Deno.removeSignalListener("SIGWINCH", resize));
+  cleanup.use(listen(["SIGWINCH"], resize));
   // What changed between the launch and now.
   resize();
   const input = own(0);
@@ -102,7 +102,9 @@ export async function attach(container: Container): Promise<ContainerStatus> {
     // Nobody reads on where it can't be written: leaving the loop cancels the stream, and the terminal hangs up.
     for await (const chunk of container.stdout) if (await writeInBackground(screen.number, chunk) < 0) break;
   })();
-  const status = await container.status;
-  await output;
-  return status;
+  // Both in any case: what is still being written uses what is about to be closed.
+  const [status, shown] = await Promise.allSettled([container.status, output]);
+  if (status.status === "rejected") throw status.reason;
+  if (shown.status === "rejected") throw shown.reason;
+  return status.value;
 }

@@ -10,19 +10,20 @@ import { abandon } from "../ffi/reactor.ts";
 import { networkNamespace } from "../ffi/network_namespace.ts";
 import { exitStatus } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
-import { type Cgroups, createCgroups } from "./cgroups/cgroup.ts";
+import type { Cgroups } from "./cgroups/cgroup.ts";
+import { makeCgroups } from "./make_cgroups.ts";
 import type { Usage } from "./cgroups/usage.ts";
 import { LaunchError, PermissionError, ScopeError } from "./errors.ts";
 import { hostError, initError } from "./failure.ts";
 import { joinedNetwork } from "./compile/mod.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
 import { openNetwork } from "./network/join.ts";
-import { generateName, prepare, type Prepared } from "./prepare.ts";
-import type { RunOptions, TerminalSize } from "./spec/options.ts";
-import type { Entry } from "./store/ledger.ts";
+import { generateName, prepare } from "./prepare.ts";
+import { checkSize, type RunOptions, type TerminalSize } from "./spec/options.ts";
 import { thaw } from "./store/cgroup.ts";
 import { openStore, replace } from "./store/open.ts";
 import type { Claim } from "./store/state.ts";
+import { warn } from "./warnings.ts";
 import { killNamespace } from "./store/process.ts";
 import { layOut, type Output, plumb, type Plumbing, readable, writable } from "./streams.ts";
 
@@ -156,8 +157,9 @@ export class Container implements AsyncDisposable {
     this.#parts.child.signal(SIG[signal]);
   }
 
-  /** Tells the command's terminal its new size. */
+  /** Tells the command's terminal its new size. Throws a {@link UsageError} where that is no size of a terminal. */
   resize(size: TerminalSize): void {
+    checkSize(size);
     const { terminal } = this.#parts;
     if (terminal?.master.isOpen === true) setWindowSize(terminal.master.number, size);
   }
@@ -224,9 +226,12 @@ export class Container implements AsyncDisposable {
       this.#finishStreams();
       for (const descriptor of [report, lifeline, terminal?.master]) descriptor?.close();
       child[Symbol.dispose]();
-      await cgroups.release();
-      await Promise.all([mounts?.closeInBackground(), claim.release()]);
-      this.#timings = { ...timings, tearDown: performance.now() - before };
+      try {
+        await cgroups.release();
+      } finally {
+        await Promise.all([mounts?.closeInBackground(), claim.release()]);
+        this.#timings = { ...timings, tearDown: performance.now() - before };
+      }
     }
   }
 }
@@ -268,25 +273,8 @@ function measured(
   return options.measure === true || killed ? { usage: cgroups.usage(), ...(killed ? { outOfMemory: true } : {}) } : {};
 }
 
-/** Makes the container's cgroups, after writing them down. */
-async function makeCgroups({ name, cgroups, top }: Prepared, claim: Claim): Promise<Cgroups> {
-  const { scope } = cgroups;
-  const entries: Entry[] = [
-    ...scope === undefined ? [] : [{ kind: "scope", directory: scope.directory } as const],
-    ...cgroups.directories.map((directory) => ({ kind: "cgroup", directory }) as const),
-  ];
-  if (entries.length > 0) claim.ledger.add(...entries);
-  const remember = (directory: string): void => claim.ledger.add({ kind: "cgroupParent", directory });
-  if (scope === undefined) return createCgroups(cgroups, { top, remember });
-  const { startScope } = await import("./cgroups/scope.ts");
-  const kept = await startScope(scope, name);
-  try {
-    return createCgroups(cgroups, { top, remember, scope: kept });
-  } catch (error) {
-    await kept.release();
-    throw error;
-  }
-}
+/** Whether nobody has been told yet that systemd can't be had. */
+let isNews = true;
 
 /** Whether nothing that the caller said needs systemd. */
 function canDoWithout({ cgroupManager = "auto", cgroupParent }: RunOptions): boolean {
@@ -300,9 +288,7 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
   const named = { ...options, name: options.name ?? generateName() };
   const created = new Date();
   const begin = performance.now();
-  const layout = options.terminal === undefined
-    ? layOut([options.stdin ?? "null", options.stdout ?? "piped", options.stderr ?? "piped"])
-    : (["null", "null", "null"] as const);
+  const layout = layOut(options);
   const isRoot = Deno.uid() === 0;
   // On another thread, while this one compiles; should that fail, launch() tells.
   let network = isRoot && (options.network ?? "none") === "none" ? networkNamespace() : undefined;
@@ -321,12 +307,14 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
     if (options.replace === true) await replace(store, prepared.name, signal);
     claim = await store.claim(prepared.name, signal);
     try {
-      cgroups = await makeCgroups(prepared, claim);
+      cgroups = await makeCgroups(prepared, claim, signal);
     } catch (error) {
       if (!(error instanceof ScopeError) || !canDoWithout(options)) throw error;
       // Nobody asked for systemd, and no trouble of its keeps a container from running.
+      if (isNews) warn(`${error.message}; libflux manages the cgroups of containers itself`);
+      isNews = false;
       prepared = prepare({ ...named, cgroupManager: "cgroupfs" }, nulls);
-      cgroups = await makeCgroups(prepared, claim);
+      cgroups = await makeCgroups(prepared, claim, signal);
     }
     signal?.throwIfAborted();
     layout.forEach((how, index) => plumbing.push(plumb(how, index)));

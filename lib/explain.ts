@@ -47,14 +47,14 @@ export interface Explanation {
  * ```
  */
 export function explain(options: RunOptions): Explanation {
-  const { stdin = "null", stdout = "piped", stderr = "piped" } = options;
-  const nulls = layOut([stdin, stdout, stderr]).flatMap((how, index) => how === "null" ? [index] : []);
+  const nulls = layOut(options).flatMap((how, index) => how === "null" ? [index] : []);
   const { spec, program, cgroups } = prepare(options, nulls);
   const flags = cloneFlags(spec);
   const names = Object.entries(CLONE).filter(([name, value]) =>
     name.startsWith("CLONE_NEW") && value < 2 ** 32 && (flags & value) !== 0
   ).map(([name]) => name);
-  if (cgroups.unified !== undefined) names.push("CLONE_INTO_CGROUP");
+  // Nothing can be born in a scope of a user's own systemd: it is put there.
+  if (cgroups.unified !== undefined && cgroups.scope?.user !== true) names.push("CLONE_INTO_CGROUP");
   const joined = joinedNetwork(spec);
   const beside = joined !== undefined
     ? `libflux, on the host: open the network namespace to join\n     openat(AT_FDCWD, "${joined}", O_RDONLY)\n`

@@ -161,6 +161,8 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
   using opened = new DisposableStack();
   const abort = (): void => void child.signal(SIG.SIGKILL);
   options.signal?.addEventListener("abort", abort);
+  // It may have fired while the network was waited for.
+  if (options.signal?.aborted === true) abort();
   try {
     ends.give();
     if (attach !== undefined) {

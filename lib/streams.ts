@@ -10,7 +10,7 @@ import { checked, Descriptor, pipe, syscall } from "../ffi/libc.ts";
 import { abandon, forget, read, ready, writeAll, writeInBackground } from "../ffi/reactor.ts";
 import { openReadOnly } from "../ffi/read_only.ts";
 import { streamKind } from "../ffi/spawn.ts";
-import type { Stream } from "./spec/options.ts";
+import type { RunOptions } from "./spec/options.ts";
 
 /** As much as a pipe holds by default. */
 const BUFFER_SIZE = 65536;
@@ -33,9 +33,15 @@ const nothing = (): Promise<void> => Promise.resolve();
 /** How the three streams are laid, when the caller said so and so. */
 export type Layout = readonly ("null" | "piped" | "inherited" | "relayed")[];
 
-/** Decides how to lay the three streams; opens nothing. */
-export function layOut(streams: readonly [Stream, Stream, Stream]): Layout {
-  return streams.map((stream, index) => {
+/** Decides how to lay the three streams, which a terminal takes the place of; opens nothing. */
+export function layOut(
+  { terminal, stdin = "null", stdout = "piped", stderr = "piped" }: Pick<
+    RunOptions,
+    "terminal" | "stdin" | "stdout" | "stderr"
+  >,
+): Layout {
+  if (terminal !== undefined) return ["null", "null", "null"];
+  return [stdin, stdout, stderr].map((stream, index) => {
     if (stream !== "inherit") return stream;
     const kind = streamKind(index);
     // From a directory of the host's its whole tree could be reached (as in CVE-2024-21626).
@@ -61,12 +67,15 @@ export function plumb(how: Layout[number], index: number): Plumbing {
     return { child: input?.number ?? index, started: () => input?.close(), ended: nothing };
   }
   const ends = pipe();
+  using both = new DisposableStack();
+  both.use(ends.read);
+  both.use(ends.write);
   const [child, ours] = index === 0 ? [ends.read, ends.write] : [ends.write, ends.read];
   // Only our end: the command's must behave as a pipe of a shell does.
   checked("fcntl", ours.number, F.F_SETFL, O_NONBLOCK | (index === 0 ? O.O_WRONLY : O.O_RDONLY));
-  const plain = { child: child.number, started: () => child.close() };
-  if (how === "piped") return { ...plain, ours, ended: nothing };
-  return index === 0 ? { ...plain, ...relayIn(ours) } : { ...plain, ...relayOut(ours, index) };
+  const rest = how === "piped" ? { ours, ended: nothing } : index === 0 ? relayIn(ours) : relayOut(ours, index);
+  both.move();
+  return { child: child.number, started: () => child.close(), ...rest };
 }
 
 /** From a terminal of the host's to a pipe. */

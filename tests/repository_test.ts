@@ -55,9 +55,9 @@ const FLOORS: readonly (readonly string[])[] = [
   ["lib/spec/", "lib/store/", "lib/users.ts", "lib/caller.ts"],
   ["lib/compile/", "lib/cgroups/", "lib/rootfs/", "lib/network/"],
   [
-    ...["container", "launch", "prepare", "streams", "failure", "refusal", "attach", "signals"].map((name) =>
-      `lib/${name}.ts`
-    ),
+    ...["container", "launch", "prepare", "streams", "failure", "refusal", "attach", "signals", "make_cgroups"].map((
+      name,
+    ) => `lib/${name}.ts`),
     ...["explain", "list", "control", "stats", "benchmark", "info"].map((name) => `lib/${name}.ts`),
     "lib/info/",
   ],

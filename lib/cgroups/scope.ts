@@ -42,12 +42,13 @@ class Keeper {
     const image = link(keeperProgram());
     using memfd = executable(image.elf);
     using nothing = new Descriptor(checked("openat", -100, "/dev/null", O.O_RDWR | O.O_CLOEXEC, 0));
-    const life = pipe();
     const report = pipe();
     using _near = report.read;
     using far = report.write;
+    const life = pipe();
     using end = life.read;
-    this.#lifeline = life.write;
+    using lifeline = new DisposableStack();
+    this.#lifeline = lifeline.use(life.write);
     const streams = [0, 1, 2].map((number) => [nothing.number, number] as const);
     this.#child = spawn({
       executable: memfd,
@@ -55,6 +56,7 @@ class Keeper {
       report: far.number,
       descriptors: [...streams, [far.number, REPORT_DESCRIPTOR], [end.number, LIFELINE]],
     });
+    lifeline.move();
   }
 
   get pid(): number {
@@ -125,11 +127,19 @@ export function scopeArguments(
   ];
 }
 
-async function busctl(args: readonly string[]): Promise<string | undefined> {
-  const command = new Deno.Command("busctl", { args: [...args], stdin: "null", stdout: "null", stderr: "piped" });
+/** What systemd says where it refuses. */
+async function busctl(args: readonly string[], signal: AbortSignal | undefined): Promise<string | undefined> {
+  const command = new Deno.Command("busctl", {
+    args: [...args],
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+    ...(signal === undefined ? {} : { signal }),
+  });
   const { success, stderr } = await command.output().catch((error) => {
     throw new ScopeError(`busctl can't be run: ${error.message}`);
   });
+  signal?.throwIfAborted();
   return success ? undefined : new TextDecoder().decode(stderr).trim().split("\n").at(-1) ?? "busctl failed";
 }
 
@@ -138,11 +148,11 @@ async function busctl(args: readonly string[]): Promise<string | undefined> {
  *
  * @throws {ScopeError} systemd refuses, or takes too long.
  */
-export async function startScope(scope: Scope, name: string): Promise<KeptScope> {
+export async function startScope(scope: Scope, name: string, signal?: AbortSignal): Promise<KeptScope> {
   const keeper = new Keeper();
   try {
     const start = (policy: boolean): Promise<string | undefined> =>
-      busctl(scopeArguments(scope, `libflux container ${name}`, keeper.pid, policy));
+      busctl(scopeArguments(scope, `libflux container ${name}`, keeper.pid, policy), signal);
     let refused = await start(hasPolicy ?? true);
     if (refused !== undefined && hasPolicy === undefined && /OOMPolicy|unknown property/i.test(refused)) {
       refused = await start(false);
@@ -150,17 +160,17 @@ export async function startScope(scope: Scope, name: string): Promise<KeptScope>
     }
     if (refused !== undefined) throw failure(scope, refused);
     hasPolicy ??= true;
-    await arrive(scope, keeper.pid);
+    await arrive(scope, keeper.pid, signal);
     // A cgroup that hands controllers down has no processes of its own.
     const group = `${scope.directory}/${KEEPER_GROUP}`;
     Deno.mkdirSync(group);
     const moved = write(`${group}/cgroup.procs`, String(keeper.pid));
     if (moved < 0) throw failure(scope, `it isn't libflux's to use (errno ${-moved})`);
-    const attach = (pid: number): Promise<void> => attachTo(scope, pid);
+    const attach = (pid: number): Promise<void> => attachTo(scope, pid, signal);
     return { directory: scope.directory, ...(scope.user ? { attach } : {}), release: () => keeper.end() };
   } catch (error) {
     await keeper.end();
-    if (error instanceof LimitError) throw error;
+    if (error instanceof LimitError || error === signal?.reason) throw error;
     throw failure(scope, error instanceof Error ? error.message : String(error));
   }
 }
@@ -173,8 +183,8 @@ export function attachArguments({ unit, user }: Scope, pid: number): string[] {
   ];
 }
 
-async function attachTo(scope: Scope, pid: number): Promise<void> {
-  const refused = await busctl(attachArguments(scope, pid));
+async function attachTo(scope: Scope, pid: number, signal: AbortSignal | undefined): Promise<void> {
+  const refused = await busctl(attachArguments(scope, pid), signal);
   if (refused !== undefined) throw failure(scope, `it takes no process: ${refused}`);
 }
 
@@ -185,7 +195,7 @@ function failure({ unit, slice }: Scope, why: string): ScopeError {
 }
 
 /** Waits until systemd has put the keeper into the scope: its answer only says that it is going to. */
-async function arrive(scope: Scope, pid: number): Promise<void> {
+async function arrive(scope: Scope, pid: number, signal: AbortSignal | undefined): Promise<void> {
   const deadline = performance.now() + PATIENCE;
   for (;;) {
     const own = /^0::(.*)$/m.exec(readIfThere(`/proc/${pid}/cgroup`) ?? "")?.[1] ?? "";
@@ -193,6 +203,7 @@ async function arrive(scope: Scope, pid: number): Promise<void> {
       if (scope.directory.endsWith(own)) return;
       throw failure(scope, `its cgroup is ${own}, and libflux expected ${scope.directory}`);
     }
+    signal?.throwIfAborted();
     if (performance.now() > deadline) throw failure(scope, `it hasn't within ${PATIENCE / 1000} seconds`);
     await new Promise((resolve) => setTimeout(resolve, MOMENT));
   }

@@ -68,7 +68,7 @@ hostTest("caller: root uses no code cache that others own or can write to, or th
   const { path } = directory;
   const uses = async (prepare: string): Promise<boolean> => {
     // a mount namespace of its own, so that this host's own cache stays as it is
-    const script = `mount -t tmpfs none /var/cache && mkdir -m 777 ${path}/other && ${prepare}
+    const script = `mount -t tmpfs -o mode=755 none /var/cache && mkdir -m 777 ${path}/other && ${prepare}
       "$@" && ls -A /var/cache/libflux/ ${path}/other; rm -rf ${path}/other`;
     const inner = ["-m", "bash", "-c", script, "bash", packed, "--version"];
     const { code, stdout } = await new Deno.Command("unshare", { args: inner, stdin: "null" }).output();
@@ -78,6 +78,7 @@ hostTest("caller: root uses no code cache that others own or can write to, or th
   };
   assertEquals(await uses(""), true);
   assertEquals(await uses("mkdir -m 755 /var/cache/libflux;"), true);
+  assertEquals(await uses("chmod 1777 /var/cache;"), false);
   assertEquals(await uses("mkdir -m 777 /var/cache/libflux;"), false);
   assertEquals(await uses("mkdir -m 720 /var/cache/libflux;"), false);
   assertEquals(await uses("mkdir -m 700 /var/cache/libflux; chown 65534 /var/cache/libflux;"), false);
@@ -87,11 +88,21 @@ hostTest("caller: root uses no code cache that others own or can write to, or th
 hostTest("caller: other users have their code cache in their own HOME, if it is absolute", async () => {
   using directory = temporaryDirectory();
   const { path } = directory;
-  Deno.chmodSync(path, 0o777);
+  Deno.chmodSync(path, 0o755);
+  Deno.chownSync(path, 65534, 65534);
   const nobody = 'exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all "$@"';
   assertWorks(await shell(`cd ${path}; ${nobody}`, ["--version"], { HOME: path }), "own");
   assertEquals(Deno.lstatSync(`${path}/.cache/libflux/v8_code_cache_v2`).uid, 65534);
   Deno.removeSync(`${path}/.cache`, { recursive: true });
+  // Whoever can write to one of them could put another directory in the place of the next.
+  Deno.chmodSync(path, 0o777);
+  assertWorks(await shell(`cd ${path}; ${nobody}`, ["--version"], { HOME: path }), "writable");
+  Deno.chmodSync(path, 0o755);
+  Deno.mkdirSync(`${path}/.cache`, { mode: 0o777 });
+  Deno.chmodSync(`${path}/.cache`, 0o777);
+  assertWorks(await shell(`cd ${path}; ${nobody}`, ["--version"], { HOME: path }), "another's .cache");
+  assertEquals(Array.from(Deno.readDirSync(`${path}/.cache`)), []);
+  Deno.removeSync(`${path}/.cache`);
   const long = `${path}/${"./".repeat(2500)}`;
   for (const home of ["relative", "", ".", "/proc", "/dev/full", "/root", long]) {
     assertWorks(await shell(`cd ${path}; ${nobody}`, ["--version"], { HOME: home }), home.slice(0, 100));
@@ -183,6 +194,12 @@ hostTest("caller: a container has the caller's own limit of open files, or its o
   const run = (flags: readonly string[]) =>
     shell('ulimit -Sn 100; ulimit -Hn 1000; exec "$@"', runArgs(flags, "sh", "-c", limits));
   assertEquals(await run([]), { code: 0, stdout: "100 1000\n", stderr: "" });
+  // What the first instructions leave for libflux is nothing that a caller can say.
+  const said = await shell('exec "$@"', runArgs([], "sh", "-c", "ulimit -Sn"), {
+    LIBFLUX_NOFILE: "5:6",
+    LIBFLUX_CWD: "gone",
+  });
+  assertEquals([said.code, said.stdout === "5\n"], [0, false]);
   assertEquals((await run(["--ulimit", "nofile=70:80"])).stdout, "70 80\n");
   assertEquals((await run(["--ulimit", "core=0"])).stdout, "100 1000\n");
 });

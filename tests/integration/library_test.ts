@@ -177,6 +177,7 @@ hostTest("a terminal is one stream each way, and can be resized", async () => {
   assertEquals((await container.status).code, 0);
   await reader.cancel();
   assertThrows(() => container.stderr, TypeError);
+  assertThrows(() => container.resize({ columns: 70_000, rows: 24 }), UsageError);
 });
 
 hostTest("attach() is for containers with a terminal", async () => {

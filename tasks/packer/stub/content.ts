@@ -55,7 +55,7 @@ export const HARMLESS = ENVIRONMENT[0];
  * connections that it makes (`OTEL_…`), descriptors that it takes for its own (`NODE_CHANNEL_FD`) and stacks that it
  * can't have (`RUST_MIN_STACK`). libflux finds them in `/proc/self/environ`, which the kernel keeps.
  */
-export const HIDDEN = ["DENO", "NODE", "OTEL", "RUST"] as const;
+export const HIDDEN = ["DENO", "NODE", "OTEL", "RUST", "LIBF"] as const;
 
 /** The variables that only some callers get, and whose values the stub finds out. */
 export const FOUND = ["directory", "limits", "cwd"] as const;

@@ -224,6 +224,7 @@ function chooseCache(m: Machine): void {
   m.load("b", "a", 0, 8);
   m.jumpIf("b", "!=", character("/"), "chosen");
   append(m, "home", LONGEST_HOME);
+  ownedOrNone(m);
   m.address("a", "dot_cache");
   m.jump("cache_of_user");
   m.label("for_root");
@@ -233,10 +234,22 @@ function chooseCache(m: Machine): void {
   m.label("cache_of_user");
   append(m, "cache", LONGEST_NAME);
   m.call("mkdirat", AT.AT_FDCWD, { memory: AT_DIRECTORY_VALUE }, 0o755);
+  ownedOrNone(m);
   m.address("a", "libflux");
   append(m, "libflux", LONGEST_NAME);
   m.call("mkdirat", AT.AT_FDCWD, { memory: AT_DIRECTORY_VALUE }, 0o700);
 
+  ownedOrNone(m);
+  m.add("c", "memory", AT_DIRECTORY);
+  m.store("memory", foundAt("directory"), "c");
+  m.label("chosen");
+}
+
+/**
+ * Goes on only if the directory that the name is of by now is this user's, and nobody else can write to it: who could
+ * might put another in the place of what is below. Calls leave `c` at the end of the name.
+ */
+function ownedOrNone(m: Machine): void {
   const path = { memory: AT_DIRECTORY_VALUE };
   m.call("statx", AT.AT_FDCWD, path, AT.AT_SYMLINK_NOFOLLOW, STATX.STATX_BASIC_STATS, { memory: AT_BUFFER });
   m.jumpIfError("chosen");
@@ -249,9 +262,6 @@ function chooseCache(m: Machine): void {
     m.bits("b", "a", first, width);
     m.jumpIf("b", "!=", value, "chosen");
   }
-  m.add("c", "memory", AT_DIRECTORY);
-  m.store("memory", foundAt("directory"), "c");
-  m.label("chosen");
 }
 
 /** Copies the text at `a` to `c`, which goes to its end; no cache where it is too long. */
