@@ -98,7 +98,11 @@ const USAGE: readonly Case[] = [
   { args: run(["--workdir", "relative"]), code: 125, says: ["the working directory must be an absolute path"] },
   { args: run(["--workdir", "/bin/sh"]), code: 125, says: ["/bin/sh", "not a directory"] },
   { args: run(["--hostname", "-bad-"]), code: 125, says: [`"-bad-" can't be a host name`] },
-  { args: run(["--network", "bridge"]), code: 125, says: [`--network is none or host, not "bridge"`] },
+  {
+    args: run(["--network", "bridge"]),
+    code: 125,
+    says: [`the network is none, host, container:NAME or ns:/PATH, not "bridge"`],
+  },
   { args: run(["--time-offset", "tomorrow"]), code: 125, says: ["--time-offset is a whole number of seconds"] },
   { args: run(["--env-file", "/nowhere"]), code: 125, says: ["/nowhere can't be read: there is no such file"] },
   { args: run(["--env", "=x"]), code: 125, says: [`"=x" in --env sets no variable`] },
