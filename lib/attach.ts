@@ -70,7 +70,7 @@ async function passInput(source: Descriptor, container: Container): Promise<void
  *
  * @param container One that was run with {@linkcode RunOptions.terminal}.
  * @returns How the container ended.
- * @throws {TypeError} It has no terminal.
+ * @throws {TypeError} It has no terminal, or somebody reads its output already.
  *
  * @example A shell in a container
  * ```ts
@@ -83,6 +83,8 @@ async function passInput(source: Descriptor, container: Container): Promise<void
  */
 export async function attach(container: Container): Promise<ContainerStatus> {
   if (!container.hasTerminal) throw new TypeError("this container has no terminal: run it with one");
+  // Where somebody reads it already, that is told before anything is touched.
+  const chunks = container.stdout.values();
   using cleanup = new DisposableStack();
   if (Deno.stdin.isTerminal()) cleanup.use(rawMode(0));
   else if (Deno.stdout.isTerminal()) cleanup.use(rawMode(1, "output"));
@@ -100,7 +102,7 @@ export async function attach(container: Container): Promise<ContainerStatus> {
   const screen = cleanup.use(own(1));
   const output = (async () => {
     // Nobody reads on where it can't be written: leaving the loop cancels the stream, and the terminal hangs up.
-    for await (const chunk of container.stdout) if (await writeInBackground(screen.number, chunk) < 0) break;
+    for await (const chunk of chunks) if (await writeInBackground(screen.number, chunk) < 0) break;
   })();
   // Both in any case: what is still being written uses what is about to be closed.
   const [status, shown] = await Promise.allSettled([container.status, output]);

@@ -135,7 +135,11 @@ hostTest("systemd: without a bus nobody misses it, but who asked for it", async 
   const { code: second, stderr: said } = await new Deno.Command("unshare", {
     args: ["--mount", "sh", "-c", dead, "sh", "./libflux", "run", uniqueName(), "--image", BUSYBOX, "--", "true"],
   }).output();
-  assertEquals([second, new TextDecoder().decode(said)], [0, ""]);
+  assertEquals(second, 0);
+  assertMatch(
+    new TextDecoder().decode(said),
+    /^libflux: warning: systemd doesn't make the scope [^\n]+; libflux manages the cgroups of containers itself\n$/,
+  );
 });
 
 hostTest("systemd: info tells that it manages", async () => {
