@@ -83,8 +83,10 @@ function writeExactly(descriptor: number, bytes: Uint8Array<ArrayBuffer>): void 
 
 /** What {@link spawn} needs. */
 export interface SpawnOptions {
-  /** From {@link executable}. */
+  /** From {@link executable}; or a program of the host's. */
   readonly executable: Descriptor;
+  /** Its arguments, the first its own name; together less than two kilobytes. */
+  readonly argv?: readonly string[];
   /** `CLONE_NEW*`, and `CLONE_INTO_CGROUP` with `cgroup`. */
   readonly flags: number;
   /** Where the stub and the interpreter report a failure; also given to the child by `descriptors`. */
@@ -176,8 +178,8 @@ export class Child implements Disposable {
 const BLOCK_SIZE = 4096;
 const blocks: NativeMemory[] = [];
 /** Offsets within a block. */
-const AREA = { words: 0, cloneArgs: 128, pidfd: 224, empty: 232, argv: 240, argv0: 264, pairs: 320 } as const;
-const ARGV0 = cString("libflux-init");
+const AREA = { words: 0, cloneArgs: 128, pidfd: 224, empty: 232, pairs: 320, argv: 1024, strings: 1536 } as const;
+const ARGV = ["libflux-init"];
 
 /** Clones a child into new namespaces, which executes an image there. */
 export function spawn(options: SpawnOptions): Child {
@@ -198,8 +200,16 @@ export function spawn(options: SpawnOptions): Child {
     const word = (offset: number, value: number): void =>
       view.setBigUint64(offset, BigInt.asUintN(64, BigInt(value)), true);
     block.bytes.fill(0, 0, AREA.pairs);
-    block.bytes.set(ARGV0, AREA.argv0);
-    word(AREA.argv, block.address + AREA.argv0);
+    const argv = options.argv ?? ARGV;
+    let end: number = AREA.strings;
+    argv.forEach((text, index) => {
+      word(AREA.argv + index * 8, block.address + end);
+      const bytes = cString(text);
+      block.bytes.set(bytes, end);
+      end += bytes.length;
+    });
+    const noMore = AREA.argv + argv.length * 8;
+    word(noMore, 0);
     // struct clone_args, linux/sched.h; no stack: the child touches none.
     word(AREA.cloneArgs, Number(BigInt(options.flags) | BigInt(CLONE.CLONE_VM | CLONE.CLONE_PIDFD)));
     word(AREA.cloneArgs + 8, block.address + AREA.pidfd);
@@ -209,14 +219,16 @@ export function spawn(options: SpawnOptions): Child {
       view.setUint32(AREA.pairs + index * 8, above(here), true);
       view.setUint32(AREA.pairs + index * 8 + 4, there, true);
     });
+    // What begins with "#!" is opened again by its interpreter: by a number that outlives `execveat`.
+    const kept = options.descriptors.find(([here]) => here === options.executable.number)?.[1];
     const words = [
       block.address + AREA.cloneArgs,
       88,
       above(gate.read.number),
-      above(options.executable.number),
+      kept ?? above(options.executable.number),
       block.address + AREA.argv,
       // An empty environment: nothing of the host's reaches even the interpreter.
-      block.address + AREA.argv + 8,
+      block.address + noMore,
       above(options.report),
       block.address + AREA.pairs,
       options.descriptors.length,

@@ -16,6 +16,8 @@ export interface Stat {
   readonly size: number;
   /** Major and minor number of a device. */
   readonly device: readonly [number, number];
+  /** The number of the filesystem that it is on: "0:45". */
+  readonly filesystem: string;
 }
 
 const STATX_SIZE = 256;
@@ -36,6 +38,7 @@ export function stat(path: string, flags = 0, directory: number = AT.AT_FDCWD): 
     inode: view.getBigUint64(32, true),
     size: Number(view.getBigUint64(40, true)),
     device: [view.getUint32(128, true), view.getUint32(132, true)],
+    filesystem: `${view.getUint32(136, true)}:${view.getUint32(140, true)}`,
   };
 }
 

@@ -15,10 +15,11 @@ import { makeCgroups } from "./make_cgroups.ts";
 import type { Usage } from "./cgroups/usage.ts";
 import { LaunchError, PermissionError, ScopeError } from "./errors.ts";
 import { hostError, initError } from "./failure.ts";
+import { type Connection, connectOr, hasOwnNetwork, isOwnHosts } from "./connect.ts";
 import { joinedNetwork } from "./compile/mod.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
 import { openNetwork } from "./network/join.ts";
-import { generateName, prepare } from "./prepare.ts";
+import { compileProgram, generateName, prepare, withDefaults } from "./prepare.ts";
 import { checkSize, type RunOptions, type TerminalSize } from "./spec/options.ts";
 import { thaw } from "./store/cgroup.ts";
 import { openStore, replace } from "./store/open.ts";
@@ -205,8 +206,20 @@ export class Container implements AsyncDisposable {
   }
 
   async #run(): Promise<ContainerStatus> {
-    const { child, plumbing, status: report, lifeline, terminal, mounts, claim, cgroups, namespace, created, timings } =
-      this.#parts;
+    const {
+      child,
+      plumbing,
+      status: report,
+      lifeline,
+      terminal,
+      mounts,
+      claim,
+      cgroups,
+      namespace,
+      connection,
+      created,
+      timings,
+    } = this.#parts;
     const started = new Date(created.getTime() + timings.create + timings.start);
     const end = await child.wait();
     const finished = new Date();
@@ -230,6 +243,7 @@ export class Container implements AsyncDisposable {
         await cgroups.release();
       } finally {
         await Promise.all([mounts?.closeInBackground(), claim.release()]);
+        connection?.[Symbol.dispose]();
         this.#timings = { ...timings, tearDown: performance.now() - before };
       }
     }
@@ -285,27 +299,29 @@ function canDoWithout({ cgroupManager = "auto", cgroupParent }: RunOptions): boo
 export async function start(options: RunOptions, linkOptions: LinkOptions = {}): Promise<Container> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const named = { ...options, name: options.name ?? generateName() };
+  let named = withDefaults({ ...options, name: options.name ?? generateName() });
   const created = new Date();
   const begin = performance.now();
   const layout = layOut(options);
   const isRoot = Deno.uid() === 0;
   // On another thread, while this one compiles; should that fail, launch() tells.
-  let network = isRoot && (options.network ?? "none") === "none" ? networkNamespace() : undefined;
+  let network = isRoot && hasOwnNetwork(named) ? networkNamespace() : undefined;
   network?.catch(() => {});
   const plumbing: Plumbing[] = [];
   let claim: Claim | undefined;
   let cgroups: Cgroups | undefined;
+  let connection: Connection | undefined;
   try {
     // Wrong options are told before anything is touched.
     const nulls = layout.flatMap((how, index) => how === "null" ? [index] : []);
     let prepared = prepare(named, nulls);
     if (!isRoot) throw new PermissionError("making a container takes root", { hint: "run it with sudo" });
     const joined = joinedNetwork(prepared.spec);
-    if (joined !== undefined) network = Promise.resolve(openNetwork(joined, options));
+    if (joined !== undefined) network = Promise.resolve(openNetwork(joined, named));
     const store = await openStore(options.root);
     if (options.replace === true) await replace(store, prepared.name, signal);
     claim = await store.claim(prepared.name, signal);
+    [connection, named] = await connectOr(options, named, store, claim, prepared.id);
     try {
       cgroups = await makeCgroups(prepared, claim, signal);
     } catch (error) {
@@ -318,8 +334,14 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
     }
     signal?.throwIfAborted();
     layout.forEach((how, index) => plumbing.push(plumb(how, index)));
-    const image = link(prepared.program, linkOptions);
-    return new Container(await launch({ prepared, image, claim, cgroups, plumbing, network, created, begin, options }));
+    const program = compileProgram(prepared, named, connection?.place);
+    const image = link(program, linkOptions);
+    const launched = await launch({
+      ...{ prepared, image, claim, cgroups, plumbing, network, connection, created, begin, options },
+    });
+    const container = new Container(launched);
+    await connection?.settle(container.pid, isOwnHosts(prepared));
+    return container;
   } catch (error) {
     (await network?.catch(() => undefined))?.close();
     for (const { ours, started, ended } of plumbing) {
@@ -327,6 +349,7 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
       started();
       await ended();
     }
+    connection?.[Symbol.dispose]();
     await cgroups?.release();
     await claim?.release();
     throw error instanceof SyscallError ? hostError(error) : error;

@@ -6,7 +6,7 @@
 import { listing } from "../ffi/listing.ts";
 import { cloneFlags, hasNetworkBeside, joinedNetwork } from "./compile/mod.ts";
 import { CLONE } from "../ffi/abi/constants.ts";
-import { prepare } from "./prepare.ts";
+import { compileProgram, prepare, withDefaults } from "./prepare.ts";
 import type { RunOptions } from "./spec/options.ts";
 import { layOut } from "./streams.ts";
 import type { Spec } from "./spec/types.ts";
@@ -48,7 +48,10 @@ export interface Explanation {
  */
 export function explain(options: RunOptions): Explanation {
   const nulls = layOut(options).flatMap((how, index) => how === "null" ? [index] : []);
-  const { spec, program, cgroups } = prepare(options, nulls);
+  const named = withDefaults(options);
+  const prepared = prepare(named, nulls);
+  const { spec, cgroups } = prepared;
+  const program = compileProgram(prepared, named);
   const flags = cloneFlags(spec);
   const names = Object.entries(CLONE).filter(([name, value]) =>
     name.startsWith("CLONE_NEW") && value < 2 ** 32 && (flags & value) !== 0

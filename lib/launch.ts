@@ -5,10 +5,12 @@
  */
 import { AT, CLONE, E, O, SIG } from "../ffi/abi/constants.ts";
 import { Descriptor, pipe, syscall, SyscallError } from "../ffi/libc.ts";
+import type { NetworkNamespace } from "../ffi/network_namespace.ts";
 import { type Image, REPORT_DESCRIPTOR } from "../ffi/link.ts";
 import { read } from "../ffi/reactor.ts";
 import { type Child, executable, spawn } from "../ffi/spawn.ts";
 import { receiveDescriptor, socketPair } from "../ffi/terminal.ts";
+import type { Connection } from "./connect.ts";
 import type { Cgroups } from "./cgroups/cgroup.ts";
 import { CHILD } from "./compile/context.ts";
 import { cloneFlags } from "./compile/mod.ts";
@@ -18,7 +20,7 @@ import type { RunOptions } from "./spec/options.ts";
 import { bootId } from "./store/directory.ts";
 import type { Entry } from "./store/ledger.ts";
 import { mountNamespace, startTime } from "./store/process.ts";
-import type { Claim } from "./store/state.ts";
+import type { Claim, State } from "./store/state.ts";
 import { duplicate, type Plumbing, setNonBlocking } from "./streams.ts";
 
 /**
@@ -55,7 +57,9 @@ export interface LaunchOptions {
   /** The cgroups, made. */
   readonly cgroups: Cgroups;
   /** The network namespace to join, where it is a new one. */
-  readonly network: Promise<Descriptor> | undefined;
+  readonly network: Promise<NetworkNamespace> | undefined;
+  /** Its place on a network of libflux's. */
+  readonly connection: Connection | undefined;
   readonly created: Date;
   /** `performance.now()` when the container was asked for. */
   readonly begin: number;
@@ -142,7 +146,7 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
   const lifeline = init ? ends.open(writing(), CHILD.lifeline) : undefined;
   const sync = ends.open(writing(), CHILD.sync);
   using network = await from.network;
-  if (network !== undefined) ends.descriptors.push([network.number, CHILD.network]);
+  if (network !== undefined) ends.descriptors.push([network.namespace.number, CHILD.network]);
   const console = options.terminal === undefined ? undefined : ends.open(socketPair(), CHILD.console);
   const ready = performance.now();
   // One that isn't born in its cgroup is put there before it runs anything.
@@ -173,6 +177,9 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     const written = writeDown(from, child.pid);
     const mounts = openMounts(child.pid);
     opened.use(mounts);
+    if (network !== undefined) await from.connection?.attach(network);
+    // A socket in there would keep its links alive when it has ended.
+    network?.close();
     syscall("write", sync.number, new Uint8Array([1]), 1);
     sync.close();
     for (const { started } of plumbing) started();
@@ -215,6 +222,13 @@ function openMounts(pid: number): Descriptor | undefined {
   return opened < 0 ? undefined : new Descriptor(opened);
 }
 
+/** Where the container is on the network, for its state. */
+function placeOf(connection: Connection | undefined): Pick<State, "network" | "ports"> {
+  if (connection === undefined) return { ports: [] };
+  const { network: { name }, lease: { address, ipv6Address }, ports } = connection;
+  return { network: { name, address, ...(ipv6Address === undefined ? {} : { ipv6Address }) }, ports };
+}
+
 /** Ledger and state of a child that waits for both. */
 function writeDown(
   from: LaunchOptions,
@@ -240,6 +254,7 @@ function writeDown(
       ...(from.cgroups.unified === undefined ? {} : { unified: from.cgroups.unified }),
       legacy: from.cgroups.legacy,
     },
+    ...placeOf(from.connection),
     monitor: Deno.pid,
     bootId: bootId(),
   });

@@ -12,14 +12,15 @@ import { cgroupFacts, managerFacts, planContainer } from "./cgroups/host.ts";
 import { cgroupsPath, chooseManager } from "./cgroups/manager.ts";
 import type { CgroupPlan } from "./cgroups/plan.ts";
 import { CAPABILITIES } from "./compile/credentials.ts";
-import { compile } from "./compile/mod.ts";
+import { compile, type Launch } from "./compile/mod.ts";
 import { errnoText, ImageError, PermissionError, printable, UsageError } from "./errors.ts";
 import { buildSpec } from "./spec/build.ts";
 import { isBind } from "./spec/check_mount.ts";
 import { RLIMITS } from "./spec/limits.ts";
 import { checkOptions, type RunOptions } from "./spec/options.ts";
 import type { Rlimit, Spec } from "./spec/types.ts";
-import { type HostFiles, networkFiles } from "./network/files.ts";
+import { type HostFiles, networkFiles, type Place } from "./network/files.ts";
+import { DEFAULT_NETWORK } from "./spec/networks.ts";
 import { networkPath } from "./network/join.ts";
 import { readIfThere } from "./store/directory.ts";
 import { readInRoot } from "./users.ts";
@@ -28,7 +29,8 @@ import { readInRoot } from "./users.ts";
 export interface Prepared {
   readonly name: string;
   readonly spec: Spec;
-  readonly program: LaunchProgram;
+  /** What the compiler is told beside, but for the files of the network. */
+  readonly launch: Omit<Launch, "files">;
   /** The cgroups to make before it starts. */
   readonly cgroups: CgroupPlan;
   /** The cgroup of v2 from which on down controllers are libflux's to hand down; nothing where there is no v2. */
@@ -152,8 +154,20 @@ export function generateName(): string {
   return `flux-${randomHex(6)}`;
 }
 
+/** What the caller said, with what is usual where nothing was said. */
+export function withDefaults<T extends RunOptions>(options: T): T & { readonly network: string } {
+  // Only root may change the host's network.
+  return { ...options, network: options.network ?? (Deno.uid() === 0 ? DEFAULT_NETWORK : "none") };
+}
+
+/** Compiles what was prepared. @param place Where the container is on a network of libflux's. */
+export function compileProgram({ spec, launch }: Prepared, options: RunOptions, place?: Place): LaunchProgram {
+  const files = networkFiles(options, spec.hostname ?? Deno.hostname(), hostFiles(options), place);
+  return compile(spec, { ...launch, files });
+}
+
 /**
- * Compiles what the caller said.
+ * Looks at what the caller said, and at the host.
  *
  * @param nullStreams Streams that are to be the container's own `/dev/null`.
  */
@@ -184,11 +198,10 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
     cgroupsPath: cgroupsPath(manager, options.cgroupParent, id, uid),
   });
   const cgroups = planContainer(options, spec, manager, host, uid);
-  const program = compile(spec, {
+  const launch = {
     architecture: ARCHITECTURE,
     writable: options.writable ?? false,
     init: options.init ?? true,
-    files: networkFiles(options, spec.hostname ?? hostname, hostFiles(options)),
     nullStreams: options.terminal === undefined ? nullStreams : [],
     kinds: kindsOf(options),
     // Deno ignores it for itself. What else is ignored was so before it started, and stays so, as with any exec.
@@ -201,6 +214,6 @@ export function prepare(options: RunOptions, nullStreams: readonly number[] = []
       required: cgroups.required.has(directory),
     })),
     ...(options.terminal === undefined ? {} : { terminal: options.terminal }),
-  });
-  return { name, id, spec, program, cgroups, top: cgroups.scope?.directory ?? host.unified };
+  };
+  return { name, id, spec, launch, cgroups, top: cgroups.scope?.directory ?? host.unified };
 }

@@ -51,11 +51,22 @@ const imports = (file: string): string[] =>
 
 /** The six floors of the house, from the ground up. What isn't named is in a directory that is. */
 const FLOORS: readonly (readonly string[])[] = [
-  ["ffi/", "lib/errors.ts", "lib/warnings.ts", "lib/render.ts", "lib/chart.ts", "lib/version.ts"],
+  ["ffi/", "lib/errors.ts", "lib/errno.ts", "lib/warnings.ts", "lib/render.ts", "lib/chart.ts", "lib/version.ts"],
   ["lib/spec/", "lib/store/", "lib/users.ts", "lib/caller.ts"],
   ["lib/compile/", "lib/cgroups/", "lib/rootfs/", "lib/network/"],
   [
-    ...["container", "launch", "prepare", "streams", "failure", "refusal", "attach", "signals", "make_cgroups"].map((
+    ...[
+      "container",
+      "launch",
+      "prepare",
+      "streams",
+      "failure",
+      "refusal",
+      "attach",
+      "signals",
+      "make_cgroups",
+      "connect",
+    ].map((
       name,
     ) => `lib/${name}.ts`),
     ...["explain", "list", "control", "stats", "benchmark", "info"].map((name) => `lib/${name}.ts`),

@@ -113,7 +113,7 @@ export const MS = {
 export const CLOSE_RANGE = { CLOSE_RANGE_CLOEXEC: 4 } as const;
 
 /** `linux/socket.h`, `linux/net.h` */
-export const SOCKET = { AF_INET: 2, SOCK_DGRAM: 2, SOCK_CLOEXEC: 0o2000000 } as const;
+export const SOCKET = { AF_INET: 2, SOCK_STREAM: 1, SOCK_DGRAM: 2, SOCK_RAW: 3, SOCK_CLOEXEC: 0o2000000 } as const;
 
 /** `linux/fs.h` */
 export const UMOUNT = { MNT_DETACH: 2 } as const;
@@ -327,4 +327,7 @@ export const E = {
   ERANGE: 34,
   ENOSYS: 38,
   ELOOP: 40,
+  EOPNOTSUPP: 95,
+  EADDRINUSE: 98,
+  EADDRNOTAVAIL: 99,
 } as const;

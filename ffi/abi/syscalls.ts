@@ -9,6 +9,7 @@ export type Architecture = "x86_64" | "aarch64";
 
 /** `[x86_64, aarch64]` for each syscall libflux uses. */
 const NUMBERS = {
+  bind: [49, 200],
   capset: [126, 91],
   chdir: [80, 49],
   clone: [56, 220],
@@ -40,6 +41,7 @@ const NUMBERS = {
   getcwd: [79, 17],
   geteuid: [107, 175],
   getpgid: [121, 155],
+  getsockname: [51, 204],
   getxattr: [191, 8],
   getpid: [39, 172],
   getrandom: [318, 278],
@@ -79,6 +81,7 @@ const NUMBERS = {
   setns: [308, 268],
   setresgid: [119, 149],
   setresuid: [117, 147],
+  setsockopt: [54, 208],
   setsid: [112, 157],
   setuid: [105, 146],
   setxattr: [188, 5],

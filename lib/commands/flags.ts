@@ -50,9 +50,6 @@ export interface Parsed {
 /** Flags that people know from other runtimes, and what they need to know here. */
 const FOREIGN: Readonly<Record<string, string>> = {
   rm: "every container of 'libflux run' is temporary: leave it out",
-  publish: "containers have no network beyond lo yet",
-  port: "containers have no network beyond lo yet",
-  p: "containers have no network beyond lo yet",
   detach: "'libflux run' stays in the foreground: put '&' after the command",
   d: "'libflux run' stays in the foreground: put '&' after the command",
   privileged: "libflux has no way to give all privileges to a container",

@@ -6,8 +6,7 @@
 import { callersPath, callersVariable, decode } from "../caller.ts";
 import { printable, UsageError } from "../errors.ts";
 import { parseBind, parseMount, parseTmpfs } from "../spec/mounts.ts";
-import type { HostEntry } from "../spec/addresses.ts";
-import { checkName, checkNetwork, type RunOptions } from "../spec/options.ts";
+import { checkName, type RunOptions } from "../spec/options.ts";
 import type { Mount } from "../spec/types.ts";
 import { type Flag, type Parsed, parseFlags } from "./flags.ts";
 import {
@@ -18,6 +17,7 @@ import {
   readUlimits,
   readWritableCgroups,
 } from "./limit_flags.ts";
+import { NETWORK_FLAGS, readNetworkOptions } from "./network_flags.ts";
 
 /** All of them. */
 export const RUN_FLAGS: readonly Flag[] = [
@@ -64,15 +64,7 @@ export const RUN_FLAGS: readonly Flag[] = [
   { name: "interactive", short: "i", help: "pass standard input on (default); --no-interactive: don't" },
   { name: "label", short: "l", value: "K=V", repeated: true, help: "a label, for 'libflux ps --filter label=K=V'" },
   { name: "replace", help: "end a container of the same name first" },
-  {
-    name: "network",
-    aliases: ["net"],
-    value: "none|host|container:NAME|ns:PATH",
-    help: "none (default): only lo; host: the host's; another container's, or a namespace's",
-  },
-  { name: "add-host", value: "NAME:ADDRESS", repeated: true, help: "a line of /etc/hosts" },
-  { name: "dns", value: "ADDRESS", repeated: true, help: "a resolver, in place of the host's" },
-  { name: "dns-search", value: "DOMAIN", repeated: true, help: "a domain to look up short names in; '.': none" },
+  ...NETWORK_FLAGS,
   { name: "pid", value: "private|host", help: "whose processes are seen inside" },
   { name: "ipc", value: "private|host", help: "whose IPC objects are seen inside" },
   { name: "uts", value: "private|host", help: "whose host name is seen inside" },
@@ -132,21 +124,6 @@ function parseLabel(text: string): readonly [string, string] {
   return [key, at < 0 ? "" : text.slice(at + 1)];
 }
 
-function readNetwork(flags: Parsed): RunOptions["network"] {
-  const text = flags.value("network");
-  if (text !== undefined) checkNetwork(text);
-  return text;
-}
-
-/** `NAME:ADDRESS`, where the address may have colons of its own. */
-function parseHost(text: string): HostEntry {
-  const [, name, address] = /^([^:=]+)[:=]\[?(.+?)\]?$/.exec(text) ?? [];
-  if (name === undefined || address === undefined) {
-    throw new UsageError(`"${printable(text)}" is no line of /etc/hosts`, { hint: "write --add-host db:192.0.2.1" });
-  }
-  return { name, address };
-}
-
 /** A parsed `run` command line. */
 export interface RunCommandLine {
   readonly options: RunOptions & { readonly name: string };
@@ -186,8 +163,6 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
   if (offset !== undefined && !/^[+-]?[0-9]{1,12}$/.test(offset)) {
     throw new UsageError(`--time-offset is a whole number of seconds, not "${printable(offset)}"`);
   }
-  const listOf = <T>(name: string, parse: (text: string) => T): T[] | undefined =>
-    flags.values(name).length === 0 ? undefined : flags.values(name).map(parse);
   const given = {
     image: flags.value("image"),
     writable: flags.on("writable"),
@@ -198,10 +173,7 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
     init: flags.on("init"),
     replace: flags.on("replace"),
     root: flags.value("root"),
-    network: readNetwork(flags),
-    addHosts: listOf("add-host", parseHost),
-    dns: listOf("dns", (text) => text),
-    dnsSearch: listOf("dns-search", (text) => text),
+    ...readNetworkOptions(flags),
     pid: choice(flags, "pid", ["private", "host"]),
     ipc: choice(flags, "ipc", ["private", "host"]),
     uts: choice(flags, "uts", ["private", "host"]),

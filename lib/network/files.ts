@@ -4,6 +4,8 @@
  * @module
  */
 import type { RunOptions } from "../spec/options.ts";
+import { neighbours } from "../store/hosts.ts";
+import type { Lease } from "../store/network.ts";
 
 /** What the host says. */
 export interface HostFiles {
@@ -21,22 +23,39 @@ export interface NetworkFile {
   readonly content: string;
 }
 
+/** A container's place on a network of libflux's. */
+export interface Place {
+  readonly lease: Lease;
+  /** Everybody on the network. */
+  readonly leases: readonly Lease[];
+  readonly internal: boolean;
+}
+
 /** The three files. @param hostname The container's host name. */
-export function networkFiles(options: RunOptions, hostname: string, host: HostFiles): NetworkFile[] {
+export function networkFiles(options: RunOptions, hostname: string, host: HostFiles, place?: Place): NetworkFile[] {
   return [
     { path: "/etc/hostname", content: `${hostname}\n` },
-    { path: "/etc/hosts", content: hostsFile(options, hostname, host) },
-    { path: "/etc/resolv.conf", content: resolvFile(options, host) },
+    { path: "/etc/hosts", content: hostsFile(options, hostname, host, place) },
+    { path: "/etc/resolv.conf", content: resolvFile(options, host, place) },
   ];
 }
 
 const ends = (text: string): string => text === "" || text.endsWith("\n") ? text : `${text}\n`;
 
-function hostsFile({ network, addHosts = [] }: RunOptions, hostname: string, host: HostFiles): string {
-  const own = `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${hostname}\n`;
+function hostsFile({ network, addHosts = [] }: RunOptions, hostname: string, host: HostFiles, place?: Place): string {
+  const local = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+  const own = place === undefined
+    ? `${local}127.0.1.1\t${hostname}\n`
+    : local + ownLines(hostname, place.lease) + neighbours(place.leases, place.lease.id);
   const added = addHosts.map(({ name, address }) => `${address}\t${name}\n`).join("");
   // The first line of a name counts.
   return added + (network === "host" ? ends(host.hosts) : own);
+}
+
+/** A container knows itself by its host name first. */
+function ownLines(hostname: string, { address, ipv6Address, names }: Lease): string {
+  const all = [...new Set([hostname, ...names])].join(" ");
+  return [address, ipv6Address].filter((one) => one !== undefined).map((one) => `${one}\t${all}\n`).join("");
 }
 
 /** Lines of one keyword, as they are. */
@@ -45,9 +64,9 @@ const linesOf = (text: string, keyword: string): string[] =>
 
 const isLoopback = (line: string): boolean => /^nameserver\s+(127\.|::1\s*$)/.test(line);
 
-function resolvFile(options: RunOptions, host: HostFiles): string {
+function resolvFile(options: RunOptions, host: HostFiles, place?: Place): string {
   const { network = "none", dns = [], dnsSearch = [] } = options;
-  const beyond = network === "host" || network.startsWith("ns:");
+  const beyond = network === "host" || network.startsWith("ns:") || place?.internal === false;
   if (dns.length === 0 && dnsSearch.length === 0) {
     if (network === "host") return host.resolv;
     if (!beyond) return "# this container has no resolver: give it one with --dns\n";

@@ -5,6 +5,7 @@
  */
 import { AT, CLONE, IOCTL, O } from "../../ffi/abi/constants.ts";
 import { Descriptor, syscall } from "../../ffi/libc.ts";
+import { NetworkNamespace } from "../../ffi/network_namespace.ts";
 import { errnoText, printable, UsageError } from "../errors.ts";
 import type { RunOptions } from "../spec/options.ts";
 import { defaultRoot } from "../store/directory.ts";
@@ -36,7 +37,7 @@ export function networkPath(options: RunOptions): string | undefined {
  * @throws {UsageError} It isn't there, or is no network namespace.
  * @throws {NoContainerError} The container whose it was has ended.
  */
-export function openNetwork(path: string, options: RunOptions): Descriptor {
+export function openNetwork(path: string, options: RunOptions): NetworkNamespace {
   const state = other(options);
   const opened = syscall("openat", AT.AT_FDCWD, path, O.O_RDONLY | O.O_NONBLOCK | O.O_CLOEXEC, 0);
   const shown = printable(path);
@@ -50,7 +51,9 @@ export function openNetwork(path: string, options: RunOptions): Descriptor {
   const namespace = new Descriptor(opened);
   // By now the pid could be another's.
   const isTheirs = state === undefined || isAlive(state) && path === `/proc/${state.pid}/ns/net`;
-  if (isTheirs && syscall("ioctl", opened, IOCTL.NS_GET_NSTYPE) === CLONE.CLONE_NEWNET) return namespace;
+  if (isTheirs && syscall("ioctl", opened, IOCTL.NS_GET_NSTYPE) === CLONE.CLONE_NEWNET) {
+    return new NetworkNamespace(namespace);
+  }
   namespace.close();
   throw new UsageError(`${shown} is no network namespace`, {
     path,

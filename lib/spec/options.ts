@@ -5,7 +5,9 @@
  */
 import { printable, UsageError } from "../errors.ts";
 import { checkMount, checkPath } from "./check_mount.ts";
-import { checkNames, type HostEntry } from "./addresses.ts";
+import type { HostEntry } from "./addresses.ts";
+import { checkNetworkOptions } from "./networks.ts";
+import type { PortMapping } from "./ports.ts";
 import { checkLimits, checkRlimit, isWhole, type Limits } from "./limits.ts";
 import type { Mount, Rlimit } from "./types.ts";
 
@@ -90,10 +92,29 @@ export interface RunOptions {
   /** The directory that state is kept in; `/run/libflux` for root if left out. */
   readonly root?: string;
   /**
-   * `none`: only `lo`; `host`: the host's; `container:NAME`: another container's; `ns:PATH`: that of a namespace's file,
-   * such as /run/netns/web. `none` if left out.
+   * `bridge`: the network of all who name none; any other name: a network that was made for them; `none`: only `lo`;
+   * `host`: the host's; `container:NAME`: another container's; `ns:PATH`: that of a namespace's file, such as
+   * /run/netns/web. For root `bridge` if left out.
    */
-  readonly network?: "none" | "host" | `container:${string}` | `ns:${string}`;
+  readonly network?:
+    | "bridge"
+    | "none"
+    | "host"
+    | `container:${string}`
+    | `ns:${string}`
+    | (string & Record<never, never>);
+  /** Its IPv4 address on the network; a free one if left out. */
+  readonly ip?: string;
+  /** Its IPv6 address there. */
+  readonly ip6?: string;
+  /** Give it an IPv6 address too. */
+  readonly ipv6?: boolean;
+  /** The address of its network card: "02:00:00:12:34:56". */
+  readonly macAddress?: string;
+  /** More names that the others on its network know it by. */
+  readonly networkAliases?: readonly string[];
+  /** Ports of the host that lead to its own. */
+  readonly ports?: readonly PortMapping[];
   /** More lines of `/etc/hosts`. */
   readonly addHosts?: readonly HostEntry[];
   /** Addresses of resolvers, in place of the host's. */
@@ -208,25 +229,13 @@ export function checkOptions(options: RunOptions): void {
   }
   if (options.terminal !== undefined) checkSize(options.terminal);
   if (options.cgroupParent !== undefined) checkCgroup(options.cgroupParent);
-  if (options.network !== undefined) checkNetwork(options.network);
-  checkNames(options.addHosts ?? [], options.dns ?? [], options.dnsSearch ?? []);
+  checkNetworkOptions(options);
 }
 
 /** Throws a {@link UsageError} unless a size can be a terminal's: `struct winsize` has 16 bits for each number. */
 export function checkSize({ columns, rows }: TerminalSize): void {
   if (isWhole(columns, 0, 0xffff) && isWhole(rows, 0, 0xffff)) return;
   throw new UsageError(`a terminal has from 0 to 65535 columns and rows, not ${columns}x${rows}`);
-}
-
-/** Throws a {@link UsageError} unless a text names a network. */
-export function checkNetwork(text: string): asserts text is NonNullable<RunOptions["network"]> {
-  if (text === "none" || text === "host") return;
-  const [, kind, what = ""] = /^(container|ns):(.*)$/s.exec(text) ?? [];
-  if (kind === "container") return checkName(what);
-  if (kind === "ns" && what.startsWith("/") && !what.includes("\0")) return;
-  throw new UsageError(`the network is none, host, container:NAME or ns:/PATH, not "${printable(text)}"`, {
-    hint: "write --network none, or leave it out",
-  });
 }
 
 /** SECURITY.md, rule 5. */

@@ -32,6 +32,9 @@ export interface PortMapping {
   readonly protocol: "tcp" | "udp";
 }
 
+/** A port that is published. */
+export type PublishedPort = PortMapping & { readonly hostPort: number };
+
 /** 16 bits in the headers of both protocols; 0 is what a caller of bind() says who wants a free one. */
 const LAST_PORT = 65535;
 

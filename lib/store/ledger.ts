@@ -7,9 +7,13 @@
  * @module
  */
 import { AT } from "../../ffi/abi/constants.ts";
-import { syscall } from "../../ffi/libc.ts";
+import { syscall, SyscallError } from "../../ffi/libc.ts";
+import { NetworkError } from "../errors.ts";
+import { warn } from "../warnings.ts";
 import { append, readState, writeAtomically } from "./directory.ts";
 import { removeCgroup, removeEmptyCgroup, removeScope, thaw } from "./cgroup.ts";
+import { leave } from "./leave.ts";
+import { describeNetworkEntry, isNetworkEntry, type NetworkEntry, undoNetworkEntry } from "./network_entry.ts";
 import { deadlineIn, killNamespace, killProcess, PATIENCE } from "./process.ts";
 
 /** Something on the host that has to be undone. */
@@ -23,7 +27,8 @@ export type Entry =
   /** A cgroup above it that wasn't there: removed unless somebody else is in it by then. */
   | { readonly kind: "cgroupParent"; readonly directory: string }
   /** The scope of systemd's that a container's cgroup is in. */
-  | { readonly kind: "scope"; readonly directory: string };
+  | { readonly kind: "scope"; readonly directory: string }
+  | NetworkEntry;
 
 /** A container's ledger. */
 export class Ledger {
@@ -46,6 +51,21 @@ export class Ledger {
     return this.#entries ??= parseLedger(readState(this.path) ?? "");
   }
 
+  /** Gives entries to another ledger, which undoes them in the place of this one. */
+  handOver(isTheirs: (entry: Entry) => boolean, other: Ledger): void {
+    const theirs = this.entries().filter(isTheirs);
+    if (theirs.length === 0) return;
+    other.add(...theirs);
+    const own = this.entries().filter((entry) => !isTheirs(entry));
+    writeAtomically(this.path, serialise(own));
+    this.#entries = own;
+  }
+
+  /** The state root that it is in: `ROOT/containers/NAME/ledger`. */
+  get #root(): string {
+    return this.path.split("/").slice(0, -3).join("/");
+  }
+
   /**
    * Undoes everything, backwards, and forgets it; can be done again.
    *
@@ -57,7 +77,8 @@ export class Ledger {
     for (const entry of this.entries()) if (entry.kind === "cgroup") thaw(entry.directory);
     const left: Entry[] = [];
     for (const entry of this.#backwards()) {
-      if (!await undo(entry, this.#stuck.has(entry) ? performance.now() : deadline)) left.unshift(entry);
+      const isGone = await undo(entry, this.#root, this.#stuck.has(entry) ? performance.now() : deadline);
+      if (!isGone) left.unshift(entry);
     }
     for (const entry of left) this.#stuck.add(entry);
     if (left.length === 0) syscall("unlinkat", AT.AT_FDCWD, this.path, 0);
@@ -66,12 +87,18 @@ export class Ledger {
     return left;
   }
 
-  /** A cgroup above the container's was written down after it: what is asked for comes to light when it is made. */
+  /**
+   * A cgroup above the container's was written down after it: what is asked for comes to light when it is made. Processes end
+   * first, and with them the network namespaces that links go with.
+   */
   #backwards(): Entry[] {
     const isParent = ({ kind }: Entry): boolean => kind === "cgroupParent";
+    const isProcess = ({ kind }: Entry): boolean => kind === "process" || kind === "mountNamespace";
     const parents = this.entries().flatMap((entry) => entry.kind === "cgroupParent" ? [entry] : []);
+    const backwards = this.entries().toReversed();
     return [
-      ...this.entries().filter((entry) => !isParent(entry)).toReversed(),
+      ...backwards.filter(isProcess),
+      ...backwards.filter((entry) => !isParent(entry) && !isProcess(entry)),
       ...parents.sort((a, b) => b.directory.length - a.directory.length),
     ];
   }
@@ -103,7 +130,8 @@ function isEntry(value: unknown): value is Entry {
   if (entry.kind === "cgroup") return isContainerCgroup(entry.directory);
   if (entry.kind === "scope") return isCgroup(entry.directory) && SCOPE.test(entry.directory);
   if (entry.kind === "cgroupParent") return isCgroup(entry.directory);
-  return entry.kind === "mountNamespace" && isCount(entry.inode);
+  if (entry.kind === "mountNamespace") return isCount(entry.inode);
+  return isNetworkEntry(entry);
 }
 
 const SCOPE = /\/libflux-[0-9a-f]{64}\.scope$/;
@@ -119,7 +147,7 @@ function isCgroup(value: unknown): value is string {
 }
 
 /** Undoes one; answers whether it is gone. */
-async function undo(entry: Entry, deadline: number): Promise<boolean> {
+async function undo(entry: Entry, root: string, deadline: number): Promise<boolean> {
   switch (entry.kind) {
     case "process":
       return await killProcess(entry, deadline);
@@ -132,6 +160,15 @@ async function undo(entry: Entry, deadline: number): Promise<boolean> {
       return true;
     case "scope":
       return await removeScope(entry.directory, deadline);
+    default:
+      try {
+        await undoNetworkEntry(entry, (lease) => leave(root, lease));
+        return true;
+      } catch (error) {
+        if (!(error instanceof NetworkError || error instanceof SyscallError)) throw error;
+        warn(`${describeEntry(entry)} can't be removed: ${error.message}`);
+        return false;
+      }
   }
 }
 
@@ -144,7 +181,10 @@ export function describeEntry(entry: Entry): string {
       return `processes in the mount namespace ${entry.inode}`;
     case "scope":
       return `the scope ${entry.directory}`;
-    default:
+    case "cgroup":
+    case "cgroupParent":
       return `the cgroup ${entry.directory}`;
+    default:
+      return describeNetworkEntry(entry);
   }
 }

@@ -3,21 +3,19 @@
  *
  * @module
  */
-import { AT, E, openFlags } from "../../ffi/abi/constants.ts";
-import { ARCHITECTURE, Descriptor, syscall, SyscallError } from "../../ffi/libc.ts";
-import { stat, statDescriptor } from "../../ffi/stat.ts";
+import { AT } from "../../ffi/abi/constants.ts";
+import { type Descriptor, syscall } from "../../ffi/libc.ts";
 import { NameInUseError, printable } from "../errors.ts";
+import { isAddress } from "../spec/addresses.ts";
+import { isWhole } from "../spec/limits.ts";
+import { isNetworkName } from "../spec/networks.ts";
 import { checkName, isName } from "../spec/options.ts";
-import {
-  bootId,
-  checkPrivateDirectory,
-  makePrivateDirectory,
-  readState,
-  unwritable,
-  writeAtomically,
-} from "./directory.ts";
+import type { PublishedPort } from "../spec/ports.ts";
+import { bootId, checkPrivateDirectory, makePrivateDirectory, readState, writeAtomically } from "./directory.ts";
 import { warn } from "../warnings.ts";
 import { describeEntry, type Entry, isContainerCgroup, Ledger } from "./ledger.ts";
+import { isCurrent, lockFile } from "./lock.ts";
+import { reconcileNetworks } from "./leave.ts";
 import { deadlineIn, startTime } from "./process.ts";
 
 /** `state.json` of a container. */
@@ -36,6 +34,10 @@ export interface State {
   readonly labels: Readonly<Record<string, string>>;
   /** Its cgroups' directories, v2's and those of v1 by their controllers' names. */
   readonly cgroups: { readonly unified?: string; readonly legacy: Readonly<Record<string, string>> };
+  /** The network that it is on, where it is one of libflux's. */
+  readonly network?: { readonly name: string; readonly address: string; readonly ipv6Address?: string };
+  /** Its ports that the host has as well. */
+  readonly ports: readonly PublishedPort[];
   /** The process that waits for the container. */
   readonly monitor: number;
   readonly bootId: string;
@@ -45,28 +47,6 @@ export interface State {
 const HURRY = 1_000;
 /** Milliseconds between two looks at a lock. */
 const MOMENT = 2;
-const LOCK_EX = 2;
-const LOCK_NB = 4;
-
-/** Locks a file, made if need be, if nobody else has; `busy` if somebody has, `gone` where there is no such file. */
-function lockFile(path: string): Descriptor | "busy" | "gone" {
-  const flags = openFlags(ARCHITECTURE, "O_RDWR", "O_CREAT", "O_NOFOLLOW", "O_CLOEXEC").value;
-  const opened = syscall("openat", AT.AT_FDCWD, path, flags, 0o600);
-  if (opened === -E.ENOENT || opened === -E.ENOTDIR) return "gone";
-  if (opened < 0) throw unwritable(path, -opened);
-  const file = new Descriptor(opened);
-  const locked = syscall("flock", opened, LOCK_EX | LOCK_NB);
-  if (locked === 0) return file;
-  file.close();
-  if (locked === -E.EAGAIN) return "busy";
-  throw new SyscallError("flock", -locked, path);
-}
-
-/** Whether a locked file still is the one that its path names: its last owner may have removed it in between. */
-function isCurrent(file: Descriptor, path: string): boolean {
-  const [named, locked] = [stat(path, AT.AT_SYMLINK_NOFOLLOW), statDescriptor(file.number)];
-  return typeof named === "object" && typeof locked === "object" && named.inode === locked.inode;
-}
 
 /** All containers below one state root. */
 export class Store {
@@ -154,6 +134,7 @@ export class Store {
   async reconcile(): Promise<void> {
     const deadline = deadlineIn(HURRY);
     for (const name of this.names()) await this.#reconcileOne(name, deadline);
+    await reconcileNetworks(this.root);
   }
 
   /** Whether somebody runs, makes or cleans up a container of this name. */
@@ -262,6 +243,25 @@ export function parseState(text: string | undefined): State | undefined {
     [...cgroups.unified === undefined ? [] : [cgroups.unified], ...Object.values(cgroups.legacy)].every(
       isContainerCgroup,
     );
+  const { network } = state;
+  const isOnline = network === undefined || isPlace(network);
+  const ports = Array.isArray(state.ports) && state.ports.every(isPublished);
   // A pid means nothing after a reboot.
-  return strings && numbers && command && labels && groups && state.bootId === bootId() ? value as State : undefined;
+  return strings && numbers && command && labels && groups && isOnline && ports && state.bootId === bootId()
+    ? value as State
+    : undefined;
+}
+
+function isPlace(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { name, address, ipv6Address } = value as Record<string, unknown>;
+  return isNetworkName(String(name)) && isAddress(String(address)) &&
+    (ipv6Address === undefined || isAddress(String(ipv6Address)));
+}
+
+function isPublished(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { hostAddress, hostPort, containerPort, protocol } = value as Record<string, unknown>;
+  return (hostAddress === undefined || isAddress(String(hostAddress))) && isWhole(Number(hostPort), 1, 65535) &&
+    isWhole(Number(containerPort), 1, 65535) && (protocol === "tcp" || protocol === "udp");
 }

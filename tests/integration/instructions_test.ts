@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { Instruction } from "../../ffi/program.ts";
 import { start } from "../../lib/container.ts";
 import { describe, FluxError } from "../../lib/errors.ts";
-import { prepare } from "../../lib/prepare.ts";
+import { compileProgram, prepare } from "../../lib/prepare.ts";
 import type { RunOptions } from "../../lib/spec/options.ts";
 import { assertHost, BUSYBOX, host, openDescriptors, temporaryDirectory } from "./support.ts";
 
@@ -39,7 +39,7 @@ async function launchWithFailure(options: RunOptions, failAt: number): Promise<s
 }
 
 async function failEveryInstruction(options: RunOptions & { readonly root: string }): Promise<void> {
-  const { instructions } = prepare(options, [0, 1, 2]).program;
+  const { instructions } = compileProgram(prepare(options, [0, 1, 2]), options);
   const [command = ""] = options.command;
   const before = host(options.root);
   // The first run opens what all the others use too.

@@ -1,0 +1,50 @@
+/**
+ * Sockets of the Internet that only hold a port.
+ *
+ * @module
+ */
+import { SOCKET } from "./abi/constants.ts";
+import { AF } from "./abi/netlink.ts";
+import { checked, Descriptor, syscall } from "./libc.ts";
+
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+
+/** `struct sockaddr_in`, `struct sockaddr_in6`. @param address 4 or 16 bytes. */
+function socketAddress(address: Uint8Array, port: number): Uint8Array<ArrayBuffer> {
+  const isIPv6 = address.length === 16;
+  const bytes = new Uint8Array(isIPv6 ? 28 : 16);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, isIPv6 ? AF.AF_INET6 : AF.AF_INET, true);
+  view.setUint16(2, port);
+  bytes.set(address, isIPv6 ? 8 : 4);
+  return bytes;
+}
+
+/**
+ * Binds a socket to a port, which nobody else can have as long as it is open.
+ *
+ * @param address 4 or 16 bytes; all zero for every address of that family.
+ * @param port 0 for a free one.
+ * @returns The socket and its port; `-errno` where it can't be had.
+ */
+export function holdPort(
+  address: Uint8Array,
+  port: number,
+  protocol: "tcp" | "udp",
+): { readonly socket: Descriptor; readonly port: number } | number {
+  const isIPv6 = address.length === 16;
+  const type = protocol === "tcp" ? SOCKET.SOCK_STREAM : SOCKET.SOCK_DGRAM;
+  const opened = syscall("socket", isIPv6 ? AF.AF_INET6 : AF.AF_INET, type | SOCKET.SOCK_CLOEXEC, 0);
+  if (opened < 0) return opened;
+  using stack = new DisposableStack();
+  const socket = stack.use(new Descriptor(opened));
+  if (isIPv6) checked("setsockopt", opened, IPPROTO_IPV6, IPV6_V6ONLY, new Uint8Array([1, 0, 0, 0]), 4);
+  const wish = socketAddress(address, port);
+  const bound = syscall("bind", opened, wish, wish.length);
+  if (bound < 0) return bound;
+  const found = new Uint8Array(28);
+  checked("getsockname", opened, found, new Uint8Array([28, 0, 0, 0]));
+  stack.move();
+  return { socket, port: new DataView(found.buffer).getUint16(2) };
+}

@@ -1,0 +1,265 @@
+/**
+ * A container's way onto a network of libflux's: an address and ports before it is made, a link and rules while it makes
+ * its mounts, its name in its neighbours' files when it runs.
+ *
+ * @module
+ */
+import { E } from "../ffi/abi/constants.ts";
+import { batch, type Message, NetlinkError, openNetlink } from "../ffi/netlink.ts";
+import type { NetworkNamespace } from "../ffi/network_namespace.ts";
+import { defaultRoute, findLink, hairpin, linkUp, newAddress, newVeth } from "../ffi/rtnetlink.ts";
+import { errnoText, NetworkError } from "./errors.ts";
+import { familiesOf, indexOf, renewRules } from "./network/bridge.ts";
+import type { Place } from "./network/files.ts";
+import { chooseLease } from "./network/lease.ts";
+import { ensure } from "./network/make.ts";
+import { type HeldPorts, holdPorts } from "./network/publish.ts";
+import { portRules, ruleId } from "./network/rules.ts";
+import { parseAddress, parseSubnet } from "./network/subnets.ts";
+import type { Prepared } from "./prepare.ts";
+import type { RunOptions } from "./spec/options.ts";
+import type { PublishedPort } from "./spec/ports.ts";
+import { chainsOf, restore, tables } from "./store/firewall.ts";
+import { hostsFile, tellNeighbours } from "./store/hosts.ts";
+import { takeDown } from "./store/leave.ts";
+import { type Lease, type Network, Networks } from "./store/network.ts";
+import type { NetworkEntry } from "./store/network_entry.ts";
+import { type Claim, Store } from "./store/state.ts";
+import { readIfThere } from "./store/directory.ts";
+import { warn } from "./warnings.ts";
+
+/** The container's end of its link. */
+const EAR = { name: "eth0", index: 2 } as const;
+
+/** The name of the network of libflux's that a container is to be on; nothing where it is to be on none. */
+export function networkOf({ network = "none" }: RunOptions): string | undefined {
+  return network === "none" || network === "host" || network.includes(":") ? undefined : network;
+}
+
+/** A place on a network. */
+export class Connection implements Disposable {
+  readonly ports: readonly PublishedPort[];
+
+  /** Only {@link connect} makes one. */
+  constructor(
+    readonly networks: Networks,
+    readonly network: Network,
+    readonly lease: Lease,
+    /** Everybody on the network, this container among them. */
+    readonly leases: readonly Lease[],
+    readonly held: HeldPorts,
+    readonly claim: Claim,
+  ) {
+    this.ports = held.ports;
+  }
+
+  /** What the container's own files say of it. */
+  get place(): Place {
+    return { lease: this.lease, leases: this.leases, internal: this.network.internal };
+  }
+
+  /** Makes link, addresses, routes and rules: what the container needs before its command runs. */
+  async attach(namespace: NetworkNamespace): Promise<void> {
+    const rules = this.#rules();
+    this.claim.ledger.add({ kind: "veth", name: this.#link }, ...rules);
+    // While the tools run.
+    const set = Promise.all(rules.map((entry) => this.#setRules(entry)));
+    try {
+      this.#makeLink(namespace);
+    } catch (error) {
+      await set.catch(() => {});
+      throw error;
+    }
+    await set;
+  }
+
+  /** The rules of its ports, for each version of IP that has some. */
+  #rules(): (NetworkEntry & { readonly kind: "ports" })[] {
+    const { lease, network } = this;
+    return familiesOf(network).flatMap((family) => {
+      const address = family === 4 ? lease.address : lease.ipv6Address;
+      if (address === undefined) return [];
+      const rules = portRules(this.ports, { address, family, id: lease.id });
+      return rules.length === 0
+        ? []
+        : [{ kind: "ports", family, index: indexOf(network), rules, id: ruleId(lease.id) } as const];
+    });
+  }
+
+  async #setRules({ family, index, rules }: NetworkEntry & { readonly kind: "ports" }): Promise<void> {
+    const text = tables({ nat: rules.map((rule) => `-A ${chainsOf(index).ports} ${rule}`) });
+    try {
+      await restore(family, text, "publish its ports");
+    } catch (error) {
+      if (!(error instanceof NetworkError)) throw error;
+      // Somebody has wiped libflux's chains: all that are on this network publish theirs anew.
+      await this.networks.exclusively(async () => {
+        await renewRules(this.network);
+        await restorePorts(this.networks, this.network, this.claim.name);
+      });
+      await restore(family, text, "publish its ports");
+    }
+  }
+
+  /** The host's end, by the address: nobody else can have it. */
+  get #link(): string {
+    return `lf${parseAddress(this.lease.address)?.toHex() ?? ""}`;
+  }
+
+  #makeLink({ namespace, control }: NetworkNamespace): void {
+    const { network, lease } = this;
+    using socket = openNetlink();
+    const bridge = findLink(socket, network.bridge);
+    if (bridge === undefined || control === undefined) {
+      throw new NetworkError(`the bridge ${network.bridge} of the network ${network.name} is gone`, {
+        hint: "'libflux network reload' makes it again",
+      });
+    }
+    const name = this.#link;
+    try {
+      const peer = { ...EAR, mac: lease.macAddress };
+      batch(socket, [newVeth({ name, bridge: bridge.index, namespace: namespace.number, peer, mtu: network.mtu })]);
+      if (this.ports.length > 0 && isFiltered()) batch(socket, [hairpin(name, findLink(socket, name)?.index ?? 0)]);
+      batch(control, this.#inside());
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      const why = error.errno === E.EOPNOTSUPP ? "this kernel has no veth links" : errnoText(error.errno);
+      throw new NetworkError(`could not ${error.step}: ${why}`, { step: error.step, errno: error.errno, cause: error });
+    }
+  }
+
+  /** What is set inside the container. */
+  #inside(): Message[] {
+    const { network, lease } = this;
+    const places = [
+      [lease.address, network.subnet, network.gateway],
+      [lease.ipv6Address, network.ipv6Subnet, network.ipv6Gateway],
+    ] as const;
+    const messages: Message[] = [];
+    const routes: Message[] = [];
+    for (const [address, subnet, gateway] of places) {
+      if (address === undefined || subnet === undefined || gateway === undefined) continue;
+      const [own, way] = [parseAddress(address), parseAddress(gateway)];
+      if (own === undefined || way === undefined) continue;
+      messages.push(newAddress(EAR.index, own, parseSubnet(subnet).prefix, address));
+      // There is no way out of an internal one.
+      if (!network.internal) routes.push(defaultRoute(EAR.index, way, gateway));
+    }
+    // A route takes a link that is up.
+    return [...messages, linkUp(EAR.name, EAR.index), ...routes];
+  }
+
+  /** Has the neighbours know it by name, and it those that came meanwhile. @param pid PID 1 of the container. */
+  async settle(pid: number, isOwnFile: boolean): Promise<void> {
+    const file = isOwnFile ? hostsFile(pid) : undefined;
+    await this.networks.exclusively(() => {
+      this.networks.writeLease(this.network.name, { ...this.lease, ...(file === undefined ? {} : { hosts: file }) });
+      tellNeighbours(this.networks.leases(this.network.name));
+    });
+  }
+
+  /** Lets go of the ports. */
+  [Symbol.dispose](): void {
+    this.held[Symbol.dispose]();
+  }
+}
+
+/** Whether packets that a bridge passes on are shown to the rules of IP, published ports among them. */
+function isFiltered(): boolean {
+  return readIfThere("/proc/sys/net/bridge/bridge-nf-call-iptables")?.trim() === "1";
+}
+
+/** Publishes the ports of everybody on a network anew, whose chain was emptied. @param except Who does so itself. */
+export async function restorePorts(networks: Networks, network: Network, except?: string): Promise<void> {
+  const store = new Store(networks.root);
+  for (const { name, id, address, ipv6Address } of networks.leases(network.name)) {
+    const state = store.state(name);
+    if (name === except || state?.id !== id) continue;
+    for (const family of familiesOf(network)) {
+      const own = family === 4 ? address : ipv6Address;
+      if (own === undefined) continue;
+      const rules = portRules(state.ports, { address: own, family, id });
+      const text = tables({ nat: rules.map((rule) => `-A ${chainsOf(indexOf(network)).ports} ${rule}`) });
+      if (text !== "") await restore(family, text, `publish the ports of the container ${name}`);
+    }
+  }
+}
+
+/** Gives a container a place on the network that it asks for, which is made if need be. */
+export async function connect(
+  store: Store,
+  claim: Claim,
+  id: string,
+  options: RunOptions,
+): Promise<Connection | undefined> {
+  const name = networkOf(options);
+  if (name === undefined) return undefined;
+  const networks = new Networks(store.root);
+  const { ip, ip6, macAddress, networkAliases, ipv6 = ip6 !== undefined, ports = [] } = options;
+  const [network, leases, lease] = await networks.exclusively(async () => {
+    const network = await ensure(networks, name, ipv6);
+    if (ports.length > 0 && network.internal) {
+      throw new NetworkError(`the network ${name} is internal: nothing of it can be published`, {
+        hint: "leave out --publish, or use another network",
+      });
+    }
+    const leases = networks.leases(name);
+    try {
+      const lease = chooseLease(network, leases, {
+        name: claim.name,
+        id,
+        ...(ip === undefined ? {} : { ip }),
+        ...(ip6 === undefined ? {} : { ip6 }),
+        ...(macAddress === undefined ? {} : { macAddress }),
+        ...(networkAliases === undefined ? {} : { aliases: networkAliases }),
+      });
+      claim.ledger.add({ kind: "lease", network: name, address: lease.address, id });
+      networks.writeLease(name, lease);
+      return [network, leases, lease] as const;
+    } catch (error) {
+      // One that was made for this container alone.
+      if (leases.length === 0 && network.temporary) await takeDown(networks, name);
+      throw error;
+    }
+  });
+  const held = holdPorts(ports, familiesOf(network), store);
+  return new Connection(networks, network, lease, [...leases, lease], held, claim);
+}
+
+/** Whether a container gets a network namespace of its own. */
+export function hasOwnNetwork(options: RunOptions): boolean {
+  return options.network === "none" || networkOf(options) !== undefined;
+}
+
+/** Whether its `/etc/hosts` is the one that libflux has written. */
+export function isOwnHosts({ spec }: Prepared): boolean {
+  return !(spec.mounts ?? []).some(({ destination }) => destination === "/etc/hosts" || destination === "/etc");
+}
+
+/** Whether something was asked for that only a network of libflux's has. */
+function needsNetwork({ network, ports, ip, ip6, ipv6, macAddress, networkAliases }: RunOptions): boolean {
+  return network !== undefined || [ports, ip, ip6, macAddress, networkAliases].some((one) => one !== undefined) ||
+    ipv6 === true;
+}
+
+/**
+ * {@linkcode connect}; where nobody has asked for a network and this host can make none, the container goes without.
+ *
+ * @param asked What the caller said. @param options The same with what is usual.
+ */
+export async function connectOr<T extends RunOptions>(
+  asked: RunOptions,
+  options: T,
+  store: Store,
+  claim: Claim,
+  id: string,
+): Promise<readonly [Connection | undefined, T]> {
+  try {
+    return [await connect(store, claim, id, options), options];
+  } catch (error) {
+    if (needsNetwork(asked) || !(error instanceof NetworkError)) throw error;
+    const hint = error.hint === undefined ? "" : ` (${error.hint})`;
+    warn(`the container has no network beyond lo, since ${error.message}${hint}; --network none says so in advance`);
+    return [undefined, { ...options, network: "none" }];
+  }
+}

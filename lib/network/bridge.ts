@@ -1,0 +1,144 @@
+/**
+ * A network on the host: its bridge, its rules, and the settings of the kernel that it takes.
+ *
+ * @module
+ */
+import { E } from "../../ffi/abi/constants.ts";
+import { batch, NetlinkError, openNetlink } from "../../ffi/netlink.ts";
+import { findLink, newAddress, newBridge } from "../../ffi/rtnetlink.ts";
+import { errnoText, NetworkError } from "../errors.ts";
+import { write } from "../store/cgroup.ts";
+import { readIfThere } from "../store/directory.ts";
+import { type Family, removeChains, restore } from "../store/firewall.ts";
+import { Ledger } from "../store/ledger.ts";
+import { ALIAS } from "../store/link.ts";
+import type { Network, Networks } from "../store/network.ts";
+import type { NetworkEntry } from "../store/network_entry.ts";
+import { networkRules } from "./rules.ts";
+import { macFor, parseAddress, parseSubnet } from "./subnets.ts";
+
+/** The N of a bridge `libfluxN`. */
+export function indexOf({ bridge }: Pick<Network, "bridge">): number {
+  return Number(bridge.slice("libflux".length));
+}
+
+/** The versions of IP that a network has. */
+export function familiesOf({ ipv6Subnet }: Pick<Network, "ipv6Subnet">): Family[] {
+  return ipv6Subnet === undefined ? [4] : [4, 6];
+}
+
+const read = (path: string): string | undefined => readIfThere(`/proc/sys/${path}`)?.trim();
+
+function set(path: string, value: string): void {
+  const result = write(`/proc/sys/${path}`, value);
+  if (result >= 0) return;
+  throw new NetworkError(`/proc/sys/${path} can't be set to ${value}: ${errnoText(-result)}`, {
+    path: `/proc/sys/${path}`,
+    errno: -result,
+    hint: "set it yourself, or use --network none or host",
+  });
+}
+
+/** The settings of the whole host that a network takes and that aren't so, with what they are. */
+function missingSettings(network: Network): (NetworkEntry & { readonly kind: "sysctl" })[] {
+  const wanted: (readonly [string, string])[] = network.internal ? [] : [["net/ipv4/ip_forward", "1"]];
+  if (!network.internal && network.ipv6Subnet !== undefined) {
+    wanted.push(["net/ipv6/conf/all/forwarding", "1"]);
+    // A host that forwards takes no routes from routers any more, its own default route among them, unless told so.
+    for (const name of advertised()) wanted.push([`net/ipv6/conf/${name}/accept_ra`, "2"]);
+  }
+  return wanted.flatMap(([path, value]) => {
+    const current = read(path);
+    return current === undefined || current === value ? [] : [{ kind: "sysctl", path, value: current }];
+  });
+}
+
+const RTF_ADDRCONF = 0x40000;
+const RTF_DEFAULT = 0x10000;
+
+/** The links by which routers have told a default route of IPv6. */
+function advertised(): string[] {
+  const routes = (readIfThere("/proc/net/ipv6_route") ?? "").split("\n").map((line) => line.trim().split(/\s+/));
+  const links = routes.filter(([, prefix, , , , , , , flags = "0"]) =>
+    prefix === "00" && (parseInt(flags, 16) & (RTF_ADDRCONF | RTF_DEFAULT)) !== 0
+  ).map((fields) => fields[9] ?? "");
+  return [...new Set(links)].filter((name) => read(`net/ipv6/conf/${name}/accept_ra`) === "1");
+}
+
+/** Writes down what a network takes, and makes it. To be called while nobody else changes any. */
+export async function bringUp(networks: Networks, network: Network): Promise<void> {
+  const ledger = new Ledger(networks.ledger(network.name));
+  const index = indexOf(network);
+  const settings = missingSettings(network);
+  const known = new Set(ledger.entries().map((entry) => JSON.stringify(entry)));
+  const entries: NetworkEntry[] = [
+    ...settings,
+    { kind: "bridge", name: network.bridge },
+    ...familiesOf(network).map((family) => ({ kind: "chains", family, index }) as const),
+  ];
+  ledger.add(...entries.filter((entry) => !known.has(JSON.stringify(entry))));
+  // While the tools run.
+  const rules = Promise.all(familiesOf(network).map((family) => setRules(network, family)));
+  try {
+    for (const { path } of settings) set(path, path.endsWith("accept_ra") ? "2" : "1");
+    makeBridge(network);
+    // So that a port published at 127.0.0.1 can be sent on.
+    if (!network.internal) set(`net/ipv4/conf/${network.bridge}/route_localnet`, "1");
+  } catch (error) {
+    await rules.catch(() => {});
+    throw error;
+  }
+  await rules;
+}
+
+function setRules(network: Network, family: Family): Promise<void> {
+  const subnet = family === 4 ? network.subnet : network.ipv6Subnet ?? "";
+  const rules = networkRules({ index: indexOf(network), subnet, internal: network.internal }, family);
+  return restore(family, rules, `set the rules of the network ${network.name}`);
+}
+
+/** The link with its addresses. */
+function makeBridge(network: Network): void {
+  using socket = openNetlink();
+  try {
+    batch(socket, newBridge(network.bridge, macFor(network.gateway), network.mtu, `${ALIAS}${network.name}`));
+    setAddresses(network, findLink(socket, network.bridge)?.index ?? 0);
+  } catch (error) {
+    if (!(error instanceof NetlinkError)) throw error;
+    const why = error.errno === E.EOPNOTSUPP ? "this kernel has no bridges" : errnoText(error.errno);
+    throw new NetworkError(`could not ${error.step}: ${why}`, { step: error.step, errno: error.errno, cause: error });
+  }
+}
+
+function setAddresses({ subnet, gateway, ipv6Subnet, ipv6Gateway }: Network, link: number): void {
+  using socket = openNetlink();
+  for (const [range, address] of [[subnet, gateway], [ipv6Subnet, ipv6Gateway]] as const) {
+    const bytes = address === undefined ? undefined : parseAddress(address);
+    if (range === undefined || bytes === undefined) continue;
+    batch(socket, [newAddress(link, bytes, parseSubnet(range).prefix, `${address} of the bridge`)]);
+  }
+}
+
+/** Gives a network IPv6 as well. */
+export async function addIPv6(networks: Networks, network: Network): Promise<void> {
+  const ledger = new Ledger(networks.ledger(network.name));
+  const settings = missingSettings(network);
+  ledger.add(...settings, { kind: "chains", family: 6, index: indexOf(network) });
+  for (const { path } of settings) set(path, path.endsWith("accept_ra") ? "2" : "1");
+  using socket = openNetlink();
+  const link = findLink(socket, network.bridge)?.index ?? 0;
+  const bytes = parseAddress(network.ipv6Gateway ?? "");
+  if (bytes !== undefined) {
+    const { prefix } = parseSubnet(network.ipv6Subnet ?? "");
+    batch(socket, [newAddress(link, bytes, prefix, `${network.ipv6Gateway} of the bridge`)]);
+  }
+  await setRules(network, 6);
+}
+
+/** Sets a network's rules anew, whatever has become of them. The chain of published ports is empty then. */
+export async function renewRules(network: Network): Promise<void> {
+  for (const family of familiesOf(network)) {
+    await removeChains(family, indexOf(network));
+    await setRules(network, family);
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * Making networks, and those that containers need.
+ *
+ * @module
+ */
+import { checked } from "../../ffi/libc.ts";
+import { NetworkError, printable, UsageError } from "../errors.ts";
+import { DEFAULT_NETWORK } from "../spec/networks.ts";
+import { bootId, readIfThere } from "../store/directory.ts";
+import { removeChains } from "../store/firewall.ts";
+import { takeDown } from "../store/leave.ts";
+import { ALIAS, linkNamed } from "../store/link.ts";
+import type { Network, Networks } from "../store/network.ts";
+import { addIPv6, bringUp, indexOf } from "./bridge.ts";
+import { parseRoutes, resolverSubnets } from "./routes.ts";
+import {
+  chooseSubnet,
+  formatSubnet,
+  hostAt,
+  hostIndex,
+  overlaps,
+  parseSubnet,
+  type Subnet,
+  uniqueLocal,
+  usableCount,
+} from "./subnets.ts";
+
+/** Bytes, as Ethernet has them. */
+const DEFAULT_MTU = 1500;
+
+/** What a network is to be like. */
+export interface NetworkWish {
+  readonly name: string;
+  /** At most one of each version of IP. */
+  readonly subnets?: readonly string[];
+  readonly gateways?: readonly string[];
+  readonly ipv6?: boolean;
+  readonly internal?: boolean;
+  readonly mtu?: number;
+  readonly temporary?: boolean;
+}
+
+/** What the host's routes and resolvers lie in, and other networks. */
+function takenSubnets(networks: Networks): Subnet[] {
+  const own = networks.names().flatMap((name) => {
+    const network = networks.read(name);
+    return [network?.subnet, network?.ipv6Subnet].filter((text) => text !== undefined).map(parseSubnet);
+  });
+  const read = (path: string): string => readIfThere(path) ?? "";
+  return [
+    ...own,
+    ...parseRoutes(read("/proc/net/route"), read("/proc/net/ipv6_route")),
+    ...resolverSubnets(read("/etc/resolv.conf")),
+  ];
+}
+
+/** The one of a version of IP; throws where there are two. */
+function only<T extends string>(texts: readonly T[], isOurs: (text: T) => boolean, what: string): T | undefined {
+  const [first, second] = texts.filter(isOurs);
+  if (second !== undefined) {
+    throw new UsageError(`a network has one ${what} of each version of IP, not ${first} and ${second}`);
+  }
+  return first;
+}
+
+function gatewayOf(subnet: Subnet, wish: string | undefined): string {
+  if (wish === undefined) return hostAt(subnet, 1);
+  const index = hostIndex(subnet, wish);
+  if (index !== undefined && index >= 1 && index <= usableCount(subnet)) return wish;
+  throw new UsageError(`the gateway ${wish} is no address of ${formatSubnet(subnet)} that a host can have`, {
+    hint: `leave it out for ${hostAt(subnet, 1)}`,
+  });
+}
+
+function randomBytes(count: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(count);
+  checked("getrandom", bytes, count, 0);
+  return bytes;
+}
+
+/** A bridge that nobody has. @throws {NetworkError} The default network's is somebody else's. */
+function freeBridge(networks: Networks, isDefault: boolean): string {
+  const used = new Set(networks.names().map((name) => networks.read(name)?.bridge));
+  for (let index = 0; index < 10_000; index++) {
+    const bridge = `libflux${index}`;
+    if (used.has(bridge)) continue;
+    const link = linkNamed(bridge);
+    if (link === undefined) return bridge;
+    if (isDefault && !link.alias.startsWith(ALIAS)) {
+      throw new NetworkError(`there is a link ${bridge} on this host that isn't libflux's`, {
+        hint: `rename or remove it: ip link delete ${bridge}`,
+      });
+    }
+  }
+  throw new NetworkError("this host has too many networks");
+}
+
+/** What there is to be, before anything is. */
+function plan(networks: Networks, wish: NetworkWish): Network {
+  const { name, internal = false, mtu = DEFAULT_MTU, temporary = false } = wish;
+  const subnets = (wish.subnets ?? []).map((text) => formatSubnet(parseSubnet(text)));
+  const isIPv6 = (text: string): boolean => text.includes(":");
+  const own = only(subnets, (text) => !isIPv6(text), "subnet");
+  const own6 = only(subnets, isIPv6, "subnet");
+  const gateway = only(wish.gateways ?? [], (text) => !isIPv6(text), "gateway");
+  const gateway6 = only(wish.gateways ?? [], isIPv6, "gateway");
+  const taken = takenSubnets(networks);
+  for (const text of subnets) {
+    const clash = taken.find((one) => overlaps(one, parseSubnet(text)));
+    if (clash === undefined) continue;
+    throw new NetworkError(`the subnet ${text} overlaps ${formatSubnet(clash)}, which is in use on this host`, {
+      hint: "use another, or leave out --subnet for one that is free",
+    });
+  }
+  const subnet = own === undefined ? chooseSubnet(taken) : parseSubnet(own);
+  if (subnet === undefined) {
+    throw new NetworkError("every private subnet that libflux knows is in use on this host", {
+      hint: "make a network with one of yours: libflux network create NAME --subnet CIDR",
+    });
+  }
+  if (gateway !== undefined && own === undefined) throw new UsageError("--gateway takes a --subnet that it is in");
+  const wants6 = wish.ipv6 === true || own6 !== undefined;
+  if (gateway6 !== undefined && own6 === undefined) throw new UsageError("--gateway takes a --subnet that it is in");
+  const subnet6 = !wants6 ? undefined : own6 === undefined ? uniqueLocal(randomBytes(5)) : parseSubnet(own6);
+  return {
+    name,
+    bridge: freeBridge(networks, name === DEFAULT_NETWORK),
+    subnet: formatSubnet(subnet),
+    gateway: gatewayOf(subnet, gateway),
+    ...(subnet6 === undefined ? {} : { ipv6Subnet: formatSubnet(subnet6), ipv6Gateway: gatewayOf(subnet6, gateway6) }),
+    internal,
+    mtu,
+    created: new Date().toISOString(),
+    temporary,
+    bootId: bootId(),
+  };
+}
+
+/** Makes a network, whole or not at all. To be called while nobody else changes any. */
+export async function make(networks: Networks, wish: NetworkWish): Promise<Network> {
+  // What is left of one that was never finished, or of the last boot.
+  if (networks.names().includes(wish.name) && networks.read(wish.name) === undefined) {
+    await takeDown(networks, wish.name);
+  }
+  const network = plan(networks, wish);
+  networks.prepare(network.name);
+  try {
+    await bringUp(networks, network);
+    networks.write(network);
+    return network;
+  } catch (error) {
+    await takeDown(networks, network.name);
+    throw error;
+  }
+}
+
+/**
+ * The network that a container is to be on: made where it is the default one and isn't there yet, mended where somebody
+ * has removed its bridge. To be called while nobody else changes any.
+ *
+ * @throws {NetworkError} There is none of this name, or it can't be made.
+ */
+export async function ensure(networks: Networks, name: string, ipv6: boolean): Promise<Network> {
+  const found = networks.read(name);
+  if (found === undefined) {
+    if (name === DEFAULT_NETWORK) return await make(networks, { name, ipv6, temporary: true });
+    throw new NetworkError(`there is no network ${printable(name)}`, {
+      hint: `make it with 'libflux network create ${printable(name)}'; 'libflux network ls' lists those there are`,
+    });
+  }
+  if (linkNamed(found.bridge)?.kind !== "bridge") await mend(networks, found);
+  if (!ipv6 || found.ipv6Subnet !== undefined) return found;
+  if (!found.temporary) {
+    throw new NetworkError(`the network ${name} has no IPv6`, {
+      hint: "make one that has: libflux network create NAME --ipv6",
+    });
+  }
+  const subnet6 = uniqueLocal(randomBytes(5));
+  const widened = { ...found, ipv6Subnet: formatSubnet(subnet6), ipv6Gateway: hostAt(subnet6, 1) };
+  await addIPv6(networks, widened);
+  networks.write(widened);
+  return widened;
+}
+
+/** Makes a network's link and rules anew where somebody has removed its bridge. */
+export async function mend(networks: Networks, network: Network): Promise<void> {
+  await removeChains(4, indexOf(network));
+  if (network.ipv6Subnet !== undefined) await removeChains(6, indexOf(network));
+  await bringUp(networks, network);
+}

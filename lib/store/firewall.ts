@@ -1,0 +1,160 @@
+/**
+ * Rules of the host's firewall: in chains of libflux's own, four for each network, and jumps to them.
+ *
+ * Nothing else is touched, and no policy. What a network or a container has added is taken away by the same words; where
+ * somebody else has taken a part of it away already, `iptables-save` tells what is left.
+ *
+ * @module
+ */
+import { E } from "../../ffi/abi/constants.ts";
+import { execute, type Execution } from "../../ffi/execute.ts";
+import { errnoText, NetworkError, printable } from "../errors.ts";
+
+/** The version of IP. */
+export type Family = 4 | 6;
+
+/** Where the tools are: never where the caller's PATH says. */
+const DIRECTORIES = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"] as const;
+
+/** `iptables-restore` and its like, by name. */
+function start(name: string, args: readonly string[], input?: string): Execution {
+  for (const directory of DIRECTORIES) {
+    const execution = execute(`${directory}/${name}`, args, input);
+    if (typeof execution !== "number") return execution;
+    if (execution !== E.ENOENT) throw new NetworkError(`${directory}/${name} can't be used: ${errnoText(execution)}`);
+  }
+  throw new NetworkError(`there is no ${name} on this host`, {
+    hint: "install what Debian calls iptables, or use --network none or host",
+  });
+}
+
+async function run(
+  name: string,
+  args: readonly string[],
+  input?: string,
+): Promise<{ readonly code: number; readonly output: string }> {
+  const { code, output, errno } = await start(name, args, input).ended;
+  if (code === undefined) throw new NetworkError(`${name} can't be executed: ${errnoText(errno)}`, { errno });
+  return { code, output };
+}
+
+const prefix = (family: Family): string => family === 4 ? "iptables" : "ip6tables";
+
+/**
+ * Changes rules, all of a table's or none.
+ *
+ * @param text What `iptables-restore --noflush` reads.
+ * @param step What it is for, as an infinitive without "to".
+ * @throws {NetworkError} It was refused, and with which words.
+ */
+export async function restore(family: Family, text: string, step: string): Promise<void> {
+  const name = `${prefix(family)}-restore`;
+  const { code, output } = await run(name, ["--noflush", "--wait=30"], text);
+  if (code === 0) return;
+  const says = printable(output.trim().split("\n")[0] ?? "").slice(0, 300);
+  throw new NetworkError(`could not ${step}: ${name} ended with ${code}${says === "" ? "" : `: ${says}`}`, { step });
+}
+
+/** The chains of a network. @param index The N of its bridge `libfluxN`. */
+export function chainsOf(index: number): Readonly<Record<"ports" | "nat" | "forward" | "input", string>> {
+  return {
+    ports: `LIBFLUX-PORTS-${index}`,
+    nat: `LIBFLUX-NAT-${index}`,
+    forward: `LIBFLUX-FORWARD-${index}`,
+    input: `LIBFLUX-INPUT-${index}`,
+  };
+}
+
+/** A jump from a chain of the kernel's to one of libflux's. */
+interface Jump {
+  readonly table: "nat" | "filter";
+  /** As in `iptables -A`. */
+  readonly rule: string;
+  readonly chain: string;
+  /** Before all others, so that nobody's DROP comes first. */
+  readonly first: boolean;
+}
+
+/** The jumps to a network's chains. */
+export function jumpsTo(index: number): readonly Jump[] {
+  const { ports, nat, forward, input } = chainsOf(index);
+  const local = "-m addrtype --dst-type LOCAL";
+  return [
+    { table: "nat", rule: `PREROUTING ${local} -j ${ports}`, chain: ports, first: false },
+    { table: "nat", rule: `OUTPUT ${local} -j ${ports}`, chain: ports, first: false },
+    { table: "nat", rule: `POSTROUTING -j ${nat}`, chain: nat, first: false },
+    { table: "filter", rule: `FORWARD -j ${forward}`, chain: forward, first: true },
+    { table: "filter", rule: `INPUT -i libflux${index} -j ${input}`, chain: input, first: true },
+  ];
+}
+
+/** The text of tables. */
+export function tables(lines: Readonly<Partial<Record<"nat" | "filter", readonly string[]>>>): string {
+  return Object.entries(lines).filter(([, list]) => list.length > 0)
+    .map(([table, list]) => `*${table}\n${list.join("\n")}\nCOMMIT\n`).join("");
+}
+
+/** What takes a network's jumps and chains away, where all of them are there. */
+export function removalOf(index: number): string {
+  const lines = (table: Jump["table"]): string[] => {
+    const jumps = jumpsTo(index).filter((jump) => jump.table === table);
+    const chains = [...new Set(jumps.map(({ chain }) => chain))];
+    return [
+      ...jumps.map(({ rule }) => `-D ${rule}`),
+      ...chains.flatMap((chain) => [`-F ${chain}`, `-X ${chain}`]),
+    ];
+  };
+  return tables({ nat: lines("nat"), filter: lines("filter") });
+}
+
+/** What `iptables-save` tells of some chains, and of who jumps there, turned into what takes it away. Pure. */
+export function removalFrom(saved: string, isMine: (chain: string) => boolean, id?: string): string {
+  const lines: Record<string, string[]> = {};
+  const chains: Record<string, string[]> = {};
+  let table = "";
+  for (const line of saved.split("\n")) {
+    if (line.startsWith("*")) table = line.slice(1);
+    const [, chain = ""] = /^:(\S+) /.exec(line) ?? [];
+    if (id === undefined && isMine(chain)) (chains[table] ??= []).push(chain);
+    const [, from = "", , target = ""] = /^-A (\S+)(?: (.*))? -j (\S+)/.exec(line) ?? [];
+    const isRule = id === undefined ? isMine(target) && !isMine(from) : isMine(from) && line.includes(id);
+    if (isRule) (lines[table] ??= []).push(line.replace("-A", "-D"));
+  }
+  return tables(Object.fromEntries(
+    [...new Set([...Object.keys(lines), ...Object.keys(chains)])].map((name) => [
+      name,
+      [
+        ...lines[name] ?? [],
+        ...(chains[name] ?? []).map((chain) => `-F ${chain}`),
+        ...(chains[name] ?? []).map((chain) => `-X ${chain}`),
+      ],
+    ]),
+  ));
+}
+
+/** Takes away by the short way, and by looking where that fails. */
+async function remove(family: Family, short: string, isMine: (chain: string) => boolean, id?: string): Promise<void> {
+  const step = "take rules away";
+  try {
+    return await restore(family, short, step);
+  } catch (error) {
+    if (!(error instanceof NetworkError)) throw error;
+    const { code, output } = await run(`${prefix(family)}-save`, []);
+    if (code !== 0) throw error;
+    const rest = removalFrom(output, isMine, id);
+    if (rest !== "") await restore(family, rest, step);
+  }
+}
+
+/** Takes a network's chains away, and the jumps to them. Can be done again. */
+export async function removeChains(family: Family, index: number): Promise<void> {
+  const mine = new Set(Object.values(chainsOf(index)));
+  await remove(family, removalOf(index), (chain) => mine.has(chain));
+}
+
+/** Takes rules of a container's away. Can be done again. @param id What the comment of each says. */
+export async function removePorts(family: Family, index: number, rules: readonly string[], id: string): Promise<void> {
+  const { ports } = chainsOf(index);
+  const lines = rules.map((rule) => `-D ${ports} ${rule}`);
+  await remove(family, tables({ nat: lines }), (chain) => chain === ports, id);
+}

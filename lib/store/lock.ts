@@ -1,0 +1,74 @@
+/**
+ * Locks that end with the process that has them.
+ *
+ * @module
+ */
+import { AT, E, openFlags } from "../../ffi/abi/constants.ts";
+import { ARCHITECTURE, Descriptor, syscall, SyscallError } from "../../ffi/libc.ts";
+import { stat, statDescriptor } from "../../ffi/stat.ts";
+import { LaunchError } from "../errors.ts";
+import { unwritable } from "./directory.ts";
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+/** Locks a file, made if need be, if nobody else has; `busy` if somebody has, `gone` where there is no such file. */
+export function lockFile(path: string): Descriptor | "busy" | "gone" {
+  const flags = openFlags(ARCHITECTURE, "O_RDWR", "O_CREAT", "O_NOFOLLOW", "O_CLOEXEC").value;
+  const opened = syscall("openat", AT.AT_FDCWD, path, flags, 0o600);
+  if (opened === -E.ENOENT || opened === -E.ENOTDIR) return "gone";
+  if (opened < 0) throw unwritable(path, -opened);
+  const file = new Descriptor(opened);
+  const locked = syscall("flock", opened, LOCK_EX | LOCK_NB);
+  if (locked === 0) return file;
+  file.close();
+  if (locked === -E.EAGAIN) return "busy";
+  throw new SyscallError("flock", -locked, path);
+}
+
+/** Whether a locked file still is the one that its path names: its last owner may have removed it in between. */
+export function isCurrent(file: Descriptor, path: string): boolean {
+  const [named, locked] = [stat(path, AT.AT_SYMLINK_NOFOLLOW), statDescriptor(file.number)];
+  return typeof named === "object" && typeof locked === "object" && named.inode === locked.inode;
+}
+
+/** Milliseconds: nobody has a lock for longer, however many wait for it. */
+const PATIENCE = 60_000;
+/** Milliseconds between two tries. */
+const MOMENT = 2;
+
+/** Who waits in this very process: the last of each file's queue. */
+const queues = new Map<string, Promise<unknown>>();
+
+/** Does something while nobody else does anything with the same lock. @param path Its file, whose directory is there. */
+export async function exclusively<T>(path: string, body: () => Promise<T> | T): Promise<T> {
+  const before = queues.get(path);
+  const own = (async () => {
+    await before?.catch(() => {});
+    using _file = await waitFor(path);
+    return await body();
+  })();
+  queues.set(path, own);
+  try {
+    return await own;
+  } finally {
+    if (queues.get(path) === own) queues.delete(path);
+  }
+}
+
+async function waitFor(path: string): Promise<Descriptor> {
+  const deadline = performance.now() + PATIENCE;
+  for (;;) {
+    const file = lockFile(path);
+    if (typeof file === "object") return file;
+    if (file === "gone" || performance.now() > deadline) {
+      throw new LaunchError(`the lock ${path} can't be had`, {
+        path,
+        hint: file === "gone"
+          ? "its directory has been removed"
+          : "another libflux has had it for a minute: is it stopped?",
+      });
+    }
+    await new Promise((resolve) => setTimeout(resolve, MOMENT));
+  }
+}

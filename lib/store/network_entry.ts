@@ -1,0 +1,102 @@
+/**
+ * What networks have on the host, as ledgers write it down.
+ *
+ * @module
+ */
+import { isIPv4 } from "../spec/addresses.ts";
+import { isNetworkName } from "../spec/networks.ts";
+import { write } from "./cgroup.ts";
+import { type Family, removeChains, removePorts } from "./firewall.ts";
+import { BRIDGE, removeBridge, removeVeth, VETH } from "./link.ts";
+
+/** Something that a network, or a container on it, has. */
+export type NetworkEntry =
+  /** An address of a container's. */
+  | { readonly kind: "lease"; readonly network: string; readonly address: string; readonly id: string }
+  /** The link between a container and its bridge. */
+  | { readonly kind: "veth"; readonly name: string }
+  /** Rules that send published ports on. `index`: the N of the bridge `libfluxN`. */
+  | {
+    readonly kind: "ports";
+    readonly family: Family;
+    readonly index: number;
+    readonly rules: readonly string[];
+    readonly id: string;
+  }
+  | { readonly kind: "bridge"; readonly name: string }
+  /** A network's chains, and the jumps to them. */
+  | { readonly kind: "chains"; readonly family: Family; readonly index: number }
+  /** A setting of the kernel's, below /proc/sys, and what it was. */
+  | { readonly kind: "sysctl"; readonly path: string; readonly value: string };
+
+const isIndex = (value: unknown): boolean =>
+  Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) < 10_000;
+const isFamily = (value: unknown): boolean => value === 4 || value === 6;
+/** One line of words, none of which could be another chain's or begin another command. */
+const isRule = (value: unknown): boolean => typeof value === "string" && /^[-A-Za-z0-9 ._:/,\[\]]+$/.test(value);
+
+/** Whether something is an entry of a network's. */
+export function isNetworkEntry(entry: Readonly<Record<string, unknown>>): boolean {
+  const { kind, name, index, family, rules, id, network, address, path, value } = entry;
+  switch (kind) {
+    case "lease":
+      return isNetworkName(String(network)) && isIPv4(String(address)) && /^[0-9a-f]{64}$/.test(String(id));
+    case "veth":
+      return VETH.test(String(name));
+    case "bridge":
+      return BRIDGE.test(String(name));
+    case "ports":
+      return isFamily(family) && isIndex(index) && Array.isArray(rules) && rules.every(isRule) &&
+        /^libflux-[0-9a-f]{12}$/.test(String(id));
+    case "chains":
+      return isFamily(family) && isIndex(index);
+    case "sysctl":
+      return /^net\/(ipv4|ipv6)\/(?!.*\.\.)[A-Za-z0-9_/.-]+$/.test(String(path)) && /^[0-9]$/.test(String(value));
+    default:
+      return false;
+  }
+}
+
+/** Whether a network of libflux's is there still, of whatever state root. */
+function isAnyNetwork(): boolean {
+  return /^ *libflux\d+:/m.test(Deno.readTextFileSync("/proc/net/dev"));
+}
+
+/** Undoes one. Throws where that can't be done now. */
+export async function undoNetworkEntry(
+  entry: NetworkEntry,
+  leave: (entry: NetworkEntry & { readonly kind: "lease" }) => Promise<void>,
+): Promise<void> {
+  switch (entry.kind) {
+    case "lease":
+      return await leave(entry);
+    case "veth":
+      return await removeVeth(entry.name);
+    case "bridge":
+      return await removeBridge(entry.name);
+    case "ports":
+      return await removePorts(entry.family, entry.index, entry.rules, entry.id);
+    case "chains":
+      return await removeChains(entry.family, entry.index);
+    case "sysctl":
+      if (!isAnyNetwork()) write(`/proc/sys/${entry.path}`, entry.value);
+  }
+}
+
+/** An entry in words. */
+export function describeNetworkEntry(entry: NetworkEntry): string {
+  switch (entry.kind) {
+    case "lease":
+      return `the address ${entry.address}`;
+    case "veth":
+      return `the link ${entry.name}`;
+    case "bridge":
+      return `the bridge ${entry.name}`;
+    case "ports":
+      return "the rules of its published ports";
+    case "chains":
+      return `the chains LIBFLUX-*-${entry.index}`;
+    case "sysctl":
+      return `the value ${entry.value} of /proc/sys/${entry.path}`;
+  }
+}
