@@ -41,6 +41,14 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: "change limits of running containers",
     load: async () => (await import("./lib/commands/control.ts")).updateCommand,
   },
+  network: {
+    help: "make, list and remove networks",
+    load: async () => (await import("./lib/commands/network.ts")).networkCommand,
+  },
+  port: {
+    help: "show by which ports of the host a container is reached",
+    load: async () => (await import("./lib/commands/network.ts")).portCommand,
+  },
   info: {
     help: "tell whether this host can run containers",
     load: async () => (await import("./lib/commands/info.ts")).infoCommand,

@@ -18,11 +18,22 @@ export { type ControlOptions, pause, unpause, update } from "./lib/control.ts";
 export { type ContainerProcess, type ContainerStats, stats, top } from "./lib/stats.ts";
 export { explain, type Explanation } from "./lib/explain.ts";
 export { benchmark, type BenchmarkOptions, type BenchmarkResult, type Statistics } from "./lib/benchmark.ts";
+export {
+  createNetwork,
+  inspectNetwork,
+  listNetworks,
+  type NetworkInfo,
+  type NetworkMember,
+  type NetworkOptions,
+  pruneNetworks,
+  reloadNetworks,
+  removeNetwork,
+} from "./lib/networks.ts";
 export { type Feature, type HostInfo, info } from "./lib/info.ts";
 export type { HostEntry } from "./lib/spec/addresses.ts";
 export type { RunOptions, Stream, TerminalSize } from "./lib/spec/options.ts";
 export type { Limits } from "./lib/spec/limits.ts";
-export type { PortMapping } from "./lib/spec/ports.ts";
+export type { PortMapping, PublishedPort } from "./lib/spec/ports.ts";
 export { onWarning } from "./lib/warnings.ts";
 export type { Usage } from "./lib/cgroups/usage.ts";
 export type {
@@ -47,6 +58,7 @@ export {
   LaunchError,
   LimitError,
   NameInUseError,
+  NetworkError,
   NoContainerError,
   NotExecutableError,
   PermissionError,

@@ -178,7 +178,7 @@ export async function restorePorts(networks: Networks, network: Network, except?
     for (const family of familiesOf(network)) {
       const own = family === 4 ? address : ipv6Address;
       if (own === undefined) continue;
-      const rules = portRules(state.ports, { address: own, family, id });
+      const rules = portRules(state.ports ?? [], { address: own, family, id });
       const text = tables({ nat: rules.map((rule) => `-A ${chainsOf(indexOf(network)).ports} ${rule}`) });
       if (text !== "") await restore(family, text, `publish the ports of the container ${name}`);
     }

@@ -11,9 +11,9 @@ import { networkNamespace } from "../ffi/network_namespace.ts";
 import { exitStatus } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
 import type { Cgroups } from "./cgroups/cgroup.ts";
-import { makeCgroups } from "./make_cgroups.ts";
+import { makeCgroupsOr } from "./make_cgroups.ts";
 import type { Usage } from "./cgroups/usage.ts";
-import { LaunchError, PermissionError, ScopeError } from "./errors.ts";
+import { LaunchError, PermissionError } from "./errors.ts";
 import { hostError, initError } from "./failure.ts";
 import { type Connection, connectOr, hasOwnNetwork, isOwnHosts } from "./connect.ts";
 import { joinedNetwork } from "./compile/mod.ts";
@@ -24,7 +24,6 @@ import { checkSize, type RunOptions, type TerminalSize } from "./spec/options.ts
 import { thaw } from "./store/cgroup.ts";
 import { openStore, replace } from "./store/open.ts";
 import type { Claim } from "./store/state.ts";
-import { warn } from "./warnings.ts";
 import { killNamespace } from "./store/process.ts";
 import { layOut, type Output, plumb, type Plumbing, readable, writable } from "./streams.ts";
 
@@ -287,14 +286,6 @@ function measured(
   return options.measure === true || killed ? { usage: cgroups.usage(), ...(killed ? { outOfMemory: true } : {}) } : {};
 }
 
-/** Whether nobody has been told yet that systemd can't be had. */
-let isNews = true;
-
-/** Whether nothing that the caller said needs systemd. */
-function canDoWithout({ cgroupManager = "auto", cgroupParent }: RunOptions): boolean {
-  return cgroupManager === "auto" && cgroupParent === undefined;
-}
-
 /** {@linkcode run}, with what tests make fail. */
 export async function start(options: RunOptions, linkOptions: LinkOptions = {}): Promise<Container> {
   const { signal } = options;
@@ -322,16 +313,7 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
     if (options.replace === true) await replace(store, prepared.name, signal);
     claim = await store.claim(prepared.name, signal);
     [connection, named] = await connectOr(options, named, store, claim, prepared.id);
-    try {
-      cgroups = await makeCgroups(prepared, claim, signal);
-    } catch (error) {
-      if (!(error instanceof ScopeError) || !canDoWithout(options)) throw error;
-      // Nobody asked for systemd, and no trouble of its keeps a container from running.
-      if (isNews) warn(`${error.message}; libflux manages the cgroups of containers itself`);
-      isNews = false;
-      prepared = prepare({ ...named, cgroupManager: "cgroupfs" }, nulls);
-      cgroups = await makeCgroups(prepared, claim, signal);
-    }
+    [cgroups, prepared] = await makeCgroupsOr(named, prepared, nulls, claim, signal);
     signal?.throwIfAborted();
     layout.forEach((how, index) => plumbing.push(plumb(how, index)));
     const program = compileProgram(prepared, named, connection?.place);

@@ -224,9 +224,10 @@ function openMounts(pid: number): Descriptor | undefined {
 
 /** Where the container is on the network, for its state. */
 function placeOf(connection: Connection | undefined): Pick<State, "network" | "ports"> {
-  if (connection === undefined) return { ports: [] };
+  if (connection === undefined) return {};
   const { network: { name }, lease: { address, ipv6Address }, ports } = connection;
-  return { network: { name, address, ...(ipv6Address === undefined ? {} : { ipv6Address }) }, ports };
+  const network = { name, address, ...(ipv6Address === undefined ? {} : { ipv6Address }) };
+  return { network, ...(ports.length === 0 ? {} : { ports }) };
 }
 
 /** Ledger and state of a child that waits for both. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { isPaused } from "./control.ts";
+import type { PublishedPort } from "./spec/ports.ts";
 import { openStore } from "./store/open.ts";
 import { isAlive } from "./store/process.ts";
 
@@ -35,6 +36,14 @@ export interface ContainerInfo {
   readonly created: Date;
   /** Its labels. */
   readonly labels: Readonly<Record<string, string>>;
+  /** The network of libflux's that it is on. */
+  readonly network?: string;
+  /** Its IPv4 address there. */
+  readonly address?: string;
+  /** Its IPv6 address there. */
+  readonly ipv6Address?: string;
+  /** Its ports that the host has as well. */
+  readonly ports: readonly PublishedPort[];
 }
 
 /**
@@ -55,7 +64,7 @@ export async function list(options: { readonly root?: string } = {}): Promise<Co
   return store.names().flatMap((name) => {
     const state = store.state(name);
     if (state === undefined || state.name !== name) return [];
-    const { id, pid, startTime, image, command, created, labels, cgroups } = state;
+    const { id, pid, startTime, image, command, created, labels, cgroups, network, ports = [] } = state;
     return [{
       name,
       id,
@@ -65,6 +74,9 @@ export async function list(options: { readonly root?: string } = {}): Promise<Co
       command,
       created: new Date(created),
       labels,
+      ...(network === undefined ? {} : { network: network.name, address: network.address }),
+      ...(network?.ipv6Address === undefined ? {} : { ipv6Address: network.ipv6Address }),
+      ports,
     }];
   });
 }

@@ -4,12 +4,15 @@
  * @module
  */
 import { type Cgroups, createCgroups } from "./cgroups/cgroup.ts";
-import type { Prepared } from "./prepare.ts";
+import { ScopeError } from "./errors.ts";
+import { prepare, type Prepared } from "./prepare.ts";
+import type { RunOptions } from "./spec/options.ts";
 import type { Entry } from "./store/ledger.ts";
 import type { Claim } from "./store/state.ts";
+import { warn } from "./warnings.ts";
 
 /** Makes the container's cgroups, after writing them down. */
-export async function makeCgroups(
+async function makeCgroups(
   { name, cgroups, top }: Prepared,
   claim: Claim,
   signal: AbortSignal | undefined,
@@ -29,5 +32,37 @@ export async function makeCgroups(
   } catch (error) {
     await kept.release();
     throw error;
+  }
+}
+
+/** Whether nobody has been told yet that systemd can't be had. */
+let isNews = true;
+
+/** Whether nothing that the caller said needs systemd. */
+function canDoWithout({ cgroupManager = "auto", cgroupParent }: RunOptions): boolean {
+  return cgroupManager === "auto" && cgroupParent === undefined;
+}
+
+/**
+ * {@linkcode makeCgroups}; by libflux itself where systemd can't and nobody has asked for it.
+ *
+ * @returns The cgroups, and what was prepared for them.
+ */
+export async function makeCgroupsOr(
+  options: RunOptions,
+  prepared: Prepared,
+  nullStreams: readonly number[],
+  claim: Claim,
+  signal?: AbortSignal,
+): Promise<[Cgroups, Prepared]> {
+  try {
+    return [await makeCgroups(prepared, claim, signal), prepared];
+  } catch (error) {
+    if (!(error instanceof ScopeError) || !canDoWithout(options)) throw error;
+    // Nobody asked for systemd, and no trouble of its keeps a container from running.
+    if (isNews) warn(`${error.message}; libflux manages the cgroups of containers itself`);
+    isNews = false;
+    const others = prepare({ ...options, cgroupManager: "cgroupfs" }, nullStreams, prepared.id);
+    return [await makeCgroups(others, claim, signal), others];
   }
 }

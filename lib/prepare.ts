@@ -170,15 +170,19 @@ export function compileProgram({ spec, launch }: Prepared, options: RunOptions, 
  * Looks at what the caller said, and at the host.
  *
  * @param nullStreams Streams that are to be the container's own `/dev/null`.
+ * @param id The container's; a new one if left out.
  */
-export function prepare(options: RunOptions, nullStreams: readonly number[] = []): Prepared {
+export function prepare(
+  options: RunOptions,
+  nullStreams: readonly number[] = [],
+  id: string = randomHex(32),
+): Prepared {
   checkOptions(options);
   const name = options.name ?? generateName();
   const image = resolveImage(options);
   highestCapability ??= lastCapability();
   const text = (path: string): string => decoder.decode(readInRoot(image, path));
   const hostname = Deno.hostname();
-  const id = randomHex(32);
   const host = cgroupFacts();
   const uid = Deno.uid() ?? 0;
   const joined = networkPath(options);

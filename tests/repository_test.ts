@@ -69,7 +69,7 @@ const FLOORS: readonly (readonly string[])[] = [
     ].map((
       name,
     ) => `lib/${name}.ts`),
-    ...["explain", "list", "control", "stats", "benchmark", "info"].map((name) => `lib/${name}.ts`),
+    ...["explain", "list", "networks", "control", "stats", "benchmark", "info"].map((name) => `lib/${name}.ts`),
     "lib/info/",
   ],
   ["mod.ts", "lib/commands/"],

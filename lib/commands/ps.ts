@@ -5,6 +5,7 @@
  */
 import { printable, UsageError } from "../errors.ts";
 import { type ContainerInfo, list } from "../list.ts";
+import { formatPort } from "../spec/ports.ts";
 import { table } from "../render.ts";
 import { type Flag, helpText, parseFlags, refuseArguments } from "./flags.ts";
 import { print } from "./output.ts";
@@ -41,6 +42,9 @@ const FIELDS: Readonly<Record<string, Field>> = {
   Command: ({ command }) => printable(command.join(" ")),
   Created: ({ created }) => created.toISOString(),
   Age: ({ created }, now) => age(now - created.getTime()),
+  Ports: ({ ports }) => ports.map(formatPort).join(", "),
+  Network: ({ network = "" }) => network,
+  Address: ({ address = "" }) => address,
   Labels: ({ labels }) => Object.entries(labels).map(([key, value]) => printable(`${key}=${value}`)).join(","),
 };
 
@@ -102,7 +106,7 @@ export async function psCommand(args: readonly string[]): Promise<number> {
   if (flags.on("quiet") === true) print(containers.map(({ name }) => `${name}\n`).join(""));
   else if (format === "json") print(`${JSON.stringify(containers, null, 2)}\n`);
   else if (template === undefined) {
-    const columns = ["Name", "State", "Pid", "Image", "Command", "Age"] as const;
+    const columns = ["Name", "State", "Pid", "Image", "Command", "Age", "Ports"] as const;
     const rows = containers.map((container) => columns.map((column) => FIELDS[column]?.(container, now) ?? ""));
     print(table(columns.map((column) => column.toUpperCase()), rows));
   } else print(containers.map((container) => `${template(container, now)}\n`).join(""));

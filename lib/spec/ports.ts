@@ -32,8 +32,23 @@ export interface PortMapping {
   readonly protocol: "tcp" | "udp";
 }
 
-/** A port that is published. */
-export type PublishedPort = PortMapping & { readonly hostPort: number };
+/**
+ * A port that is published.
+ *
+ * @example Which free port was it?
+ * ```ts
+ * import { list, type PublishedPort, run } from "@libflux/cli/mod";
+ *
+ * const ports = [{ containerPort: 80, protocol: "tcp" }] as const;
+ * await using container = await run({ command: ["sleep", "60"], network: "bridge", ports });
+ * const published: readonly PublishedPort[] = (await list()).find(({ name }) => name === container.name)?.ports ?? [];
+ * console.log(published[0]?.hostPort);
+ * ```
+ */
+export type PublishedPort = PortMapping & {
+  /** From 1 to 65535. */
+  readonly hostPort: number;
+};
 
 /** 16 bits in the headers of both protocols; 0 is what a caller of bind() says who wants a free one. */
 const LAST_PORT = 65535;

@@ -37,7 +37,7 @@ export interface State {
   /** The network that it is on, where it is one of libflux's. */
   readonly network?: { readonly name: string; readonly address: string; readonly ipv6Address?: string };
   /** Its ports that the host has as well. */
-  readonly ports: readonly PublishedPort[];
+  readonly ports?: readonly PublishedPort[];
   /** The process that waits for the container. */
   readonly monitor: number;
   readonly bootId: string;
@@ -245,7 +245,7 @@ export function parseState(text: string | undefined): State | undefined {
     );
   const { network } = state;
   const isOnline = network === undefined || isPlace(network);
-  const ports = Array.isArray(state.ports) && state.ports.every(isPublished);
+  const ports = state.ports === undefined || Array.isArray(state.ports) && state.ports.every(isPublished);
   // A pid means nothing after a reboot.
   return strings && numbers && command && labels && groups && isOnline && ports && state.bootId === bootId()
     ? value as State

@@ -51,6 +51,7 @@ Deno.test("list() shows containers sorted by name, those being made and forged o
     command: ["cmd"],
     created: new Date("2026-01-02T03:04:05.678Z"),
     labels: { tier: "web" },
+    ports: [],
   });
   for (const claim of claims) await claim.release();
   assertEquals(await list({ root: directory.path }), []);

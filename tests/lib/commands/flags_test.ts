@@ -132,7 +132,7 @@ Deno.test("parseRun() refuses what makes no container", () => {
       ["a", "--"],
       ["a", "b", "--", "c"],
       ["a/b", "--", "c"],
-      ["a", "--network", "x", "--", "c"],
+      ["a", "--network", "x/y", "--", "c"],
       ["a", "--time-offset", "1.5", "--", "c"],
       ["a", "-e", "=", "--", "c"],
     ]
@@ -150,6 +150,7 @@ const CONTAINER = {
   command: ["a", "b\n"],
   created: new Date(1000),
   labels: { tier: "web" },
+  ports: [],
 } as const;
 
 Deno.test("age() is in the largest unit that fits", () => {

@@ -12,6 +12,12 @@ const CONTAINER: ContainerInfo = {
   command: ["sh", "-c", "echo a b"],
   created: new Date("2026-01-02T03:04:05.678Z"),
   labels: { tier: "front", empty: "", "with=equals": "a=b" },
+  network: "bridge",
+  address: "10.87.0.2",
+  ports: [
+    { hostPort: 8080, containerPort: 80, protocol: "tcp" },
+    { hostAddress: "::1", hostPort: 53, containerPort: 53, protocol: "udp" },
+  ],
 };
 const NOW = CONTAINER.created.getTime() + 90_000;
 const fill = (template: string): string => readTemplate(template)(CONTAINER, NOW);
@@ -28,6 +34,9 @@ Deno.test("readTemplate() fills in every field that its own hint names", () => {
     Command: "sh -c echo a b",
     Created: "2026-01-02T03:04:05.678Z",
     Age: "1m",
+    Ports: "0.0.0.0:8080->80/tcp, [::1]:53->53/udp",
+    Network: "bridge",
+    Address: "10.87.0.2",
     Labels: "tier=front,empty=,with=equals=a=b",
   };
   assertEquals(fields.toSorted(), Object.keys(values).toSorted());
