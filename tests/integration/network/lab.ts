@@ -13,6 +13,7 @@
 import { hostTest } from "../support.ts";
 import { Background, must, Place } from "./place.ts";
 import { assertNetwork, network } from "./state.ts";
+import { type Backend, BACKENDS, useBackend } from "./xtables.ts";
 
 /** A host beside the one that libflux runs on. */
 export class Neighbour extends Place implements AsyncDisposable {
@@ -98,4 +99,14 @@ export function labTest(name: string, body: (lab: Lab, context: Deno.TestContext
     }
     await assertNetwork(outside);
   });
+}
+
+/** Registers a test in the lab for each implementation of iptables, which is the command's while it runs. */
+export function backendTest(name: string, body: (lab: Lab, backend: Backend) => Promise<void>): void {
+  for (const backend of BACKENDS) {
+    labTest(`${name} (${backend})`, async (lab) => {
+      await using _backend = await useBackend(backend);
+      await body(lab, backend);
+    });
+  }
 }

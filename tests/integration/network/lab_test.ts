@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { both } from "./echo.ts";
 import { labTest } from "./lab.ts";
-import { execute, must } from "./place.ts";
+import { execute, must, sneakToLoopback } from "./place.ts";
 import { assertNetwork, network } from "./state.ts";
 import { BACKENDS, breakCommands, useBackend, withoutCommands, xtables } from "./xtables.ts";
 
@@ -32,6 +32,16 @@ labTest("network: the lab's hosts reach each other only when the host forwards",
   const forwarded = await right.ask(both(left.addresses, 7000));
   await must("sysctl", "-qw", "net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0");
   assertEquals(forwarded, right.addresses.flatMap((from) => [`left ${from}`, `left ${from}`]));
+});
+
+labTest("network: the lab's hosts can ask for the host's loopback", async ({ here, left }) => {
+  await using _server = await here.serve("here", [7000], ["127.0.0.1"]);
+  await sneakToLoopback(left, "wire", left.gateways[0] ?? "");
+  assertEquals(await left.askInVain(both(["127.0.0.1"], 7000)), ["timeout", "timeout"]);
+  // As careless as the host would have to be.
+  await must("sysctl", "-qw", "net.ipv4.conf.left.route_localnet=1");
+  assertEquals(await left.ask(both(["127.0.0.1"], 7000)), ["here 198.51.100.2", "here 198.51.100.2"]);
+  await must("sysctl", "-qw", "net.ipv4.conf.left.route_localnet=0");
 });
 
 labTest("network: the lab sees links, addresses, routes, settings and rules that are left", async () => {
@@ -68,10 +78,12 @@ labTest("network: the lab has each implementation of iptables, one that fails, a
     }
   }
   {
-    await using _broken = await breakCommands("*-restore", 1);
-    await must("iptables-restore", "-V");
-    const { code, stderr } = await execute(["iptables-restore", "-V"]);
-    assertEquals([code, stderr], [2, "iptables-restore: the lab has broken this\n"]);
+    await using broken = await breakCommands("*-restore", 2);
+    for (const expected of [[0, ""], [2, "iptables-restore: the lab has broken this\n"], [0, ""]]) {
+      const { code, stderr } = await execute(["iptables-restore", "-V"]);
+      assertEquals([code, stderr], expected);
+    }
+    assertEquals(broken.calls(), 3);
     await must("iptables", "-V");
   }
   {

@@ -144,3 +144,17 @@ export class Place {
     return new Background([...this.#enter, ...serverCommand(...args)]).ready();
   }
 }
+
+/**
+ * Makes a place send what is for 127.0.0.1 to a neighbour: no honest host does that, and none must take it.
+ *
+ * @param link The link to the neighbour.
+ */
+export async function sneakToLoopback(place: Place, link: string, neighbour: string): Promise<void> {
+  const lines = [
+    `echo 1 >/proc/sys/net/ipv4/conf/${link}/route_localnet`,
+    "ip addr del 127.0.0.1/8 dev lo",
+    `ip route add 127.0.0.1 via ${neighbour} dev ${link}`,
+  ];
+  await place.must("sh", "-ec", lines.join("\n"));
+}

@@ -47,26 +47,35 @@ export function xtables(backend: Backend, program: string): string[] {
   return [PROGRAMS.get(backend) ?? `no iptables-${backend} on this machine`, program];
 }
 
-/** Mounts a file over what every link means, as long as the variable lasts. */
-async function mounted(file: string): Promise<AsyncDisposable> {
-  const target = await Deno.realPath("/usr/sbin/iptables");
+/** Mounts a file over another, as long as the variable lasts. */
+export async function mounted(file: string, path: string): Promise<AsyncDisposable> {
+  const target = await Deno.realPath(path);
   await must("mount", "--bind", file, target);
   return { [Symbol.asyncDispose]: async () => void await must("umount", target) };
 }
 
+/** What every link means. */
+const COMMAND = "/usr/sbin/iptables";
+
 /** Makes the commands those of one implementation, as long as the variable lasts. */
 export function useBackend(backend: Backend): Promise<AsyncDisposable> {
-  return mounted(PROGRAMS.get(backend) ?? `no iptables-${backend} on this machine`);
+  return mounted(PROGRAMS.get(backend) ?? `no iptables-${backend} on this machine`, COMMAND);
+}
+
+/** Commands that fail, as long as the variable lasts. */
+export interface Broken extends AsyncDisposable {
+  /** How many have been called. */
+  readonly calls: () => number;
 }
 
 /**
- * Makes commands fail, as long as the variable lasts.
+ * Makes commands fail: they end with code 2 and "the lab has broken this".
  *
  * @param pattern Which of them, in the shell's language: `*-restore`.
- * @param after How many of their calls go well before.
+ * @param only Which of their calls fails, from 1; all of them if left out.
  */
-export async function breakCommands(pattern: string, after = 0): Promise<AsyncDisposable> {
-  const [backend = "nft"] = BACKENDS;
+export async function breakCommands(pattern: string, only?: number): Promise<Broken> {
+  const program = [...PROGRAMS.values()][0];
   const script = `${DIRECTORY}/broken-${Deno.pid}`;
   const calls = `${script}.calls`;
   Deno.writeTextFileSync(calls, "");
@@ -75,18 +84,19 @@ export async function breakCommands(pattern: string, after = 0): Promise<AsyncDi
     `#!/bin/sh
 case \${0##*/} in
 ${pattern})
-  if [ "$(wc -l <${calls})" -ge ${after} ]; then
+  echo "\${0##*/} $*" >>${calls}
+  if ${only === undefined ? "true" : `[ "$(wc -l <${calls})" -eq ${only} ]`}; then
     echo "\${0##*/}: the lab has broken this" >&2
     exit 2
   fi
-  echo >>${calls}
 esac
-exec ${PROGRAMS.get(backend)} "\${0##*/}" "$@"
+exec ${program} "\${0##*/}" "$@"
 `,
   );
   Deno.chmodSync(script, 0o755);
-  const mount = await mounted(script);
+  const mount = await mounted(script, COMMAND);
   return {
+    calls: () => Deno.readTextFileSync(calls).split("\n").length - 1,
     [Symbol.asyncDispose]: async () => {
       await mount[Symbol.asyncDispose]();
       Deno.removeSync(script);
