@@ -51,11 +51,14 @@ export class Container extends Place implements AsyncDisposable {
   readonly links: readonly Link[];
   /** Its addresses beside those of `lo`: IPv4, and IPv6 if it has one. */
   readonly addresses: readonly string[];
+  /** Its network alone: there the host's programs run. */
+  readonly network: Place;
   readonly #libflux: Background;
 
   private constructor(name: string, pid: number, links: readonly Link[], process: Background) {
     super(["nsenter", "--target", String(pid), "--net", "--mount"]);
     [this.name, this.pid, this.links, this.#libflux] = [name, pid, links, process];
+    this.network = new Place(["nsenter", `--net=/proc/${pid}/ns/net`]);
     this.addresses = links.flatMap(({ addr_info }) =>
       addr_info.filter(({ scope }) => scope === "global").map(({ local }) => local)
     ).sort((a, b) => Number(a.includes(":")) - Number(b.includes(":")));
@@ -82,17 +85,12 @@ export class Container extends Place implements AsyncDisposable {
     return found;
   }
 
-  /** Runs the host's `ip` in its network. */
-  ip(...args: readonly string[]): Promise<string> {
-    return must("nsenter", `--net=/proc/${this.pid}/ns/net`, "ip", ...args);
-  }
-
   /** Where its default route leads, for each family it has one for. */
   async gateways(): Promise<string[]> {
     const found: string[] = [];
     for (const family of ["-4", "-6"]) {
       const routes: readonly { readonly gateway?: string }[] = JSON.parse(
-        await this.ip("-j", family, "route", "show", "default"),
+        await this.network.must("ip", "-j", family, "route", "show", "default"),
       );
       found.push(...routes.flatMap(({ gateway }) => gateway ?? []));
     }
@@ -111,8 +109,8 @@ export class Container extends Place implements AsyncDisposable {
     );
   }
 
-  /** Ends it and answers libflux's exit code. */
-  end(signal?: Deno.Signal): Promise<number> {
+  /** Ends libflux, or with "none" waits until it has ended, and answers its exit code. */
+  end(signal?: Deno.Signal | "none"): Promise<number> {
     return this.#libflux.end(signal);
   }
 
@@ -129,6 +127,40 @@ export function serve(
   name = uniqueName(),
 ): Promise<Container> {
   return Container.start(flags, serverCommand(name, ports), name);
+}
+
+/** A network, as `libflux network inspect` tells of it. */
+export interface NetworkInfo {
+  readonly name: string;
+  readonly bridge: string;
+  readonly subnet: string;
+  readonly gateway: string;
+  readonly ipv6Subnet?: string;
+  readonly ipv6Gateway?: string;
+  readonly internal: boolean;
+  readonly mtu: number;
+  readonly created: string;
+  readonly containers: readonly {
+    readonly name: string;
+    readonly id: string;
+    readonly address: string;
+    readonly ipv6Address?: string;
+    readonly macAddress: string;
+    readonly aliases: readonly string[];
+    readonly ports: readonly Port[];
+  }[];
+}
+
+/** What `libflux network inspect` tells of networks. */
+export async function inspect(...names: readonly [string, ...string[]]): Promise<[NetworkInfo, ...NetworkInfo[]]> {
+  return JSON.parse(await command("network", "inspect", ...names));
+}
+
+/** A network of a name that no other test uses, as long as the variable lasts. */
+export async function createNetwork(...flags: readonly string[]): Promise<AsyncDisposable & { readonly name: string }> {
+  const name = uniqueName();
+  await command("network", "create", name, ...flags);
+  return { name, [Symbol.asyncDispose]: async () => void await command("network", "rm", name) };
 }
 
 /** Runs a client in a container of its own; answers what it was told. */
@@ -157,4 +189,14 @@ export async function refused(args: readonly string[], ...says: readonly RegExp[
   assertEquals([code, stdout], [125, ""], `${args.join(" ")}: ${stderr}`);
   assertMatch(stderr, /^libflux: [^\n]+\n$/);
   for (const one of says) assertMatch(stderr, one);
+}
+
+/** The same answer over TCP and over UDP, from each of some servers or to each of some clients. */
+export function twice(lines: readonly string[]): string[] {
+  return lines.flatMap((line) => [line, line]);
+}
+
+/** Who has answered: the first words. */
+export function who(lines: readonly string[]): string[] {
+  return lines.map((line) => line.split(" ")[0] ?? "");
 }

@@ -93,9 +93,9 @@ export class Background implements AsyncDisposable {
     }
   }
 
-  /** Ends it, with SIGTERM if that is enough, and answers its exit code. */
-  async end(signal: Deno.Signal = "SIGTERM"): Promise<number> {
-    this.kill(signal);
+  /** Ends it, or with "none" waits until it has ended, and answers its exit code. */
+  async end(signal: Deno.Signal | "none" = "SIGTERM"): Promise<number> {
+    if (signal !== "none") this.kill(signal);
     const timer = setTimeout(() => this.kill("SIGKILL"), patience(20_000));
     const { code } = await this.child.status;
     clearTimeout(timer);
