@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { DEBIAN } from "../support.ts";
-import { Container, createNetwork, inspect, refused, serve, who } from "./container.ts";
+import { type Container, createNetwork, inspect, refused, serve, who } from "./container.ts";
 import { both } from "./echo.ts";
 import { labTest } from "./lab.ts";
 import { must } from "./place.ts";
