@@ -1,0 +1,79 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { createNetwork, inspect, serve, who } from "./container.ts";
+import { both } from "./echo.ts";
+import { backendTest, labTest } from "./lab.ts";
+import { must } from "./place.ts";
+
+const isSilent = (answers: readonly string[]): void => {
+  for (const answer of answers) assertMatch(answer, /^(timeout|E[A-Z]+)$/);
+};
+
+backendTest("network: containers of two networks can't reach each other", async ({ left }) => {
+  await using one = await createNetwork("--ipv6");
+  await using two = await createNetwork("--ipv6");
+  await using a = await serve(["--network", one.name, "-p", "8080:80"]);
+  await using b = await serve(["--network", two.name]);
+  await using c = await serve(["--network", "bridge", "--ipv6"]);
+  for (const from of [a, b, c]) {
+    const others = [a, b, c].filter((other) => other !== from);
+    const addresses = others.flatMap((other) => other.addresses);
+    // Not even to be refused by them.
+    isSilent(await from.askInVain([...both(addresses, 80), ...both(addresses, 81)]));
+  }
+  // Their own way out is open all the same.
+  await using _server = await left.serve("left", [7000]);
+  for (const from of [a, b, c]) assertEquals(who(await from.ask(both(left.addresses, 7000))), Array(4).fill("left"));
+  const [first, second] = await inspect(one.name, two.name);
+  assertEquals([first.name, second?.name], [one.name, two.name]);
+  assertEquals(new Set([first.bridge, second?.bridge, "libflux0"]).size, 3);
+});
+
+backendTest("network: from an internal network there is no way out, and none in from other hosts", async (lab) => {
+  const { left } = lab;
+  await using network = await createNetwork("--internal", "--ipv6");
+  const [{ internal, gateway, ipv6Gateway = "" }] = await inspect(network.name);
+  assertEquals(internal, true);
+  await using web = await serve(["--network", network.name]);
+  await using db = await serve(["--network", network.name]);
+  await using outside = await serve(["--network", "bridge", "--ipv6"]);
+  await using _server = await left.serve("left", [7000]);
+  assertEquals(await web.gateways(), []);
+  assertEquals(who(await web.ask(both(db.addresses, 80))), Array(4).fill(db.name));
+  assertEquals(await web.askInVain(both(left.addresses, 7000)), Array(4).fill("ENETUNREACH"));
+  isSilent(await left.askInVain(both(web.addresses, 80)));
+  // A container that makes a way for itself gets no further, and outside neither.
+  await web.network.must("ip", "route", "add", "default", "via", gateway);
+  await web.network.must("ip", "-6", "route", "add", "default", "via", ipv6Gateway);
+  isSilent(await web.askInVain([...both(left.addresses, 7000), ...both(outside.addresses, 80)]));
+  isSilent(await left.askInVain(both(web.addresses, 80)));
+  isSilent(await outside.askInVain(both(web.addresses, 80)));
+});
+
+backendTest(
+  "network: what isn't published isn't reached from another host that has a route",
+  async ({ left, here }) => {
+    await using web = await serve(["--network", "bridge", "--ipv6", "-p", "8080:81", "-p", "8080:81/udp"], [80, 81]);
+    // The default route of that host leads here already; one to the container's own address can't do more.
+    for (const [index, address] of web.addresses.entries()) {
+      await left.must("ip", "route", "add", address, "via", left.gateways[index] ?? "");
+    }
+    isSilent(await left.askInVain(both(web.addresses, 80)));
+    assertEquals(who(await left.ask(both(left.gateways, 8080))), Array(4).fill(web.name));
+    assertEquals(await left.askInVain(both(left.gateways, 80)), Array(4).fill("ECONNREFUSED"));
+    assertEquals(who(await here.ask(both(web.addresses, 80))), Array(4).fill(web.name));
+  },
+);
+
+labTest("network: hosts beside can't use the host as their router because it is that of containers", async (lab) => {
+  const { left, right } = lab;
+  await must("iptables", "-P", "FORWARD", "DROP");
+  await must("ip6tables", "-P", "FORWARD", "DROP");
+  try {
+    await using _server = await right.serve("right", [7000]);
+    await using _web = await serve(["--ipv6", "-p", "8080:80"]);
+    isSilent(await left.askInVain(both(right.addresses, 7000)));
+  } finally {
+    await must("iptables", "-P", "FORWARD", "ACCEPT");
+    await must("ip6tables", "-P", "FORWARD", "ACCEPT");
+  }
+});
