@@ -33,9 +33,7 @@ export interface Execution {
 /** So much of what it writes is kept. */
 const MAX_OUTPUT = 1 << 20;
 const DEV_NULL = "/dev/null";
-
-/** The number that the program's own file has in the child. */
-const PROGRAM = 3;
+const X_OK = 1;
 
 /**
  * Starts a program.
@@ -43,12 +41,11 @@ const PROGRAM = 3;
  * @param path Absolute.
  * @param args Without its own name.
  * @param input What it reads; the end of file where it is left out.
- * @returns An errno, positive, where there is no such file.
+ * @returns An errno, positive, where there is no such program.
  */
 export function execute(path: string, args: readonly string[], input?: string): Execution | number {
-  const opened = syscall("openat", AT.AT_FDCWD, path, O.O_PATH | O.O_CLOEXEC, 0);
-  if (opened < 0) return -opened;
-  using program = new Descriptor(opened);
+  const found = syscall("faccessat", AT.AT_FDCWD, path, X_OK);
+  if (found < 0) return -found;
   using stdin = input === undefined
     ? new Descriptor(checked("openat", AT.AT_FDCWD, DEV_NULL, O.O_RDONLY | O.O_CLOEXEC, 0))
     : memory(input);
@@ -57,7 +54,7 @@ export function execute(path: string, args: readonly string[], input?: string): 
   const report = pipe();
   using _farReport = report.write;
   const child = spawn({
-    executable: program,
+    executable: path,
     argv: [path.slice(path.lastIndexOf("/") + 1), ...args],
     flags: 0,
     report: report.write.number,
@@ -65,7 +62,6 @@ export function execute(path: string, args: readonly string[], input?: string): 
       [stdin.number, 0],
       [far.number, 1],
       [far.number, 2],
-      [program.number, PROGRAM],
     ],
   });
   return { ended: finish(child, output.read, report.read), kill: () => void child.signal(SIG.SIGKILL) };

@@ -103,6 +103,17 @@ export function linkUp(name: string, index = 0): Message {
   };
 }
 
+/** Puts a link into a bridge. @param bridge The bridge's index. */
+export function setMaster(name: string, bridge: number): Message {
+  return {
+    step: `put the link ${name} into its bridge`,
+    type: RTM.RTM_SETLINK,
+    flags: 0,
+    header: linkHeader(0, true),
+    attributes: [[IFLA.IFLA_IFNAME, name], [IFLA.IFLA_MASTER, bridge]],
+  };
+}
+
 /** Lets a port of a bridge send back where it has received: a container that asks for its own published port. */
 export function hairpin(name: string, index: number): Message {
   return {

@@ -83,8 +83,8 @@ function writeExactly(descriptor: number, bytes: Uint8Array<ArrayBuffer>): void 
 
 /** What {@link spawn} needs. */
 export interface SpawnOptions {
-  /** From {@link executable}; or a program of the host's. */
-  readonly executable: Descriptor;
+  /** From {@link executable}; or the path of a program of the host's. */
+  readonly executable: Descriptor | string;
   /** Its arguments, the first its own name; together less than two kilobytes. */
   readonly argv?: readonly string[];
   /** `CLONE_NEW*`, and `CLONE_INTO_CGROUP` with `cgroup`. */
@@ -208,6 +208,10 @@ export function spawn(options: SpawnOptions): Child {
       block.bytes.set(bytes, end);
       end += bytes.length;
     });
+    const { executable: program } = options;
+    // By its path, what begins with "#!" finds itself.
+    const path = block.address + (typeof program === "string" ? end : AREA.empty);
+    if (typeof program === "string") block.bytes.set(cString(program), end);
     const noMore = AREA.argv + argv.length * 8;
     word(noMore, 0);
     // struct clone_args, linux/sched.h; no stack: the child touches none.
@@ -219,13 +223,11 @@ export function spawn(options: SpawnOptions): Child {
       view.setUint32(AREA.pairs + index * 8, above(here), true);
       view.setUint32(AREA.pairs + index * 8 + 4, there, true);
     });
-    // What begins with "#!" is opened again by its interpreter: by a number that outlives `execveat`.
-    const kept = options.descriptors.find(([here]) => here === options.executable.number)?.[1];
     const words = [
       block.address + AREA.cloneArgs,
       88,
       above(gate.read.number),
-      kept ?? above(options.executable.number),
+      typeof program === "string" ? AT.AT_FDCWD : above(program.number),
       block.address + AREA.argv,
       // An empty environment: nothing of the host's reaches even the interpreter.
       block.address + noMore,
@@ -237,7 +239,7 @@ export function spawn(options: SpawnOptions): Child {
       0,
       0,
       0,
-      block.address + AREA.empty,
+      path,
       // The child's own copy of the gate's other end: with it open, a killed libflux would leave it waiting for ever.
       gate.write.number,
     ];

@@ -9,22 +9,23 @@ import { batch, type Message, NetlinkError, openNetlink } from "../ffi/netlink.t
 import type { NetworkNamespace } from "../ffi/network_namespace.ts";
 import { defaultRoute, findLink, hairpin, linkUp, newAddress, newVeth } from "../ffi/rtnetlink.ts";
 import { errnoText, NetworkError } from "./errors.ts";
-import { familiesOf, indexOf, renewRules } from "./network/bridge.ts";
+import { familiesOf, indexOf, vethName } from "./network/bridge.ts";
 import type { Place } from "./network/files.ts";
 import { chooseLease } from "./network/lease.ts";
 import { ensure } from "./network/make.ts";
 import { type HeldPorts, holdPorts } from "./network/publish.ts";
+import { putBack } from "./network/put_back.ts";
 import { portRules, ruleId } from "./network/rules.ts";
 import { parseAddress, parseSubnet } from "./network/subnets.ts";
 import type { Prepared } from "./prepare.ts";
 import type { RunOptions } from "./spec/options.ts";
 import type { PublishedPort } from "./spec/ports.ts";
-import { chainsOf, restore, tables } from "./store/firewall.ts";
+import { chainsOf, hasPorts, restore, tables } from "./store/firewall.ts";
 import { hostsFile, tellNeighbours } from "./store/hosts.ts";
 import { takeDown } from "./store/leave.ts";
 import { type Lease, type Network, Networks } from "./store/network.ts";
 import type { NetworkEntry } from "./store/network_entry.ts";
-import { type Claim, Store } from "./store/state.ts";
+import type { Claim, Store } from "./store/state.ts";
 import { readIfThere } from "./store/directory.ts";
 import { warn } from "./warnings.ts";
 
@@ -91,19 +92,17 @@ export class Connection implements Disposable {
     try {
       await restore(family, text, "publish its ports");
     } catch (error) {
-      if (!(error instanceof NetworkError)) throw error;
+      if (!(error instanceof NetworkError) || await hasPorts(family, index)) throw error;
       // Somebody has wiped libflux's chains: all that are on this network publish theirs anew.
       await this.networks.exclusively(async () => {
-        await renewRules(this.network);
-        await restorePorts(this.networks, this.network, this.claim.name);
+        await putBack(this.networks, this.network, this.claim.name);
       });
       await restore(family, text, "publish its ports");
     }
   }
 
-  /** The host's end, by the address: nobody else can have it. */
   get #link(): string {
-    return `lf${parseAddress(this.lease.address)?.toHex() ?? ""}`;
+    return vethName(this.lease.address);
   }
 
   #makeLink({ namespace, control }: NetworkNamespace): void {
@@ -167,22 +166,6 @@ export class Connection implements Disposable {
 /** Whether packets that a bridge passes on are shown to the rules of IP, published ports among them. */
 function isFiltered(): boolean {
   return readIfThere("/proc/sys/net/bridge/bridge-nf-call-iptables")?.trim() === "1";
-}
-
-/** Publishes the ports of everybody on a network anew, whose chain was emptied. @param except Who does so itself. */
-export async function restorePorts(networks: Networks, network: Network, except?: string): Promise<void> {
-  const store = new Store(networks.root);
-  for (const { name, id, address, ipv6Address } of networks.leases(network.name)) {
-    const state = store.state(name);
-    if (name === except || state?.id !== id) continue;
-    for (const family of familiesOf(network)) {
-      const own = family === 4 ? address : ipv6Address;
-      if (own === undefined) continue;
-      const rules = portRules(state.ports ?? [], { address: own, family, id });
-      const text = tables({ nat: rules.map((rule) => `-A ${chainsOf(indexOf(network)).ports} ${rule}`) });
-      if (text !== "") await restore(family, text, `publish the ports of the container ${name}`);
-    }
-  }
 }
 
 /** Gives a container a place on the network that it asks for, which is made if need be. */

@@ -6,6 +6,7 @@
 import { listing } from "../ffi/listing.ts";
 import { cloneFlags, hasNetworkBeside, joinedNetwork } from "./compile/mod.ts";
 import { CLONE } from "../ffi/abi/constants.ts";
+import { networkOf } from "./connect.ts";
 import { compileProgram, prepare, withDefaults } from "./prepare.ts";
 import type { RunOptions } from "./spec/options.ts";
 import { layOut } from "./streams.ts";
@@ -65,6 +66,17 @@ export function explain(options: RunOptions): Explanation {
     ? "libflux, on the host, beside all else: make a network namespace, bring up its lo\n" +
       "     unshare(CLONE_NEWNET)\n"
     : "";
+  const network = networkOf(named);
+  const ports = (named.ports ?? []).map(({ hostAddress = "", hostPort = "a free one", containerPort, protocol }) =>
+    `     the port ${
+      hostAddress === "" ? "" : `${hostAddress} `
+    }${hostPort}/${protocol} of the host to ${containerPort}\n`
+  );
+  const place = network === undefined
+    ? ""
+    : `libflux, on the host, while the program mounts: a place on the network ${network}
+     eth0: a link into its bridge, with an address, and a route by it
+${ports.join("")}`;
   const groups = [
     ...cgroups.directories.map((directory) => `     mkdir("${directory}")\n`),
     ...cgroups.writes.map(({ directory, file, value }) => `     write("${directory}/${file}", "${value}")\n`),
@@ -76,6 +88,6 @@ export function explain(options: RunOptions): Explanation {
   const before =
     `${beside}${asked}${limits}libflux, on the host: clone a process into new namespaces, let it execute the program below
      clone3({flags: ${["CLONE_VM", "CLONE_PIDFD", ...names].join("|")}})
-     execveat(memfd, "", AT_EMPTY_PATH)\n`;
+     execveat(memfd, "", AT_EMPTY_PATH)\n${place}`;
   return { spec, listing: before + listing(program), instructions: program.instructions.length };
 }

@@ -4,9 +4,8 @@
  * @module
  */
 import { NetworkError, PermissionError, printable, UsageError } from "./errors.ts";
-import { restorePorts } from "./connect.ts";
-import { renewRules } from "./network/bridge.ts";
-import { make, mend } from "./network/make.ts";
+import { putBack } from "./network/put_back.ts";
+import { make } from "./network/make.ts";
 import { checkNetworkName } from "./spec/networks.ts";
 import { parseSubnet } from "./network/subnets.ts";
 import { isAddress } from "./spec/addresses.ts";
@@ -14,7 +13,6 @@ import { isWhole } from "./spec/limits.ts";
 import type { PublishedPort } from "./spec/ports.ts";
 import { takeDown } from "./store/leave.ts";
 import { describeEntry } from "./store/ledger.ts";
-import { linkNamed } from "./store/link.ts";
 import { type Network, Networks } from "./store/network.ts";
 import { openStore } from "./store/open.ts";
 import type { Store } from "./store/state.ts";
@@ -286,8 +284,8 @@ export async function pruneNetworks(where: { readonly root?: string } = {}): Pro
 }
 
 /**
- * Puts back what somebody else has taken away: rules of networks and published ports, as a restarted firewall does, and
- * bridges. Containers whose bridge was removed have lost their links with it.
+ * Puts back what somebody else has taken away: rules of networks and published ports, as a restarted firewall does, bridges
+ * and their addresses, settings of the kernel.
  *
  * @returns The names of all networks.
  *
@@ -306,9 +304,7 @@ export async function reloadNetworks(where: { readonly root?: string } = {}): Pr
     for (const name of networks.names()) {
       const network = networks.read(name);
       if (network === undefined) continue;
-      if (linkNamed(network.bridge)?.kind === "bridge") await renewRules(network);
-      else await mend(networks, network);
-      await restorePorts(networks, network);
+      await putBack(networks, network);
       names.push(name);
     }
     return names;

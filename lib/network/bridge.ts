@@ -4,8 +4,8 @@
  * @module
  */
 import { E } from "../../ffi/abi/constants.ts";
-import { batch, NetlinkError, openNetlink } from "../../ffi/netlink.ts";
-import { findLink, newAddress, newBridge } from "../../ffi/rtnetlink.ts";
+import { batch, type Message, NetlinkError, openNetlink, tryBatch } from "../../ffi/netlink.ts";
+import { findLink, linkUp, newAddress, newBridge } from "../../ffi/rtnetlink.ts";
 import { errnoText, NetworkError } from "../errors.ts";
 import { write } from "../store/cgroup.ts";
 import { readIfThere } from "../store/directory.ts";
@@ -20,6 +20,11 @@ import { macFor, parseAddress, parseSubnet } from "./subnets.ts";
 /** The N of a bridge `libfluxN`. */
 export function indexOf({ bridge }: Pick<Network, "bridge">): number {
   return Number(bridge.slice("libflux".length));
+}
+
+/** The host's end of a container's link: called by its address, which nobody else has. */
+export function vethName(address: string): string {
+  return `lf${parseAddress(address)?.toHex() ?? ""}`;
 }
 
 /** The versions of IP that a network has. */
@@ -40,7 +45,7 @@ function set(path: string, value: string): void {
 }
 
 /** The settings of the whole host that a network takes and that aren't so, with what they are. */
-function missingSettings(network: Network): (NetworkEntry & { readonly kind: "sysctl" })[] {
+export function missingSettings(network: Network): (NetworkEntry & { readonly kind: "sysctl" })[] {
   const wanted: (readonly [string, string])[] = network.internal ? [] : [["net/ipv4/ip_forward", "1"]];
   if (!network.internal && network.ipv6Subnet !== undefined) {
     wanted.push(["net/ipv6/conf/all/forwarding", "1"]);
@@ -65,30 +70,48 @@ function advertised(): string[] {
   return [...new Set(links)].filter((name) => read(`net/ipv6/conf/${name}/accept_ra`) === "1");
 }
 
-/** Writes down what a network takes, and makes it. To be called while nobody else changes any. */
-export async function bringUp(networks: Networks, network: Network): Promise<void> {
+/** Writes down what a network takes, but for what is written down already. */
+export function writeDown(networks: Networks, network: Network, settings: readonly NetworkEntry[]): void {
   const ledger = new Ledger(networks.ledger(network.name));
-  const index = indexOf(network);
-  const settings = missingSettings(network);
   const known = new Set(ledger.entries().map((entry) => JSON.stringify(entry)));
+  const index = indexOf(network);
   const entries: NetworkEntry[] = [
     ...settings,
     { kind: "bridge", name: network.bridge },
     ...familiesOf(network).map((family) => ({ kind: "chains", family, index }) as const),
   ];
   ledger.add(...entries.filter((entry) => !known.has(JSON.stringify(entry))));
+}
+
+/** What is no rule: settings of the host, the link, its addresses. What is there already stays. */
+export function makeLink(network: Network, settings: readonly { readonly path: string }[]): void {
+  for (const { path } of settings) set(path, path.endsWith("accept_ra") ? "2" : "1");
+  makeBridge(network);
+  // So that a port published at 127.0.0.1 can be sent on.
+  if (!network.internal) set(`net/ipv4/conf/${network.bridge}/route_localnet`, "1");
+}
+
+/** Writes down what a network takes, and makes it. To be called while nobody else changes any. */
+export async function bringUp(networks: Networks, network: Network): Promise<void> {
+  const settings = missingSettings(network);
+  writeDown(networks, network, settings);
   // While the tools run.
   const rules = Promise.all(familiesOf(network).map((family) => setRules(network, family)));
   try {
-    for (const { path } of settings) set(path, path.endsWith("accept_ra") ? "2" : "1");
-    makeBridge(network);
-    // So that a port published at 127.0.0.1 can be sent on.
-    if (!network.internal) set(`net/ipv4/conf/${network.bridge}/route_localnet`, "1");
+    makeLink(network, settings);
   } catch (error) {
     await rules.catch(() => {});
     throw error;
   }
   await rules;
+}
+
+/** Gives a network that is there IPv6 as well. */
+export async function addIPv6(networks: Networks, network: Network): Promise<void> {
+  const settings = missingSettings(network);
+  writeDown(networks, network, settings);
+  makeLink(network, settings);
+  await setRules(network, 6);
 }
 
 function setRules(network: Network, family: Family): Promise<void> {
@@ -97,12 +120,27 @@ function setRules(network: Network, family: Family): Promise<void> {
   return restore(family, rules, `set the rules of the network ${network.name}`);
 }
 
-/** The link with its addresses. */
+/** Sets a network's rules anew, whatever has become of them. The chain of published ports is empty then. */
+export async function renewRules(network: Network): Promise<void> {
+  for (const family of familiesOf(network)) {
+    await removeChains(family, indexOf(network));
+    await setRules(network, family);
+  }
+}
+
+/** The link, up, with its addresses. */
 function makeBridge(network: Network): void {
   using socket = openNetlink();
+  const { bridge, gateway, mtu, name } = network;
   try {
-    batch(socket, newBridge(network.bridge, macFor(network.gateway), network.mtu, `${ALIAS}${network.name}`));
-    setAddresses(network, findLink(socket, network.bridge)?.index ?? 0);
+    if (findLink(socket, bridge) === undefined) {
+      batch(socket, newBridge(bridge, macFor(gateway), mtu, `${ALIAS}${name}`));
+    }
+    const index = findLink(socket, bridge)?.index ?? 0;
+    const messages = [linkUp(bridge, index), ...addressesOf(network, index)];
+    const errnos = tryBatch(socket, messages);
+    const failed = errnos.findIndex((errno) => errno !== 0 && errno !== E.EEXIST);
+    if (failed >= 0) throw new NetlinkError(messages[failed]?.step ?? "", errnos[failed] ?? 0);
   } catch (error) {
     if (!(error instanceof NetlinkError)) throw error;
     const why = error.errno === E.EOPNOTSUPP ? "this kernel has no bridges" : errnoText(error.errno);
@@ -110,35 +148,10 @@ function makeBridge(network: Network): void {
   }
 }
 
-function setAddresses({ subnet, gateway, ipv6Subnet, ipv6Gateway }: Network, link: number): void {
-  using socket = openNetlink();
-  for (const [range, address] of [[subnet, gateway], [ipv6Subnet, ipv6Gateway]] as const) {
-    const bytes = address === undefined ? undefined : parseAddress(address);
-    if (range === undefined || bytes === undefined) continue;
-    batch(socket, [newAddress(link, bytes, parseSubnet(range).prefix, `${address} of the bridge`)]);
-  }
-}
-
-/** Gives a network IPv6 as well. */
-export async function addIPv6(networks: Networks, network: Network): Promise<void> {
-  const ledger = new Ledger(networks.ledger(network.name));
-  const settings = missingSettings(network);
-  ledger.add(...settings, { kind: "chains", family: 6, index: indexOf(network) });
-  for (const { path } of settings) set(path, path.endsWith("accept_ra") ? "2" : "1");
-  using socket = openNetlink();
-  const link = findLink(socket, network.bridge)?.index ?? 0;
-  const bytes = parseAddress(network.ipv6Gateway ?? "");
-  if (bytes !== undefined) {
-    const { prefix } = parseSubnet(network.ipv6Subnet ?? "");
-    batch(socket, [newAddress(link, bytes, prefix, `${network.ipv6Gateway} of the bridge`)]);
-  }
-  await setRules(network, 6);
-}
-
-/** Sets a network's rules anew, whatever has become of them. The chain of published ports is empty then. */
-export async function renewRules(network: Network): Promise<void> {
-  for (const family of familiesOf(network)) {
-    await removeChains(family, indexOf(network));
-    await setRules(network, family);
-  }
+function addressesOf({ subnet, gateway, ipv6Subnet, ipv6Gateway }: Network, link: number): Message[] {
+  return ([[subnet, gateway], [ipv6Subnet, ipv6Gateway]] as const).flatMap(([range, address]) => {
+    const bytes = parseAddress(address ?? "");
+    if (range === undefined || bytes === undefined) return [];
+    return [newAddress(link, bytes, parseSubnet(range).prefix, `${address} of the bridge`)];
+  });
 }

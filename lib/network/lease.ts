@@ -80,6 +80,12 @@ function free6(text: string, address: string, network: Network, leases: readonly
 /** Chooses a container's addresses. @throws {NetworkError} One that it asks for isn't to be had, or none is free. */
 export function chooseLease(network: Network, leases: readonly Lease[], wish: LeaseWish): Lease {
   const { ip, ip6, macAddress } = wish;
+  const twin = leases.find((lease) => lease.macAddress === macAddress?.toLowerCase());
+  if (twin !== undefined) {
+    throw new NetworkError(`the MAC address ${macAddress} is in use by the container ${twin.name}`, {
+      hint: "use another, or leave it out",
+    });
+  }
   const address = ip === undefined ? free(network, leases) : asked(ip, network.subnet, network, leases);
   const ipv6Address = ip6 !== undefined
     ? asked(ip6, network.ipv6Subnet, network, leases)

@@ -7,11 +7,11 @@ import { checked } from "../../ffi/libc.ts";
 import { NetworkError, printable, UsageError } from "../errors.ts";
 import { DEFAULT_NETWORK } from "../spec/networks.ts";
 import { bootId, readIfThere } from "../store/directory.ts";
-import { removeChains } from "../store/firewall.ts";
 import { takeDown } from "../store/leave.ts";
 import { ALIAS, linkNamed } from "../store/link.ts";
 import type { Network, Networks } from "../store/network.ts";
-import { addIPv6, bringUp, indexOf } from "./bridge.ts";
+import { addIPv6, bringUp } from "./bridge.ts";
+import { putBack } from "./put_back.ts";
 import { parseRoutes, resolverSubnets } from "./routes.ts";
 import {
   chooseSubnet,
@@ -40,17 +40,19 @@ export interface NetworkWish {
   readonly temporary?: boolean;
 }
 
-/** What the host's routes and resolvers lie in, and other networks. */
-function takenSubnets(networks: Networks): Subnet[] {
+/** What other networks have, and what the host's routes and resolvers lie in; and whose it is. */
+function takenSubnets(networks: Networks): (readonly [Subnet, string])[] {
   const own = networks.names().flatMap((name) => {
     const network = networks.read(name);
-    return [network?.subnet, network?.ipv6Subnet].filter((text) => text !== undefined).map(parseSubnet);
+    return [network?.subnet, network?.ipv6Subnet].filter((text) => text !== undefined)
+      .map((text) => [parseSubnet(text), `the network ${name} has`] as const);
   });
   const read = (path: string): string => readIfThere(path) ?? "";
+  const routes = parseRoutes(read("/proc/net/route"), read("/proc/net/ipv6_route"));
   return [
     ...own,
-    ...parseRoutes(read("/proc/net/route"), read("/proc/net/ipv6_route")),
-    ...resolverSubnets(read("/etc/resolv.conf")),
+    ...routes.map((subnet) => [subnet, "a route of this host has"] as const),
+    ...resolverSubnets(read("/etc/resolv.conf")).map((subnet) => [subnet, "the host's resolver is in"] as const),
   ];
 }
 
@@ -106,13 +108,13 @@ function plan(networks: Networks, wish: NetworkWish): Network {
   const gateway6 = only(wish.gateways ?? [], isIPv6, "gateway");
   const taken = takenSubnets(networks);
   for (const text of subnets) {
-    const clash = taken.find((one) => overlaps(one, parseSubnet(text)));
+    const [clash, who] = taken.find(([one]) => overlaps(one, parseSubnet(text))) ?? [];
     if (clash === undefined) continue;
-    throw new NetworkError(`the subnet ${text} overlaps ${formatSubnet(clash)}, which is in use on this host`, {
+    throw new NetworkError(`the subnet ${text} overlaps ${formatSubnet(clash)}, which ${who}`, {
       hint: "use another, or leave out --subnet for one that is free",
     });
   }
-  const subnet = own === undefined ? chooseSubnet(taken) : parseSubnet(own);
+  const subnet = own === undefined ? chooseSubnet(taken.map(([one]) => one)) : parseSubnet(own);
   if (subnet === undefined) {
     throw new NetworkError("every private subnet that libflux knows is in use on this host", {
       hint: "make a network with one of yours: libflux network create NAME --subnet CIDR",
@@ -168,7 +170,7 @@ export async function ensure(networks: Networks, name: string, ipv6: boolean): P
       hint: `make it with 'libflux network create ${printable(name)}'; 'libflux network ls' lists those there are`,
     });
   }
-  if (linkNamed(found.bridge)?.kind !== "bridge") await mend(networks, found);
+  if (linkNamed(found.bridge)?.kind !== "bridge") await putBack(networks, found);
   if (!ipv6 || found.ipv6Subnet !== undefined) return found;
   if (!found.temporary) {
     throw new NetworkError(`the network ${name} has no IPv6`, {
@@ -180,11 +182,4 @@ export async function ensure(networks: Networks, name: string, ipv6: boolean): P
   await addIPv6(networks, widened);
   networks.write(widened);
   return widened;
-}
-
-/** Makes a network's link and rules anew where somebody has removed its bridge. */
-export async function mend(networks: Networks, network: Network): Promise<void> {
-  await removeChains(4, indexOf(network));
-  if (network.ipv6Subnet !== undefined) await removeChains(6, indexOf(network));
-  await bringUp(networks, network);
 }

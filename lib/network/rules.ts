@@ -46,7 +46,7 @@ export function networkRules({ index, subnet, internal }: Ruled, family: Family)
     // And the host itself, by its loopback, which no container could answer to.
     `${nat} -s ${loopback} -o ${bridge} ${known} DNAT -j MASQUERADE`,
   ];
-  const jumps = jumpsTo(index);
+  const jumps = jumpsTo(index, family);
   const into = (table: "nat" | "filter"): string[] =>
     jumps.filter((jump) => jump.table === table).map(({ rule, first }) => `${first ? "-I" : "-A"} ${rule}`);
   return tables({

@@ -68,10 +68,10 @@ export function checkNetworkOptions(options: RunOptions): void {
   const isOwn = network !== undefined && isNetworkName(network) || network === undefined;
   if (isOwn) return;
   const given = Object.entries({
-    "a published port": ports.length > 0,
-    "an IP address": ip !== undefined || ip6 !== undefined || ipv6 === true,
-    "a MAC address": macAddress !== undefined,
-    "a network alias": networkAliases.length > 0,
+    "a published port (--publish)": ports.length > 0,
+    "an IP address (--ip, --ip6, --ipv6)": ip !== undefined || ip6 !== undefined || ipv6 === true,
+    "a MAC address (--mac-address)": macAddress !== undefined,
+    "an alias (--network-alias)": networkAliases.length > 0,
   }).find(([, isGiven]) => isGiven);
   if (given === undefined) return;
   throw new UsageError(`${given[0]} needs a network of libflux's, and the network is ${printable(network)}`, {

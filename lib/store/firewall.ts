@@ -76,11 +76,13 @@ interface Jump {
 }
 
 /** The jumps to a network's chains. */
-export function jumpsTo(index: number): readonly Jump[] {
+export function jumpsTo(index: number, family: Family): readonly Jump[] {
   const { ports, nat, forward, input } = chainsOf(index);
   const local = "-m addrtype --dst-type LOCAL";
+  // The host's loopback is for the host alone, whoever sends there: what is published at it too.
+  const beyond = family === 4 ? "! -d 127.0.0.0/8" : "! -d ::1/128";
   return [
-    { table: "nat", rule: `PREROUTING ${local} -j ${ports}`, chain: ports, first: false },
+    { table: "nat", rule: `PREROUTING ${beyond} ${local} -j ${ports}`, chain: ports, first: false },
     { table: "nat", rule: `OUTPUT ${local} -j ${ports}`, chain: ports, first: false },
     { table: "nat", rule: `POSTROUTING -j ${nat}`, chain: nat, first: false },
     { table: "filter", rule: `FORWARD -j ${forward}`, chain: forward, first: true },
@@ -95,9 +97,9 @@ export function tables(lines: Readonly<Partial<Record<"nat" | "filter", readonly
 }
 
 /** What takes a network's jumps and chains away, where all of them are there. */
-export function removalOf(index: number): string {
+export function removalOf(index: number, family: Family): string {
   const lines = (table: Jump["table"]): string[] => {
-    const jumps = jumpsTo(index).filter((jump) => jump.table === table);
+    const jumps = jumpsTo(index, family).filter((jump) => jump.table === table);
     const chains = [...new Set(jumps.map(({ chain }) => chain))];
     return [
       ...jumps.map(({ rule }) => `-D ${rule}`),
@@ -132,6 +134,22 @@ export function removalFrom(saved: string, isMine: (chain: string) => boolean, i
   ));
 }
 
+/** What `iptables-save` tells; nothing where there is none, or it doesn't work. */
+async function save(family: Family): Promise<string | undefined> {
+  try {
+    const { code, output } = await run(`${prefix(family)}-save`, []);
+    return code === 0 ? output : undefined;
+  } catch (error) {
+    if (error instanceof NetworkError) return undefined;
+    throw error;
+  }
+}
+
+/** Whether a network's chain of published ports is there. */
+export async function hasPorts(family: Family, index: number): Promise<boolean> {
+  return (await save(family))?.includes(`\n:${chainsOf(index).ports} `) ?? false;
+}
+
 /** Takes away by the short way, and by looking where that fails. */
 async function remove(family: Family, short: string, isMine: (chain: string) => boolean, id?: string): Promise<void> {
   const step = "take rules away";
@@ -139,9 +157,13 @@ async function remove(family: Family, short: string, isMine: (chain: string) => 
     return await restore(family, short, step);
   } catch (error) {
     if (!(error instanceof NetworkError)) throw error;
-    const { code, output } = await run(`${prefix(family)}-save`, []);
-    if (code !== 0) throw error;
-    const rest = removalFrom(output, isMine, id);
+    const saved = await save(family);
+    if (saved === undefined) {
+      // Where nothing can be seen, nothing of libflux's was made: unless it is libflux that may not look.
+      if (/permi/i.test(error.message)) throw error;
+      return;
+    }
+    const rest = removalFrom(saved, isMine, id);
     if (rest !== "") await restore(family, rest, step);
   }
 }
@@ -149,7 +171,7 @@ async function remove(family: Family, short: string, isMine: (chain: string) => 
 /** Takes a network's chains away, and the jumps to them. Can be done again. */
 export async function removeChains(family: Family, index: number): Promise<void> {
   const mine = new Set(Object.values(chainsOf(index)));
-  await remove(family, removalOf(index), (chain) => mine.has(chain));
+  await remove(family, removalOf(index, family), (chain) => mine.has(chain));
 }
 
 /** Takes rules of a container's away. Can be done again. @param id What the comment of each says. */

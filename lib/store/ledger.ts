@@ -88,19 +88,15 @@ export class Ledger {
   }
 
   /**
-   * A cgroup above the container's was written down after it: what is asked for comes to light when it is made. Processes end
-   * first, and with them the network namespaces that links go with.
+   * Processes end first, and with them the network namespaces that links go with. A cgroup above the container's was written
+   * down after it: what is asked for comes to light when it is made. Settings of the host are set back when no network needs
+   * them.
    */
   #backwards(): Entry[] {
-    const isParent = ({ kind }: Entry): boolean => kind === "cgroupParent";
-    const isProcess = ({ kind }: Entry): boolean => kind === "process" || kind === "mountNamespace";
-    const parents = this.entries().flatMap((entry) => entry.kind === "cgroupParent" ? [entry] : []);
-    const backwards = this.entries().toReversed();
-    return [
-      ...backwards.filter(isProcess),
-      ...backwards.filter((entry) => !isParent(entry) && !isProcess(entry)),
-      ...parents.sort((a, b) => b.directory.length - a.directory.length),
-    ];
+    const order = ({ kind }: Entry): number =>
+      kind === "process" || kind === "mountNamespace" ? 0 : kind === "cgroupParent" ? 2 : kind === "sysctl" ? 3 : 1;
+    const depth = (entry: Entry): number => entry.kind === "cgroupParent" ? entry.directory.length : 0;
+    return this.entries().toReversed().sort((a, b) => order(a) - order(b) || depth(b) - depth(a));
   }
 }
 
