@@ -11,9 +11,9 @@
  * @module
  */
 import { hostTest } from "../support.ts";
-import { Background, must, Place } from "./place.ts";
+import { Background, execute, must, Place } from "./place.ts";
 import { assertNetwork, network } from "./state.ts";
-import { type Backend, BACKENDS, useBackend } from "./xtables.ts";
+import { type Backend, BACKENDS, useBackend, xtables } from "./xtables.ts";
 
 /** A host beside the one that libflux runs on. */
 export class Neighbour extends Place implements AsyncDisposable {
@@ -87,6 +87,23 @@ export async function lab(): Promise<Lab> {
   return { here: new Place(), left, right, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
+/** Takes away what a test has left that failed: the next one is to tell of itself. */
+async function recover(): Promise<void> {
+  const links: readonly { readonly ifname: string }[] = JSON.parse(await must("ip", "-j", "link"));
+  for (const { ifname } of links.filter(({ ifname }) => /^libflux\d+$/.test(ifname))) {
+    await execute(["ip", "link", "del", ifname]);
+  }
+  // Chains without a rule, and nothing else.
+  const empty = ["filter", "nat", "mangle", "raw"].map((table) => `*${table}\nCOMMIT`).join("\n");
+  for (const backend of BACKENDS) {
+    for (const family of ["ip", "ip6"]) {
+      await must("sh", "-c", 'echo "$0" | "$@"', empty, ...xtables(backend, `${family}tables-restore`));
+      await must(...xtables(backend, `${family}tables`), "-P", "FORWARD", "ACCEPT");
+    }
+  }
+  await must("sysctl", "-qw", "net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0");
+}
+
 /** Registers a test in the lab that must leave the host, its network included, as it was. */
 export function labTest(name: string, body: (lab: Lab, context: Deno.TestContext) => Promise<void>): void {
   hostTest(name, async (context) => {
@@ -94,8 +111,13 @@ export function labTest(name: string, body: (lab: Lab, context: Deno.TestContext
     {
       await using made = await lab();
       const before = await network();
-      await body(made, context);
-      await assertNetwork(before);
+      try {
+        await body(made, context);
+        await assertNetwork(before);
+      } catch (error) {
+        await recover();
+        throw error;
+      }
     }
     await assertNetwork(outside);
   });

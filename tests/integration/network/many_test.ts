@@ -1,5 +1,5 @@
-import { assertEquals } from "@std/assert";
-import { DEBIAN, LIBFLUX, patience, uniqueName } from "../support.ts";
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { DEBIAN, LIBFLUX, libflux, patience, uniqueName } from "../support.ts";
 import { command, inspect, type Port } from "./container.ts";
 import { serverCommand, type Target } from "./echo.ts";
 import { labTest } from "./lab.ts";
@@ -53,4 +53,37 @@ labTest(`network: ${COUNT} containers that start at once are all reached, and en
   assertEquals(byName.map((line) => line.split(" ")[0]), names);
   await Promise.all(all.map((one) => one.end()));
   assertEquals(await command("ps", "--quiet"), "");
+});
+
+labTest("network: of those who want the same port at once one gets it, and the others are told who", async () => {
+  const names = Array.from({ length: 6 }, () => uniqueName());
+  const started = await Promise.allSettled(names.map(async (name) => {
+    const flags = ["--network", "bridge", "-p", "8080:80"];
+    const command = [LIBFLUX, "run", name, "--image", DEBIAN, "--no-tty", ...flags, "--"];
+    return await new Background([...command, ...serverCommand(name, [80])]).ready();
+  }));
+  const running = started.flatMap((one) => one.status === "fulfilled" ? [one.value] : []);
+  try {
+    assertEquals(running.length, 1);
+    const holder = names[started.findIndex(({ status }) => status === "fulfilled")] ?? "";
+    for (const one of started) {
+      if (one.status === "rejected") assertStringIncludes(String(one.reason), holder);
+    }
+  } finally {
+    await Promise.all(running.map((one) => one.end()));
+  }
+});
+
+labTest("network: containers that come and go at once don't take the network from each other", async ({ here }) => {
+  const rounds = COUNT / 20;
+  const worker = async (index: number): Promise<void> => {
+    for (let i = 0; i < rounds; i++) {
+      const flags = ["--network", "bridge", "-p", `${FIRST_PORT + index}:80`];
+      const script = "cut -f1,2 /proc/net/route | grep -c ^eth0.00000000";
+      const result = await libflux(["run", uniqueName(), "--image", DEBIAN, ...flags, "--", "sh", "-c", script]);
+      assertEquals([result.code, result.stdout, result.stderr], [0, "1\n", ""], `worker ${index}, round ${i}`);
+    }
+  };
+  await Promise.all(Array.from({ length: 6 }, (_, index) => worker(index)));
+  assertEquals((await here.must("ip", "-o", "link")).includes("libflux"), false);
 });

@@ -16,7 +16,7 @@ export interface Network {
   readonly neighbours: readonly string[];
   /** By implementation and family: everything but empty tables and chains. */
   readonly rules: Readonly<Record<string, readonly string[]>>;
-  /** Everything below /proc/sys/net that isn't by another name, by its path. */
+  /** What is below /proc/sys/net, by its path there. */
   readonly settings: Readonly<Record<string, string>>;
 }
 
@@ -66,7 +66,7 @@ export async function network(): Promise<Network> {
     ip("-o", "link"),
     ip("-o", "addr"),
     ip("neigh", "show", "nud", "permanent"),
-    ip("route", "show", "table", "all"),
+    ip("-4", "route", "show", "table", "all"),
     ip("-6", "route", "show", "table", "all"),
     ip("rule"),
     ip("-6", "rule"),
@@ -84,15 +84,15 @@ export async function network(): Promise<Network> {
   };
 }
 
-/** Settings that a module brings when it is loaded, for good. */
-const OF_MODULES = /^(netfilter|bridge|mptcp)\//;
+/** Settings that a module brings when it is loaded, for good, and those of a link: that a link is left is told already. */
+const ADDED = /^(netfilter|bridge|mptcp|ipv[46]\/(conf|neigh))\//;
 
 /** Waits until the network is as it was; fails, showing the difference, when that doesn't happen soon. */
 export async function assertNetwork(before: Network): Promise<void> {
   const deadline = performance.now() + patience(5_000);
   const now = async (): Promise<Network> => {
     const found = await network();
-    const kept = Object.entries(found.settings).filter(([name]) => name in before.settings || !OF_MODULES.test(name));
+    const kept = Object.entries(found.settings).filter(([name]) => name in before.settings || !ADDED.test(name));
     return { ...found, settings: Object.fromEntries(kept) };
   };
   let found = await now();
