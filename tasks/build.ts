@@ -9,6 +9,7 @@
 import { dirname } from "@std/path";
 import { bundle } from "./bundle.ts";
 import { pack } from "./packer.ts";
+import { asksFor, type LazyModule } from "./packer/lazy.ts";
 import { V8_FLAGS } from "./packer/stub/content.ts";
 import { capture, configArgs, ROOT } from "./process.ts";
 
@@ -64,6 +65,16 @@ async function compile(output: string): Promise<boolean> {
   return code === 0;
 }
 
+/** The bundles of a program: its own, and dax's, which only few of libflux's commands need, if it asks for that. */
+export async function bundles(
+  entry: string,
+): Promise<{ readonly bundle: Uint8Array<ArrayBuffer>; readonly module?: LazyModule }> {
+  const [config, name] = [configArgs(), "@david/dax"];
+  const code = await bundle(entry, { config, external: name });
+  if (!asksFor(code, name)) return { bundle: code };
+  return { bundle: code, module: { name, code: await bundle("tasks/packer/dax.ts", { config, lazy: true }) } };
+}
+
 /** Builds the executable; answers whether that worked. */
 export async function build({ output, form, quiet = false }: BuildOptions): Promise<boolean> {
   const say = (sentence: string) => quiet || console.log(`build: ${sentence}`);
@@ -77,8 +88,7 @@ export async function build({ output, form, quiet = false }: BuildOptions): Prom
       }
       if (form === "compiled") return false;
     }
-    const code = await bundle("cli.ts", configArgs());
-    pack({ runtime: Deno.execPath(), bundle: code, output: partial });
+    pack({ runtime: Deno.execPath(), ...await bundles("cli.ts"), output: partial });
     // by rename: the file may be running, and then it can't be written
     Deno.renameSync(partial, output);
     say(

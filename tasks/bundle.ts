@@ -11,20 +11,33 @@ export function staticBuiltins(code: string): string[] {
   return [...new Set(Array.from(found, ([, name]) => name ?? ""))].sort();
 }
 
+/** How to bundle. */
+export interface BundleOptions {
+  /** `--config=FILE`, or nothing. */
+  readonly config?: readonly string[];
+  /** A module that stays outside: its import stays in the bundle. */
+  readonly external?: string;
+  /** The bundle is itself loaded late, and may import what it wants of Node. */
+  readonly lazy?: boolean;
+}
+
 /**
  * Bundles a program. Modules that it imports dynamically are in the file too, and still run only when they are asked for.
  *
  * @param entry The program's first module, relative to the checkout.
- * @param config `--config=FILE`, or nothing.
  */
-export async function bundle(entry: string, config: readonly string[] = []): Promise<Uint8Array<ArrayBuffer>> {
+export async function bundle(
+  entry: string,
+  { config = [], external, lazy = false }: BundleOptions = {},
+): Promise<Uint8Array<ArrayBuffer>> {
   const file = Deno.makeTempFileSync({ prefix: "libflux-", suffix: ".js" });
   try {
-    const args = ["bundle", "--quiet", "--minify", "--platform=deno", ...config, `--output=${file}`, entry];
-    const { code, output } = await capture(Deno.execPath(), args);
+    const outside = external === undefined ? [] : [`--external=${external}`];
+    const args = ["bundle", "--quiet", "--minify", "--platform=deno", ...config, ...outside];
+    const { code, output } = await capture(Deno.execPath(), [...args, `--output=${file}`, entry]);
     if (code !== 0) throw new Error(`deno bundle ${entry} failed:\n${output.trim()}`);
     const bytes = Deno.readFileSync(file);
-    const builtins = staticBuiltins(new TextDecoder().decode(bytes));
+    const builtins = lazy ? [] : staticBuiltins(new TextDecoder().decode(bytes));
     if (builtins.length > 0) {
       // the bundler hoists them even out of modules that are loaded lazily, and each costs 5 to 20 ms at every start
       console.error(`bundle: ${entry} loads at start-up: ${builtins.join(", ")}`);

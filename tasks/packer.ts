@@ -1,12 +1,14 @@
 /**
  * Packs a program and the `deno` that runs it into one executable, without `denort` and without unpacking anything when
  * it starts: a copy of the `deno` executable with one more segment, which holds the program's bundle and a few hundred
- * bytes of code that run before deno's own first instruction.
+ * bytes of code that run before deno's own first instruction. A module that most starts don't need lies before it in the
+ * file, and in no segment.
  *
  * @module
  */
 import { slotOf } from "./packer/dynamic.ts";
 import { addSegment, ElfError, type Placement, placeSegment, readElf } from "./packer/elf.ts";
+import { type LazyModule, withLazyModule } from "./packer/lazy.ts";
 import { assembleStub } from "./packer/stub.ts";
 
 /** The program headers are always within so many bytes. */
@@ -18,6 +20,8 @@ export interface PackOptions {
   readonly runtime: string;
   /** The program: one JavaScript module. */
   readonly bundle: Uint8Array<ArrayBuffer>;
+  /** What it imports dynamically, and isn't in its bundle. */
+  readonly module?: LazyModule | undefined;
   /** The file to write. */
   readonly output: string;
 }
@@ -43,14 +47,17 @@ export function segmentBytes(
 }
 
 /** Writes the packed executable. */
-export function pack({ runtime, bundle, output }: PackOptions): void {
+export function pack({ runtime, bundle, module, output }: PackOptions): void {
   Deno.copyFileSync(runtime, output);
   using file = Deno.openSync(output, { read: true, write: true });
   const head = readAt(file, 0, HEAD_SIZE);
   const elf = readElf(head);
-  const placement = placeSegment(elf, file.statSync().size);
+  const size = file.statSync().size;
+  if (module !== undefined) writeAt(file, size, module.code);
+  const program = module === undefined ? bundle : withLazyModule(bundle, module, size);
+  const placement = placeSegment(elf, size + (module?.code.length ?? 0));
   const environ = slotOf("environ", elf, (offset, size) => readAt(file, offset, size));
-  const segment = segmentBytes(elf, placement, bundle, environ);
+  const segment = segmentBytes(elf, placement, program, environ);
   writeAt(file, placement.offset, segment);
   writeAt(file, 0, addSegment(head, placement, segment.length));
   Deno.chmodSync(output, 0o755);
