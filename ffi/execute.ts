@@ -24,6 +24,7 @@ export interface Executed {
 
 /** A program that runs. */
 export interface Execution {
+  readonly pid: number;
   /** Settles when it has ended. */
   readonly ended: Promise<Executed>;
   /** Ends it now. */
@@ -64,7 +65,7 @@ export function execute(path: string, args: readonly string[], input?: string): 
       [far.number, 2],
     ],
   });
-  return { ended: finish(child, output.read, report.read), kill: () => void child.signal(SIG.SIGKILL) };
+  return { pid: child.pid, ended: finish(child, output.read, report.read), kill: () => void child.signal(SIG.SIGKILL) };
 }
 
 async function finish(child: Child, output: Descriptor, report: Descriptor): Promise<Executed> {

@@ -109,7 +109,9 @@ function answers(socket: Descriptor, count: number): number[] {
 /** The messages in what was read. */
 export function* splitMessages(
   bytes: Uint8Array<ArrayBuffer>,
-): Generator<{ readonly type: number; readonly sequence: number; readonly body: Uint8Array<ArrayBuffer> }> {
+): Generator<
+  { readonly type: number; readonly sequence: number; readonly port: number; readonly body: Uint8Array<ArrayBuffer> }
+> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   for (let offset = 0; offset + HEADER_SIZE <= bytes.length;) {
     const length = view.getUint32(offset, true);
@@ -117,6 +119,7 @@ export function* splitMessages(
     yield {
       type: view.getUint16(offset + 4, true),
       sequence: view.getUint32(offset + 8, true),
+      port: view.getUint32(offset + 12, true),
       body: bytes.subarray(offset + HEADER_SIZE, offset + length),
     };
     offset += aligned(length);

@@ -10,17 +10,22 @@
 import { AT, CLONE, IOCTL, O, SOCKET } from "./abi/constants.ts";
 import { AF, NETLINK } from "./abi/netlink.ts";
 import { loopbackUp } from "./abi/network.ts";
-import { syscallNumber } from "./abi/syscalls.ts";
+import { type SyscallName, syscallNumber } from "./abi/syscalls.ts";
 import { ARCHITECTURE, callSequence, checked, Descriptor, NativeMemory, SyscallError } from "./libc.ts";
 import { SEQUENCE_CALL_SIZE } from "./routines/format.ts";
 
 const BLOCK_SIZE = 4096;
 /** In this order, the last one also after a failure. */
-const NAMES = ["setns", "unshare", "socket", "ioctl", "socket", "setns"] as const;
-/** Where the two sockets are among them. */
-const [DATAGRAMS, CONTROL] = [2, 4];
-/** The calls, of which the fourth takes its descriptor from the third; then what it points to, and what they answer. */
-const AREA = { calls: 8, socket: 8 + 3 * SEQUENCE_CALL_SIZE + 8, request: 1024, answers: 1536 } as const;
+/** One call of a row. */
+interface Call {
+  readonly name: SyscallName;
+  readonly args: readonly number[];
+  /** The call before it whose answer is its first argument. */
+  readonly descriptorOf?: number;
+}
+
+/** The calls, then what they point to, and what they answer. */
+const AREA = { calls: 8, request: 1024, answers: 1536 } as const;
 const blocks: NativeMemory[] = [];
 let own: number | undefined;
 
@@ -29,14 +34,49 @@ function ownNamespace(): number {
   return own ??= checked("openat", AT.AT_FDCWD, "/proc/thread-self/ns/net", O.O_RDONLY | O.O_CLOEXEC, 0);
 }
 
+/** Makes calls in a row on one thread of Deno's pool; answers what each has answered. The last is made in any case. */
+async function inARow(calls: (block: NativeMemory) => readonly Call[]): Promise<readonly number[]> {
+  const block = blocks.pop() ?? new NativeMemory(BLOCK_SIZE);
+  const view = new DataView(block.bytes.buffer);
+  const word = (offset: number, value: number): void => view.setBigInt64(offset, BigInt(value), true);
+  const row = calls(block);
+  word(0, row.length - 1);
+  const at = (index: number): number => AREA.calls + index * SEQUENCE_CALL_SIZE;
+  // Where a call's answer goes: where it is the next one's argument, straight there.
+  const answer = (index: number): number => {
+    const user = row.findIndex(({ descriptorOf }) => descriptorOf === index);
+    return user < 0 ? AREA.answers + index * 8 : at(user) + 8;
+  };
+  row.forEach(({ name, args }, index) => {
+    const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = args;
+    const words = [syscallNumber(name, ARCHITECTURE), a, b, c, d, e, f, block.address + answer(index)];
+    words.forEach((value, place) => word(at(index) + place * 8, value));
+  });
+  // A call that isn't made leaves what was there.
+  row.forEach((_, index) => word(answer(index), -1));
+  const result = await callSequence(block.address);
+  const answers = row.map((_, index) => Number(view.getBigInt64(answer(index), true)));
+  blocks.push(block);
+  if (result >= 0) return answers;
+  // Descriptors are all that a row leaves behind.
+  row.forEach(({ name }, index) => {
+    const number = answers[index] ?? -1;
+    if (name === "socket" && number >= 0) new Descriptor(number).close();
+  });
+  throw new SyscallError(row[answers.findIndex((one) => one < 0)]?.name ?? "setns", -result);
+}
+
 /** A network namespace that is held open. */
 export class NetworkNamespace implements Disposable {
-  /** @param namespace Lives as long as this, or a process in it. @param control A netlink socket in it, where it is new. */
-  constructor(readonly namespace: Descriptor, readonly control?: Descriptor) {}
+  /**
+   * @param namespace It lives as long as this, or a process in it.
+   * @param socket A socket in it for `ioctl`, where it is new.
+   */
+  constructor(readonly namespace: Descriptor, readonly socket?: Descriptor) {}
   /** Lets go of it. */
   close(): void {
     this.namespace.close();
-    this.control?.close();
+    this.socket?.close();
   }
   [Symbol.dispose](): void {
     this.close();
@@ -51,40 +91,35 @@ export class NetworkNamespace implements Disposable {
  */
 export async function networkNamespace(): Promise<NetworkNamespace> {
   const home = ownNamespace();
-  const block = blocks.pop() ?? new NativeMemory(BLOCK_SIZE);
-  const view = new DataView(block.bytes.buffer);
-  const word = (offset: number, value: number): void => view.setBigInt64(offset, BigInt(value), true);
-  const answers = NAMES.map((_, index) => index === DATAGRAMS ? AREA.socket : AREA.answers + index * 8);
-  const call = (index: number, ...args: readonly number[]): number[] => {
-    const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = args;
-    const number = syscallNumber(NAMES[index] ?? "fail", ARCHITECTURE);
-    return [number, a, b, c, d, e, f, block.address + (answers[index] ?? 0)];
-  };
-  const calls = [
-    // Before there is anything to come home from: root of a user namespace may leave the host's network for ever.
-    call(0, home, CLONE.CLONE_NEWNET),
-    call(1, CLONE.CLONE_NEWNET),
-    call(2, SOCKET.AF_INET, SOCKET.SOCK_DGRAM | SOCKET.SOCK_CLOEXEC, 0),
-    call(3, -1, IOCTL.SIOCSIFFLAGS, block.address + AREA.request),
-    // In the namespace for good, wherever its holder is.
-    call(CONTROL, AF.AF_NETLINK, SOCKET.SOCK_RAW | SOCKET.SOCK_CLOEXEC, NETLINK.NETLINK_ROUTE),
-    call(5, home, CLONE.CLONE_NEWNET),
-  ];
-  block.bytes.set(loopbackUp(), AREA.request);
-  word(0, calls.length - 1);
-  calls.flat().forEach((value, index) => word(AREA.calls + index * 8, value));
-  // A call that fails leaves what was there.
-  for (const answer of answers) word(answer, -1);
-  const result = await callSequence(block.address);
-  const numberAt = (index: number): number => Number(view.getBigInt64(answers[index] ?? 0, true));
-  const [number, control] = [numberAt(DATAGRAMS), numberAt(CONTROL)];
-  const failed = answers.findIndex((answer) => view.getBigInt64(answer, true) < 0n);
-  blocks.push(block);
-  using _socket = number < 0 ? undefined : new Descriptor(number);
+  const SOCKET_AT = 2;
+  const answers = await inARow((block) => {
+    block.bytes.set(loopbackUp(), AREA.request);
+    return [
+      // Before there is anything to come home from: root of a user namespace may leave the host's network for ever.
+      { name: "setns", args: [home, CLONE.CLONE_NEWNET] },
+      { name: "unshare", args: [CLONE.CLONE_NEWNET] },
+      { name: "socket", args: [SOCKET.AF_INET, SOCKET.SOCK_DGRAM | SOCKET.SOCK_CLOEXEC, 0] },
+      { name: "ioctl", args: [-1, IOCTL.SIOCSIFFLAGS, block.address + AREA.request], descriptorOf: SOCKET_AT },
+      { name: "setns", args: [home, CLONE.CLONE_NEWNET] },
+    ];
+  });
   using opened = new DisposableStack();
-  if (control >= 0) opened.use(new Descriptor(control));
-  if (result < 0) throw new SyscallError(NAMES[failed] ?? "setns", -result);
-  const namespace = new Descriptor(checked("ioctl", number, IOCTL.SIOCGSKNS));
+  const socket = opened.use(new Descriptor(answers[SOCKET_AT] ?? -1));
+  const namespace = new Descriptor(checked("ioctl", socket.number, IOCTL.SIOCGSKNS));
   opened.move();
-  return new NetworkNamespace(namespace, new Descriptor(control));
+  return new NetworkNamespace(namespace, socket);
+}
+
+/**
+ * A netlink socket in a network namespace. Closed, it holds on to that for a grace period of the kernel's, 10 to 30 ms: so
+ * where an `ioctl` does as well, the namespace is gone sooner with its last process.
+ */
+export async function netlinkIn({ namespace }: NetworkNamespace): Promise<Descriptor> {
+  const home = ownNamespace();
+  const answers = await inARow(() => [
+    { name: "setns", args: [namespace.number, CLONE.CLONE_NEWNET] },
+    { name: "socket", args: [AF.AF_NETLINK, SOCKET.SOCK_RAW | SOCKET.SOCK_CLOEXEC, NETLINK.NETLINK_ROUTE] },
+    { name: "setns", args: [home, CLONE.CLONE_NEWNET] },
+  ]);
+  return new Descriptor(answers[1] ?? -1);
 }

@@ -125,14 +125,14 @@ export function hairpin(name: string, index: number): Message {
   };
 }
 
-/** Removes a link, and with a veth its other end. */
-export function deleteLink(name: string): Message {
+/** Removes a link, and with a veth its other end. By its index: another may have its name by then. */
+export function deleteLink(name: string, index: number): Message {
   return {
     step: `remove the link ${name}`,
     type: RTM.RTM_DELLINK,
     flags: 0,
-    header: linkHeader(),
-    attributes: [[IFLA.IFLA_IFNAME, name]],
+    header: linkHeader(index),
+    attributes: [],
   };
 }
 

@@ -5,18 +5,18 @@
  * @module
  */
 import { E } from "../ffi/abi/constants.ts";
-import { batch, type Message, NetlinkError, openNetlink } from "../ffi/netlink.ts";
+import { batch, NetlinkError, openNetlink } from "../ffi/netlink.ts";
 import type { NetworkNamespace } from "../ffi/network_namespace.ts";
-import { defaultRoute, findLink, hairpin, linkUp, newAddress, newVeth } from "../ffi/rtnetlink.ts";
+import { findLink, hairpin, newVeth } from "../ffi/rtnetlink.ts";
 import { errnoText, NetworkError } from "./errors.ts";
 import { familiesOf, indexOf, vethName } from "./network/bridge.ts";
 import type { Place } from "./network/files.ts";
 import { chooseLease } from "./network/lease.ts";
+import { INSIDE, setInside } from "./network/inside.ts";
 import { ensure } from "./network/make.ts";
 import { type HeldPorts, holdPorts } from "./network/publish.ts";
 import { putBack } from "./network/put_back.ts";
 import { portRules, ruleId } from "./network/rules.ts";
-import { parseAddress, parseSubnet } from "./network/subnets.ts";
 import type { Prepared } from "./prepare.ts";
 import type { RunOptions } from "./spec/options.ts";
 import type { PublishedPort } from "./spec/ports.ts";
@@ -28,9 +28,6 @@ import type { NetworkEntry } from "./store/network_entry.ts";
 import type { Claim, Store } from "./store/state.ts";
 import { readIfThere } from "./store/directory.ts";
 import { warn } from "./warnings.ts";
-
-/** The container's end of its link. */
-const EAR = { name: "eth0", index: 2 } as const;
 
 /** The name of the network of libflux's that a container is to be on; nothing where it is to be on none. */
 export function networkOf({ network = "none" }: RunOptions): string | undefined {
@@ -66,7 +63,7 @@ export class Connection implements Disposable {
     // While the tools run.
     const set = Promise.all(rules.map((entry) => this.#setRules(entry)));
     try {
-      this.#makeLink(namespace);
+      await this.#makeLink(namespace);
     } catch (error) {
       await set.catch(() => {});
       throw error;
@@ -105,47 +102,27 @@ export class Connection implements Disposable {
     return vethName(this.lease.address);
   }
 
-  #makeLink({ namespace, control }: NetworkNamespace): void {
+  async #makeLink(namespace: NetworkNamespace): Promise<void> {
     const { network, lease } = this;
     using socket = openNetlink();
     const bridge = findLink(socket, network.bridge);
-    if (bridge === undefined || control === undefined) {
+    if (bridge === undefined) {
       throw new NetworkError(`the bridge ${network.bridge} of the network ${network.name} is gone`, {
         hint: "'libflux network reload' makes it again",
       });
     }
     const name = this.#link;
     try {
-      const peer = { ...EAR, mac: lease.macAddress };
-      batch(socket, [newVeth({ name, bridge: bridge.index, namespace: namespace.number, peer, mtu: network.mtu })]);
+      const peer = { ...INSIDE, mac: lease.macAddress };
+      const ends = { name, bridge: bridge.index, namespace: namespace.namespace.number, peer, mtu: network.mtu };
+      batch(socket, [newVeth(ends)]);
       if (this.ports.length > 0 && isFiltered()) batch(socket, [hairpin(name, findLink(socket, name)?.index ?? 0)]);
-      batch(control, this.#inside());
+      await setInside(namespace, network, lease);
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       const why = error.errno === E.EOPNOTSUPP ? "this kernel has no veth links" : errnoText(error.errno);
       throw new NetworkError(`could not ${error.step}: ${why}`, { step: error.step, errno: error.errno, cause: error });
     }
-  }
-
-  /** What is set inside the container. */
-  #inside(): Message[] {
-    const { network, lease } = this;
-    const places = [
-      [lease.address, network.subnet, network.gateway],
-      [lease.ipv6Address, network.ipv6Subnet, network.ipv6Gateway],
-    ] as const;
-    const messages: Message[] = [];
-    const routes: Message[] = [];
-    for (const [address, subnet, gateway] of places) {
-      if (address === undefined || subnet === undefined || gateway === undefined) continue;
-      const [own, way] = [parseAddress(address), parseAddress(gateway)];
-      if (own === undefined || way === undefined) continue;
-      messages.push(newAddress(EAR.index, own, parseSubnet(subnet).prefix, address));
-      // There is no way out of an internal one.
-      if (!network.internal) routes.push(defaultRoute(EAR.index, way, gateway));
-    }
-    // A route takes a link that is up.
-    return [...messages, linkUp(EAR.name, EAR.index), ...routes];
   }
 
   /** Has the neighbours know it by name, and it those that came meanwhile. @param pid PID 1 of the container. */

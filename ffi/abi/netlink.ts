@@ -67,3 +67,5 @@ export const IFF_UP = 1;
 export const NFNLGRP_NFTABLES = 7;
 export const SOL_NETLINK = 270;
 export const NETLINK_ADD_MEMBERSHIP = 1;
+/** `NFNL_SUBSYS_NFTABLES` and `NFT_MSG_NEWGEN`: a change was committed. */
+export const NFT_MSG_NEWGEN = 10 << 8 | 15;

@@ -4,10 +4,54 @@
  * @module
  */
 
-/** `struct ifreq` (`linux/if.h`) that brings `lo` up: the name in 16 bytes, then the flags IFF_UP | IFF_RUNNING. */
-export function loopbackUp(): Uint8Array<ArrayBuffer> {
+/** `struct ifreq` (`linux/if.h`): the name in 16 bytes, then what is set. */
+function linkRequest(name: string, value: Uint8Array): Uint8Array<ArrayBuffer> {
   const request = new Uint8Array(40);
-  request.set(new TextEncoder().encode("lo"));
-  request[16] = 0x41;
+  request.set(new TextEncoder().encode(name));
+  request.set(value, 16);
+  return request;
+}
+
+/** Brings a link up, for SIOCSIFFLAGS: the flags IFF_UP | IFF_RUNNING. */
+export function upRequest(name: string): Uint8Array<ArrayBuffer> {
+  return linkRequest(name, new Uint8Array([0x41]));
+}
+
+/** Brings `lo` up. */
+export function loopbackUp(): Uint8Array<ArrayBuffer> {
+  return upRequest("lo");
+}
+
+const AF_INET = 2;
+
+/** `struct sockaddr_in` without a port. @param address 4 bytes. */
+function socketAddress(address: Uint8Array): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(16);
+  bytes[0] = AF_INET;
+  bytes.set(address, 4);
+  return bytes;
+}
+
+/** Gives a link an address, or its address a netmask: for SIOCSIFADDR, SIOCSIFNETMASK. @param address 4 bytes. */
+export function addressRequest(name: string, address: Uint8Array): Uint8Array<ArrayBuffer> {
+  return linkRequest(name, socketAddress(address));
+}
+
+/** A netmask as 4 bytes. */
+export function netmask(prefix: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(4).map((_, at) => 0xff00 >> Math.min(Math.max(prefix - 8 * at, 0), 8) & 0xff);
+}
+
+/**
+ * `struct rtentry` (`linux/route.h`) of a default route, for SIOCADDRT: after a word destination, gateway and netmask, 16
+ * bytes each, then the flags RTF_UP | RTF_GATEWAY.
+ */
+export function defaultRouteRequest(gateway: Uint8Array): Uint8Array<ArrayBuffer> {
+  const request = new Uint8Array(120);
+  const any = socketAddress(new Uint8Array(4));
+  request.set(any, 8);
+  request.set(socketAddress(gateway), 24);
+  request.set(any, 40);
+  request[56] = 3;
   return request;
 }

@@ -83,7 +83,8 @@ function randomBytes(count: number): Uint8Array<ArrayBuffer> {
 /** A bridge that nobody has. @throws {NetworkError} The default network's is somebody else's. */
 function freeBridge(networks: Networks, isDefault: boolean): string {
   const used = new Set(networks.names().map((name) => networks.read(name)?.bridge));
-  for (let index = 0; index < 10_000; index++) {
+  // The first is the default network's.
+  for (let index = isDefault ? 0 : 1; index < 10_000; index++) {
     const bridge = `libflux${index}`;
     if (used.has(bridge)) continue;
     const link = linkNamed(bridge);

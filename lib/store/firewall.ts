@@ -7,6 +7,7 @@
  * @module
  */
 import { E } from "../../ffi/abi/constants.ts";
+import { Changes } from "../../ffi/nftables.ts";
 import { execute, type Execution } from "../../ffi/execute.ts";
 import { errnoText, NetworkError, printable } from "../errors.ts";
 
@@ -49,8 +50,15 @@ const prefix = (family: Family): string => family === 4 ? "iptables" : "ip6table
  */
 export async function restore(family: Family, text: string, step: string): Promise<void> {
   const name = `${prefix(family)}-restore`;
-  const { code, output } = await run(name, ["--noflush", "--wait=30"], text);
+  using changes = new Changes();
+  const { pid, ended } = start(name, ["--noflush", "--wait=30"], text);
+  const commits = text.match(/^COMMIT$/gm)?.length ?? 0;
+  // What follows the last change is for nobody: it isn't waited for.
+  const end = await Promise.race([ended, changes.committed(pid, commits)]);
+  if (end === undefined) return void ended.catch(() => {});
+  const { code, output, errno } = end;
   if (code === 0) return;
+  if (code === undefined) throw new NetworkError(`${name} can't be executed: ${errnoText(errno)}`, { errno });
   const says = printable(output.trim().split("\n")[0] ?? "").slice(0, 300);
   throw new NetworkError(`could not ${step}: ${name} ended with ${code}${says === "" ? "" : `: ${says}`}`, { step });
 }
