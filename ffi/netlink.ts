@@ -128,6 +128,7 @@ export function* splitMessages(
 
 /** Sends a batch; answers an errno, positive, or 0 for each message. */
 export function tryBatch(socket: Descriptor, messages: readonly Message[]): number[] {
+  if (messages.length === 0) return [];
   const bytes = encodeMessages(messages);
   checked("write", socket.number, bytes, bytes.length);
   return answers(socket, messages.length);

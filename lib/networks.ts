@@ -6,11 +6,13 @@
 import { NetworkError, PermissionError, printable, UsageError } from "./errors.ts";
 import { putBack } from "./network/put_back.ts";
 import { make } from "./network/make.ts";
+import { script } from "./network/script.ts";
 import { checkNetworkName } from "./spec/networks.ts";
 import { parseSubnet } from "./network/subnets.ts";
 import { isAddress } from "./spec/addresses.ts";
 import { isWhole } from "./spec/limits.ts";
 import type { PublishedPort } from "./spec/ports.ts";
+import { runToolsBy } from "./store/firewall.ts";
 import { takeDown } from "./store/leave.ts";
 import { describeEntry } from "./store/ledger.ts";
 import { type Network, Networks } from "./store/network.ts";
@@ -143,6 +145,19 @@ function find(networks: Networks, name: string): Network {
   throw new NetworkError(`there is no network ${name}`, { hint: "'libflux network ls' lists those there are" });
 }
 
+/**
+ * Does something while nobody else changes networks. Its scripts of `iptables` are dax's: what an administrator types may take
+ * the 40 ms that dax takes to load, which no container has to wait for.
+ */
+function change<T>(networks: Networks, body: () => Promise<T>): Promise<T> {
+  return networks.exclusively(() =>
+    runToolsBy(async (name, args, input) => {
+      const { code, stdout, stderr } = await script(name, args, input);
+      return { code, output: stderr === "" ? stdout : stderr };
+    }, body)
+  );
+}
+
 /** Bytes: the least that IPv6 takes (RFC 8200, 5) is the least that works with both; the most is the kernel's. */
 const MTU = { least: 1280, most: 65_535 } as const;
 
@@ -174,7 +189,7 @@ export async function createNetwork(name: string, options: NetworkOptions = {}):
   }
   needRoot();
   const { store, networks } = await open(options);
-  return await networks.exclusively(async () => {
+  return await change(networks, async () => {
     if (networks.read(name) !== undefined) {
       throw new NetworkError(`there is a network ${name} already`, {
         hint: "use another name, or remove that one first",
@@ -246,7 +261,7 @@ async function remove(networks: Networks, network: Network): Promise<void> {
 export async function removeNetwork(name: string, where: { readonly root?: string } = {}): Promise<void> {
   needRoot();
   const { networks } = await open(where);
-  await networks.exclusively(async () => {
+  await change(networks, async () => {
     const network = find(networks, name);
     const members = networks.leases(name).map((lease) => lease.name).sort();
     if (members.length > 0) {
@@ -271,7 +286,7 @@ export async function removeNetwork(name: string, where: { readonly root?: strin
 export async function pruneNetworks(where: { readonly root?: string } = {}): Promise<string[]> {
   needRoot();
   const { networks } = await open(where);
-  return await networks.exclusively(async () => {
+  return await change(networks, async () => {
     const removed: string[] = [];
     for (const name of networks.names()) {
       const network = networks.read(name);
@@ -299,7 +314,7 @@ export async function pruneNetworks(where: { readonly root?: string } = {}): Pro
 export async function reloadNetworks(where: { readonly root?: string } = {}): Promise<string[]> {
   needRoot();
   const { networks } = await open(where);
-  return await networks.exclusively(async () => {
+  return await change(networks, async () => {
     const names: string[] = [];
     for (const name of networks.names()) {
       const network = networks.read(name);

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { LaunchError } from "../errors.ts";
+import { NetworkError } from "../errors.ts";
 
 /** Where the host's programs are looked for: the same ones whoever calls. */
 const DIRECTORIES = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"] as const;
@@ -48,7 +48,7 @@ function find(program: string): string {
     : /^(ip|bridge|tc)$/.test(program)
     ? "what Debian calls iproute2"
     : "it";
-  throw new LaunchError(`\`${program}\` is not there`, {
+  throw new NetworkError(`\`${program}\` is not there`, {
     path: program,
     hint: `install ${what} into one of ${DIRECTORIES.join(", ")}`,
   });
@@ -61,7 +61,7 @@ function find(program: string): string {
  * @param args Its arguments, which reach it as they are.
  * @param input What it reads.
  * @returns Exit code, stdout and stderr as text: an exit code other than 0 isn't thrown.
- * @throws {LaunchError} The program isn't there.
+ * @throws {NetworkError} The program isn't there.
  */
 export async function script(program: string, args: readonly string[], input: string): Promise<ScriptResult> {
   // paths, not names: dax has a `cat` and other commands of its own

@@ -29,11 +29,30 @@ function start(name: string, args: readonly string[], input?: string): Execution
   });
 }
 
-async function run(
-  name: string,
-  args: readonly string[],
-  input?: string,
-): Promise<{ readonly code: number; readonly output: string }> {
+/** How a tool went. */
+interface Outcome {
+  readonly code: number;
+  /** What it wrote, errors too. */
+  readonly output: string;
+}
+
+/** Runs a tool by its name, with a text for it to read. */
+export type RunTool = (name: string, args: readonly string[], input: string) => Promise<Outcome>;
+
+let otherWay: RunTool | undefined;
+
+/** Has tools run in another way while something is done: slower perhaps, where nobody waits for a container. */
+export async function runToolsBy<T>(way: RunTool, body: () => Promise<T>): Promise<T> {
+  otherWay = way;
+  try {
+    return await body();
+  } finally {
+    otherWay = undefined;
+  }
+}
+
+async function run(name: string, args: readonly string[], input = ""): Promise<Outcome> {
+  if (otherWay !== undefined) return await otherWay(name, args, input);
   const { code, output, errno } = await start(name, args, input).ended;
   if (code === undefined) throw new NetworkError(`${name} can't be executed: ${errnoText(errno)}`, { errno });
   return { code, output };
@@ -50,17 +69,24 @@ const prefix = (family: Family): string => family === 4 ? "iptables" : "ip6table
  */
 export async function restore(family: Family, text: string, step: string): Promise<void> {
   const name = `${prefix(family)}-restore`;
+  const args = ["--noflush", "--wait=30"];
+  const end = otherWay === undefined ? await restoreSoon(name, args, text) : await otherWay(name, args, text);
+  if (end === undefined || end.code === 0) return;
+  const { code, output } = end;
+  const says = printable(output.trim().split("\n")[0] ?? "").slice(0, 300);
+  throw new NetworkError(`could not ${step}: ${name} ended with ${code}${says === "" ? "" : `: ${says}`}`, { step });
+}
+
+/** Waits for a tool until its last change is made: what follows is for nobody. Answers how it ended where that was sooner. */
+async function restoreSoon(name: string, args: readonly string[], text: string): Promise<Outcome | undefined> {
   using changes = new Changes();
-  const { pid, ended } = start(name, ["--noflush", "--wait=30"], text);
+  const { pid, ended } = start(name, args, text);
   const commits = text.match(/^COMMIT$/gm)?.length ?? 0;
-  // What follows the last change is for nobody: it isn't waited for.
   const end = await Promise.race([ended, changes.committed(pid, commits)]);
   if (end === undefined) return void ended.catch(() => {});
   const { code, output, errno } = end;
-  if (code === 0) return;
   if (code === undefined) throw new NetworkError(`${name} can't be executed: ${errnoText(errno)}`, { errno });
-  const says = printable(output.trim().split("\n")[0] ?? "").slice(0, 300);
-  throw new NetworkError(`could not ${step}: ${name} ended with ${code}${says === "" ? "" : `: ${says}`}`, { step });
+  return { code, output };
 }
 
 /** The chains of a network. @param index The N of its bridge `libfluxN`. */

@@ -20,17 +20,29 @@ const ROUNDS = patience(1) > 1 ? 12 : 50;
 
 const BRIDGE = ["--image", BUSYBOX, "--network", "bridge", "--ipv6", "-p", "8080:80", "-p", "8080:80/udp"];
 
-/** Runs libflux and kills it after so many milliseconds; answers whether there was a container by then. */
-async function killAfter(milliseconds: number, flags: readonly string[]): Promise<boolean> {
-  const name = uniqueName();
-  const child = startLibflux(["run", name, ...BRIDGE, ...flags, "--", "sleep", "1000"]);
+/** Runs libflux and kills it after so many milliseconds; `look` sees the host just before. */
+async function killAfter(milliseconds: number, args: readonly string[], look = () => {}): Promise<void> {
+  const child = startLibflux(args);
   await child.stdin.close();
   await new Promise((resolve) => setTimeout(resolve, milliseconds));
-  const hit = host().state.includes(name);
-  child.kill("SIGKILL");
+  look();
+  try {
+    child.kill("SIGKILL");
+  } catch {
+    // ended already
+  }
   await child.status;
   // Not until the streams end: without init the command has them until the next libflux cleans up.
   await Promise.all([child.stdout.cancel(), child.stderr.cancel()]);
+}
+
+/** Kills a libflux that runs a container; answers whether there was one by then. */
+async function killRun(milliseconds: number, flags: readonly string[]): Promise<boolean> {
+  const name = uniqueName();
+  let hit = false;
+  await killAfter(milliseconds, ["run", name, ...BRIDGE, ...flags, "--", "sleep", "1000"], () => {
+    hit = host().state.includes(name);
+  });
   return hit;
 }
 
@@ -49,7 +61,7 @@ backendTest(`network: libflux killed at ${ROUNDS} random moments leaves nothing 
   const whole = await wholeRun();
   let hits = 0;
   for (let i = 0; i < ROUNDS; i++) {
-    if (await killAfter(random() * whole * 1.2, i % 2 === 0 ? [] : ["--no-init"])) hits++;
+    if (await killRun(random() * whole * 1.2, i % 2 === 0 ? [] : ["--no-init"])) hits++;
   }
   assertEquals(await command("ps", "--quiet"), "", `seed ${seed}`);
   await assertNetwork(before);
@@ -62,7 +74,7 @@ labTest("network: each libflux killed at a random moment is cleaned up after by 
   const before = await network();
   const whole = await wholeRun();
   for (let i = 0; i < ROUNDS / 3; i++) {
-    await killAfter(random() * whole * 1.2, []);
+    await killRun(random() * whole * 1.2, []);
     assertEquals(await command("ps", "--quiet"), "");
     try {
       await assertNetwork(before);
@@ -79,7 +91,7 @@ labTest("network: libflux killed beside a running container takes nothing from t
   const before = await network();
   const whole = await wholeRun();
   for (let i = 0; i < ROUNDS / 3; i++) {
-    await killAfter(random() * whole * 1.2, i % 2 === 0 ? [] : ["--no-init"]);
+    await killRun(random() * whole * 1.2, i % 2 === 0 ? [] : ["--no-init"]);
     if (i % 4 !== 3) continue;
     assertEquals(await command("ps", "--quiet"), `${web.name}\n`);
     assertEquals(who(await left.ask(both(left.gateways, 8081))), Array(4).fill(web.name), `seed ${seed}, round ${i}`);
@@ -98,16 +110,7 @@ labTest("network: 'network create' and 'rm' killed at random moments leave a who
     const name = uniqueName();
     names.push(name);
     for (const verb of ["create", "rm"]) {
-      const child = startLibflux(["network", verb, name]);
-      await child.stdin.close();
-      await new Promise((resolve) => setTimeout(resolve, random() * patience(80)));
-      try {
-        child.kill("SIGKILL");
-      } catch {
-        // It was faster.
-      }
-      await child.status;
-      await Promise.all([child.stdout.cancel(), child.stderr.cancel()]);
+      await killAfter(random() * patience(80), ["network", verb, name]);
     }
   }
   const left = (await command("network", "ls", "--quiet")).split("\n").filter((name) => names.includes(name));

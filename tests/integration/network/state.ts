@@ -22,9 +22,11 @@ export interface Network {
 
 const lines = (text: string): string[] => text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
 
-/** Numbers of links depend on how many there have been. */
+/** Numbers of links depend on how many there have been, and their state follows them a moment later. */
 const ip = async (...args: readonly string[]): Promise<string[]> =>
-  lines(await must("ip", ...args)).map((line) => line.replace(/^\d+: /, "").replace(/@if\d+/, "").replace(/\s+/g, " "));
+  lines(await must("ip", ...args)).map((line) =>
+    line.replace(/^\d+: /, "").replace(/@if\d+/, "").replace(/ state [A-Z]+/, "").replace(/\s+/g, " ")
+  );
 
 /**
  * What is in the tables: rules, chains that somebody has made, policies that aren't the kernel's. A table that was made

@@ -78,14 +78,16 @@ export async function breakCommands(pattern: string, only?: number): Promise<Bro
   const program = [...PROGRAMS.values()][0];
   const script = `${DIRECTORY}/broken-${Deno.pid}`;
   const calls = `${script}.calls`;
-  Deno.writeTextFileSync(calls, "");
+  Deno.mkdirSync(calls);
   Deno.writeTextFileSync(
     script,
     `#!/bin/sh
 case \${0##*/} in
 ${pattern})
-  echo "\${0##*/} $*" >>${calls}
-  if ${only === undefined ? "true" : `[ "$(wc -l <${calls})" -eq ${only} ]`}; then
+  # several may be called at once: each takes the next number that nobody has
+  number=1
+  until mkdir ${calls}/$number 2>/dev/null; do number=$((number + 1)); done
+  if ${only === undefined ? "true" : `[ $number -eq ${only} ]`}; then
     echo "\${0##*/}: the lab has broken this" >&2
     exit 2
   fi
@@ -96,11 +98,11 @@ exec ${program} "\${0##*/}" "$@"
   Deno.chmodSync(script, 0o755);
   const mount = await mounted(script, COMMAND);
   return {
-    calls: () => Deno.readTextFileSync(calls).split("\n").length - 1,
+    calls: () => Array.from(Deno.readDirSync(calls)).length,
     [Symbol.asyncDispose]: async () => {
       await mount[Symbol.asyncDispose]();
       Deno.removeSync(script);
-      Deno.removeSync(calls);
+      Deno.removeSync(calls, { recursive: true });
     },
   };
 }

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { LaunchError } from "../../../lib/errors.ts";
+import { NetworkError } from "../../../lib/errors.ts";
 import { script } from "../../../lib/network/script.ts";
 
 Deno.test("script() gives a program its input as it is, and answers what it writes", async () => {
@@ -65,9 +65,9 @@ Deno.test("script() keeps the caller's environment and directory to itself", asy
 });
 
 Deno.test("script() says which program is missing, and what to install", async () => {
-  const error = await assertRejects(() => script("ip6tables-of-nobody", [], ""), LaunchError);
+  const error = await assertRejects(() => script("ip6tables-of-nobody", [], ""), NetworkError);
   assertEquals(error.message, "`ip6tables-of-nobody` is not there");
   assert(error.hint?.startsWith("install what Debian calls iptables into one of /usr/local/sbin, "), error.hint);
-  const other = await assertRejects(() => script("program-of-nobody", [], ""), LaunchError);
+  const other = await assertRejects(() => script("program-of-nobody", [], ""), NetworkError);
   assert(other.hint?.startsWith("install it into one of "), other.hint);
 });
