@@ -27,13 +27,13 @@ function macBytes(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.fromHex(text.replaceAll(":", ""));
 }
 
-/** A bridge that is up. @param alias What tells whose it is. */
+/** A bridge, not yet up. @param alias What tells whose it is. */
 export function newBridge(name: string, mac: string, mtu: number, alias: string): Message[] {
   return [{
     step: `make the bridge ${name}`,
     type: RTM.RTM_NEWLINK,
     flags: CREATE,
-    header: linkHeader(0, true),
+    header: linkHeader(),
     attributes: [
       [IFLA.IFLA_IFNAME, name],
       // One of its own: else it takes that of the least of its ports, and changes it as they come and go.

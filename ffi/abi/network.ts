@@ -12,14 +12,14 @@ function linkRequest(name: string, value: Uint8Array): Uint8Array<ArrayBuffer> {
   return request;
 }
 
-/** Brings a link up, for SIOCSIFFLAGS: the flags IFF_UP | IFF_RUNNING. */
-export function upRequest(name: string): Uint8Array<ArrayBuffer> {
-  return linkRequest(name, new Uint8Array([0x41]));
+/** Brings an Ethernet link up, for SIOCSIFFLAGS: the flags IFF_UP | IFF_BROADCAST | IFF_RUNNING | IFF_MULTICAST. */
+export function ethernetUp(name: string): Uint8Array<ArrayBuffer> {
+  return linkRequest(name, new Uint8Array([0x43, 0x10]));
 }
 
-/** Brings `lo` up. */
+/** Brings `lo` up: IFF_UP | IFF_RUNNING. */
 export function loopbackUp(): Uint8Array<ArrayBuffer> {
-  return upRequest("lo");
+  return linkRequest("lo", new Uint8Array([0x41]));
 }
 
 const AF_INET = 2;

@@ -135,6 +135,9 @@ function makeBridge(network: Network): void {
   try {
     if (findLink(socket, bridge) === undefined) {
       batch(socket, newBridge(bridge, macFor(gateway), mtu, `${ALIAS}${name}`));
+      // The bridge asks for containers by its link-local address, which else it doesn't use for the first second, in case
+      // somebody else has it: theirs are derived from hardware addresses that libflux has chosen.
+      write(`/proc/sys/net/ipv6/conf/${bridge}/accept_dad`, "0");
     }
     const index = findLink(socket, bridge)?.index ?? 0;
     const messages = [linkUp(bridge, index), ...addressesOf(network, index)];

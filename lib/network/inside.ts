@@ -4,7 +4,7 @@
  * @module
  */
 import { IOCTL } from "../../ffi/abi/constants.ts";
-import { addressRequest, defaultRouteRequest, netmask, upRequest } from "../../ffi/abi/network.ts";
+import { addressRequest, defaultRouteRequest, ethernetUp, netmask } from "../../ffi/abi/network.ts";
 import { syscall } from "../../ffi/libc.ts";
 import { batch, NetlinkError } from "../../ffi/netlink.ts";
 import { netlinkIn, type NetworkNamespace } from "../../ffi/network_namespace.ts";
@@ -32,7 +32,7 @@ function setIPv4(socket: number, { subnet, gateway, internal }: Network, { addre
   call(`set the address ${address}`, IOCTL.SIOCSIFADDR, addressRequest(INSIDE.name, own));
   const mask = netmask(parseSubnet(subnet).prefix);
   call(`set the netmask of ${address}`, IOCTL.SIOCSIFNETMASK, addressRequest(INSIDE.name, mask));
-  call(`bring up ${INSIDE.name}`, IOCTL.SIOCSIFFLAGS, upRequest(INSIDE.name));
+  call(`bring up ${INSIDE.name}`, IOCTL.SIOCSIFFLAGS, ethernetUp(INSIDE.name));
   // There is no way out of an internal one.
   if (!internal) call(`set the default route by ${gateway}`, IOCTL.SIOCADDRT, defaultRouteRequest(way));
 }
