@@ -185,3 +185,23 @@ export function ask(socket: Descriptor, message: Message): Uint8Array<ArrayBuffe
     }
   }
 }
+
+/** Asks for all there are. Throws a {@link NetlinkError} where the kernel refuses. */
+export function dump(socket: Descriptor, message: Message): Uint8Array<ArrayBuffer>[] {
+  const bytes = encodeMessages([{ ...message, flags: message.flags | NLM_F.NLM_F_DUMP }]);
+  checked("write", socket.number, bytes, bytes.length);
+  const found: Uint8Array<ArrayBuffer>[] = [];
+  const buffer = new Uint8Array(65_536);
+  for (;;) {
+    const size = checked("read", socket.number, buffer, buffer.length);
+    for (const { type, body } of splitMessages(buffer.subarray(0, size))) {
+      if (type === NLMSG.NLMSG_DONE) return found;
+      if (type === NLMSG.NLMSG_ERROR) {
+        const errno = -new DataView(body.buffer, body.byteOffset).getInt32(0, true);
+        if (errno !== 0) throw new NetlinkError(message.step, errno);
+        return found;
+      }
+      found.push(body.slice());
+    }
+  }
+}

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { NETLINK, NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTABLES, NFT_MSG_NEWGEN, SOL_NETLINK } from "./abi/netlink.ts";
+import { NETLINK, NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTABLES, NFT, SOL_NETLINK } from "./abi/netlink.ts";
 import { type Descriptor, syscall } from "./libc.ts";
 import { openNetlink, splitMessages } from "./netlink.ts";
 import { abandon, read } from "./reactor.ts";
@@ -40,7 +40,7 @@ export class Changes implements Disposable {
       // Given up, or more than could be kept: whoever asks waits for the process itself.
       if (size < 0) break;
       for (const { type, port } of splitMessages(buffer.subarray(0, size))) {
-        if (type === NFT_MSG_NEWGEN && port === pid) left--;
+        if (type === NFT.NFT_MSG_NEWGEN && port === pid) left--;
       }
       if (left <= 0) return;
     }

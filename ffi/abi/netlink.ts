@@ -15,12 +15,13 @@ export const NETLINK = { NETLINK_ROUTE: 0, NETLINK_NETFILTER: 12 } as const;
 export const NLM_F = {
   NLM_F_REQUEST: 1,
   NLM_F_ACK: 4,
+  NLM_F_DUMP: 0x300,
   NLM_F_EXCL: 0x200,
   NLM_F_CREATE: 0x400,
 } as const;
 
-/** `nlmsg_type`: that of an answer that tells how it went. */
-export const NLMSG = { NLMSG_ERROR: 2 } as const;
+/** `nlmsg_type`: those of answers that tell how it went, and that there is no more. */
+export const NLMSG = { NLMSG_ERROR: 2, NLMSG_DONE: 3 } as const;
 
 /** Messages of `NETLINK_ROUTE`. */
 export const RTM = {
@@ -67,5 +68,15 @@ export const IFF_UP = 1;
 export const NFNLGRP_NFTABLES = 7;
 export const SOL_NETLINK = 270;
 export const NETLINK_ADD_MEMBERSHIP = 1;
-/** `NFNL_SUBSYS_NFTABLES` and `NFT_MSG_NEWGEN`: a change was committed. */
-export const NFT_MSG_NEWGEN = 10 << 8 | 15;
+/** Messages of nf_tables, after `NFNL_SUBSYS_NFTABLES`, their attributes, and values of those. */
+export const NFT = {
+  NFT_MSG_GETCHAIN: 10 << 8 | 4,
+  /** A change was committed. */
+  NFT_MSG_NEWGEN: 10 << 8 | 15,
+  NFTA_CHAIN_TABLE: 1,
+  NFTA_CHAIN_HOOK: 4,
+  NFTA_CHAIN_POLICY: 5,
+  NFTA_HOOK_HOOKNUM: 1,
+  NF_INET_FORWARD: 2,
+  NF_DROP: 0,
+} as const;

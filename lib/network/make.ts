@@ -10,8 +10,10 @@ import { bootId, readIfThere } from "../store/directory.ts";
 import { takeDown } from "../store/leave.ts";
 import { ALIAS, linkNamed } from "../store/link.ts";
 import type { Network, Networks } from "../store/network.ts";
+import { warn } from "../warnings.ts";
 import { addIPv6, bringUp } from "./bridge.ts";
 import { putBack } from "./put_back.ts";
+import { firewalls, obstacle } from "./obstacles.ts";
 import { parseRoutes, resolverSubnets } from "./routes.ts";
 import {
   chooseSubnet,
@@ -150,6 +152,8 @@ export async function make(networks: Networks, wish: NetworkWish): Promise<Netwo
   try {
     await bringUp(networks, network);
     networks.write(network);
+    const needed = obstacle(network.bridge, firewalls());
+    if (needed !== undefined) warn(`the network ${network.name} has a firewall in its way: ${needed}`);
     return network;
   } catch (error) {
     await takeDown(networks, network.name);
