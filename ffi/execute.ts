@@ -50,9 +50,12 @@ export function execute(path: string, args: readonly string[], input?: string): 
   using stdin = input === undefined
     ? new Descriptor(checked("openat", AT.AT_FDCWD, DEV_NULL, O.O_RDONLY | O.O_CLOEXEC, 0))
     : memory(input);
+  using near = new DisposableStack();
   const output = pipe();
+  near.use(output.read);
   using far = output.write;
   const report = pipe();
+  near.use(report.read);
   using _farReport = report.write;
   const child = spawn({
     executable: path,
@@ -65,6 +68,7 @@ export function execute(path: string, args: readonly string[], input?: string): 
       [far.number, 2],
     ],
   });
+  near.move();
   return { pid: child.pid, ended: finish(child, output.read, report.read), kill: () => void child.signal(SIG.SIGKILL) };
 }
 

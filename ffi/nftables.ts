@@ -36,7 +36,7 @@ export class Changes implements Disposable {
   async committed(pid: number, count: number): Promise<void> {
     const buffer = new Uint8Array(65_536);
     for (let left = count; this.#socket?.isOpen === true;) {
-      const size = await read(this.#socket.number, buffer);
+      const size = await read(this.#socket.number, buffer).catch(() => -1);
       // Given up, or more than could be kept: whoever asks waits for the process itself.
       if (size < 0) break;
       for (const { type, port } of splitMessages(buffer.subarray(0, size))) {

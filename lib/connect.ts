@@ -62,6 +62,8 @@ export class Connection implements Disposable {
     this.claim.ledger.add({ kind: "veth", name: this.#link }, ...rules);
     // While the tools run.
     const set = Promise.all(rules.map((entry) => this.#setRules(entry)));
+    // It may fail before anybody waits for it.
+    set.catch(() => {});
     try {
       await this.#makeLink(namespace);
     } catch (error) {

@@ -81,9 +81,10 @@ export async function restore(family: Family, text: string, step: string): Promi
 async function restoreSoon(name: string, args: readonly string[], text: string): Promise<Outcome | undefined> {
   using changes = new Changes();
   const { pid, ended } = start(name, args, text);
+  ended.catch(() => {});
   const commits = text.match(/^COMMIT$/gm)?.length ?? 0;
   const end = await Promise.race([ended, changes.committed(pid, commits)]);
-  if (end === undefined) return void ended.catch(() => {});
+  if (end === undefined) return undefined;
   const { code, output, errno } = end;
   if (code === undefined) throw new NetworkError(`${name} can't be executed: ${errnoText(errno)}`, { errno });
   return { code, output };

@@ -8,7 +8,7 @@
  */
 import { AT } from "../../ffi/abi/constants.ts";
 import { syscall, SyscallError } from "../../ffi/libc.ts";
-import { NetworkError } from "../errors.ts";
+import { FluxError } from "../errors.ts";
 import { warn } from "../warnings.ts";
 import { append, readState, writeAtomically } from "./directory.ts";
 import { removeCgroup, removeEmptyCgroup, removeScope, thaw } from "./cgroup.ts";
@@ -161,7 +161,7 @@ async function undo(entry: Entry, root: string, deadline: number): Promise<boole
         await undoNetworkEntry(entry, (lease) => leave(root, lease));
         return true;
       } catch (error) {
-        if (!(error instanceof NetworkError || error instanceof SyscallError)) throw error;
+        if (!(error instanceof FluxError || error instanceof SyscallError)) throw error;
         warn(`${describeEntry(entry)} can't be removed: ${error.message}`);
         return false;
       }

@@ -4,7 +4,7 @@ import { BUSYBOX, hostTest, LIBFLUX, libflux, temporaryDirectory, uniqueName } f
 
 hostTest("ps: no container is no error", async () => {
   const { code, stdout, stderr } = await libflux(["ps"]);
-  assertEquals([code, stdout, stderr], [0, "NAME  STATE  PID  IMAGE  COMMAND  AGE\n", ""]);
+  assertEquals([code, stdout, stderr], [0, "NAME  STATE  PID  IMAGE  COMMAND  AGE  PORTS\n", ""]);
   assertEquals((await libflux(["ps", "--format", "json"])).stdout, "[]\n");
   assertEquals((await libflux(["ps", "--quiet"])).stdout, "");
 });
@@ -14,8 +14,8 @@ hostTest("ps: shows a container as a table, as JSON, by template and by filter",
   await using container = await run({ name, image: BUSYBOX, command: ["sleep", "1000"], labels: { tier: "web" } });
   const { stdout } = await libflux(["ps"]);
   const [header = "", row = "", ...rest] = stdout.split("\n");
-  assertMatch(header, /^NAME +STATE +PID +IMAGE +COMMAND +AGE$/);
-  assertMatch(row, new RegExp(`^${name} +running +${container.pid} +${BUSYBOX} +sleep 1000 +[0-9]s$`));
+  assertMatch(header, /^NAME +STATE +PID +IMAGE +COMMAND +AGE +PORTS$/);
+  assertMatch(row, new RegExp(`^${name} +running +${container.pid} +${BUSYBOX} +sleep 1000 +[0-9]s *$`));
   assertEquals(rest, [""]);
   const [json] = JSON.parse((await libflux(["ps", "--format", "json"])).stdout);
   assertEquals([json.name, json.pid, json.id, json.labels], [name, container.pid, container.id, { tier: "web" }]);

@@ -3,7 +3,7 @@ import { syscall } from "../../ffi/libc.ts";
 import { defaultRoot } from "../../lib/store/directory.ts";
 import { Store } from "../../lib/store/state.ts";
 import { type Container, run } from "../../mod.ts";
-import { BUSYBOX, hostTest, openDescriptors } from "./support.ts";
+import { BUSYBOX, hostTest, openDescriptors, patience } from "./support.ts";
 
 const RLIMIT_NOFILE = 7;
 const HARD_AT = 8;
@@ -25,6 +25,7 @@ hostTest("run() leaves no descriptor wherever in a launch the last one is taken"
       await using container = await run({
         image: BUSYBOX,
         command: ["true"],
+        network: "none",
         terminal: { columns: 80, rows: 24 },
       });
       assertEquals((await container.status).code, 0);
@@ -60,7 +61,7 @@ hostTest("run() needs no more descriptors once the command runs", async () => {
     launched = true;
   };
   const start = (): Promise<Container> =>
-    run({ image: BUSYBOX, command: ["cat"], terminal: { columns: 80, rows: 24 }, signal });
+    run({ image: BUSYBOX, command: ["cat"], network: "none", terminal: { columns: 80, rows: 24 }, signal });
   await using container = await start();
   limits.dispose();
   container.kill();
@@ -72,6 +73,7 @@ hostTest("a disposed container keeps no descriptor, whoever holds its streams", 
     await using container = await run({
       image: BUSYBOX,
       command: ["sh", "-c", "echo first; sleep 1000"],
+      network: "none",
       stdin: "piped",
     });
     container.stdin.getWriter();
@@ -90,6 +92,7 @@ hostTest("a container that has ended keeps no descriptor, and its output can sti
     const container = await run({
       image: BUSYBOX,
       command: ["sh", "-c", "seq 1 5000; test -t 2 || echo error >&2"],
+      network: "none",
       stdin: terminal === undefined ? "piped" : "null",
       ...(terminal === undefined ? {} : { terminal }),
     });
@@ -112,4 +115,33 @@ hostTest("a write that waits when the container ends is told", async () => {
   container.kill("SIGKILL");
   await container.status;
   await writing;
+});
+
+hostTest("on a bridge, what is still done in the background when a container has ended is over soon", async () => {
+  const ports = [{ containerPort: 80, protocol: "tcp" }] as const;
+  const start = async (): Promise<void> => {
+    await using container = await run({ image: BUSYBOX, command: ["true"], network: "bridge", ipv6: true, ports });
+    await container.status;
+  };
+  await start();
+  const soon = async (before: readonly string[]): Promise<void> => {
+    const deadline = performance.now() + patience(5_000);
+    while (openDescriptors().length > before.length && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    assertEquals(openDescriptors(), before);
+  };
+  await new Promise((resolve) => setTimeout(resolve, patience(500)));
+  const before = openDescriptors();
+  for (let i = 0; i < 10; i++) await start();
+  await soon(before);
+  // And wherever in a launch the last descriptor is taken.
+  for (let most = 3; most < 120; most += 3) {
+    {
+      using _limit = descriptorsBelow(most);
+      await start().catch(() => {});
+    }
+    await soon(before);
+  }
+  await new Store(defaultRoot()).reconcile();
 });

@@ -70,9 +70,6 @@ hostTest("errors: docker's flags are explained, in each way they can be written"
     const [flags, says] of [
       [["--name", "web"], "the name comes first"],
       [["--name=web"], "the name comes first"],
-      [["-p", "80:80"], "no network beyond lo"],
-      [["-p80:80"], "no network beyond lo"],
-      [["--publish", "80:80"], "no network beyond lo"],
       [["--detach"], "stays in the foreground"],
     ] as const
   ) await refused(run(flags), 125, "'libflux run' has no flag -", says);

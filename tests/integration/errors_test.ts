@@ -99,9 +99,9 @@ const USAGE: readonly Case[] = [
   { args: run(["--workdir", "/bin/sh"]), code: 125, says: ["/bin/sh", "not a directory"] },
   { args: run(["--hostname", "-bad-"]), code: 125, says: [`"-bad-" can't be a host name`] },
   {
-    args: run(["--network", "bridge"]),
+    args: run(["--network", "my/bridge"]),
     code: 125,
-    says: [`the network is none, host, container:NAME or ns:/PATH, not "bridge"`],
+    says: [`the network is bridge, the name of a network, none, host, container:NAME or ns:/PATH, not "my/bridge"`],
   },
   { args: run(["--time-offset", "tomorrow"]), code: 125, says: ["--time-offset is a whole number of seconds"] },
   { args: run(["--env-file", "/nowhere"]), code: 125, says: ["/nowhere can't be read: there is no such file"] },

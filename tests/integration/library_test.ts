@@ -152,6 +152,9 @@ hostTest("list() tells what runs", async () => {
     image: BUSYBOX,
     command: ["sh", "-c", "sleep 1000"],
     labels: { tier: "web" },
+    network: "bridge",
+    address: "10.87.0.2",
+    ports: [],
   });
   assert(Date.now() - created.getTime() < 60_000);
 });

@@ -12,7 +12,7 @@ hostTest("network: namespaces that are made beside are new, and no thread of lib
   (await networkNamespace()).close();
   const before = openDescriptors();
   const made = await Promise.all(Array.from({ length: 20 }, () => networkNamespace()));
-  const found = new Set(made.map(({ number }) => namespaceOf(`/proc/self/fd/${number}`)));
+  const found = new Set(made.map(({ namespace }) => namespaceOf(`/proc/self/fd/${namespace.number}`)));
   assertEquals(found.size, 20);
   assertEquals(found.has(own), false);
   assertEquals(ownThreads(), new Set([own]));
@@ -20,9 +20,9 @@ hostTest("network: namespaces that are made beside are new, and no thread of lib
   assertEquals(openDescriptors(), before);
 });
 
-hostTest("network: a container has a namespace of its own, with nothing but lo, which is up", async () => {
+hostTest("network: with none there is a namespace of its own, with nothing but lo, which is up", async () => {
   const { code, stdout } = await runContainer(
-    ["--image", BUSYBOX],
+    ["--image", BUSYBOX, "--network", "none"],
     ["sh", "-c", "ls /sys/class/net; cat /sys/class/net/lo/flags; ls -l /proc/self/fd; readlink /proc/self/ns/net"],
   );
   const [links, flags, ...rest] = stdout.trim().split("\n");
@@ -38,7 +38,7 @@ hostTest("network: a host that allows no more namespaces is told so in one sente
   const { code, stderr } = await new Deno.Command("unshare", {
     args: [
       ...["--user", "--map-root-user", "--mount", "--net", "sh", "-c", script, "sh"],
-      ...[LIBFLUX, "run", uniqueName(), "--image", BUSYBOX, "--", "true"],
+      ...[LIBFLUX, "run", uniqueName(), "--image", BUSYBOX, "--network", "none", "--", "true"],
     ],
   }).output();
   assertEquals(code, 125);
@@ -52,7 +52,7 @@ hostTest("network: where no thread could come home to the host's network, none l
   const { code, stderr } = await new Deno.Command("unshare", {
     args: [
       ...["--user", "--map-root-user", "--mount"],
-      ...[LIBFLUX, "run", uniqueName(), "--image", BUSYBOX, "--", "true"],
+      ...[LIBFLUX, "run", uniqueName(), "--image", BUSYBOX, "--network", "none", "--", "true"],
     ],
   }).output();
   assertEquals(code, 125);
@@ -73,7 +73,7 @@ hostTest(
     const { code, stderr } = await new Deno.Command("setpriv", {
       args: [
         ...["--bounding-set=-sys_admin", "--inh-caps=-sys_admin"],
-        ...[LIBFLUX, "run", uniqueName(), "--image", BUSYBOX, "--", "true"],
+        ...[LIBFLUX, "run", uniqueName(), "--image", BUSYBOX, "--network", "none", "--", "true"],
       ],
     }).output();
     assertEquals(code, 125);
@@ -138,8 +138,8 @@ hostTest("network: one that can't be joined is told in one sentence, and nothing
       ["ns:/run/netns/nowhere", "the network namespace /run/netns/nowhere can't be opened: no such file"],
       ["ns:/etc/passwd", "/etc/passwd is no network namespace"],
       ["ns:/proc/self/ns/mnt", "/proc/self/ns/mnt is no network namespace"],
-      ["ns:relative", "the network is none, host, container:NAME or ns:/PATH"],
-      ["bridge", "the network is none, host, container:NAME or ns:/PATH"],
+      ["ns:relative", "the network is bridge, the name of a network, none, host, container:NAME or ns:/PATH"],
+      ["nobody", "there is no network nobody; make it with 'libflux network create nobody'"],
     ] as const
   ) {
     const { code, stderr } = await runContainer(["--image", BUSYBOX, "--network", network], ["true"]);
