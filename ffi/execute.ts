@@ -7,9 +7,9 @@
  *
  * @module
  */
-import { AT, MFD, O, SIG } from "./abi/constants.ts";
+import { AT, F, MFD, O, POLL } from "./abi/constants.ts";
 import { checked, Descriptor, pipe, syscall } from "./libc.ts";
-import { read } from "./reactor.ts";
+import { read, ready, writeAll } from "./reactor.ts";
 import { type Child, spawn } from "./spawn.ts";
 
 /** How it went. */
@@ -24,12 +24,18 @@ export interface Executed {
 
 /** A program that runs. */
 export interface Execution {
-  readonly pid: number;
   /** Settles when it has ended. */
   readonly ended: Promise<Executed>;
-  /** Ends it now. */
-  readonly kill: () => void;
 }
+
+/** A program that works off its input line by line. */
+export interface Reader extends Execution {
+  /** Settles when it has worked off the last line and asks for more; never where it ends before. */
+  readonly worked: Promise<void>;
+}
+
+/** What a line of comment begins with. */
+const COMMENT = "#";
 
 /** So much of what it writes is kept. */
 const MAX_OUTPUT = 1 << 20;
@@ -45,11 +51,57 @@ const X_OK = 1;
  * @returns An errno, positive, where there is no such program.
  */
 export function execute(path: string, args: readonly string[], input?: string): Execution | number {
-  const found = syscall("faccessat", AT.AT_FDCWD, path, X_OK);
-  if (found < 0) return -found;
   using stdin = input === undefined
     ? new Descriptor(checked("openat", AT.AT_FDCWD, DEV_NULL, O.O_RDONLY | O.O_CLOEXEC, 0))
     : memory(input);
+  return start(path, args, stdin);
+}
+
+/**
+ * Starts a program that works off its input line by line, each before it reads on, and passes over lines that begin with
+ * "#". It can be told from what it reads how far it is, long before it ends: one that deletes rules of nf_tables has done so
+ * in a moment, and then waits, at the latest when it ends, for a grace period of the kernel's, 10 to 40 ms.
+ *
+ * The pipe holds one page. Its input fills whole pages, and one more page of comments follows: when that one is read, there
+ * was nothing left to do of those before.
+ */
+export function executeLines(path: string, args: readonly string[], lines: string): Reader | number {
+  const { read: far, write: near } = pipe();
+  using stdin = far;
+  const execution = start(path, args, stdin);
+  if (typeof execution === "number") {
+    near.close();
+    return execution;
+  }
+  const worked = feed(near, lines).then((isWorked) => isWorked ? undefined : new Promise<void>(() => {}));
+  return { ...execution, worked };
+}
+
+/** Answers whether all of it was read, and more asked for. */
+async function feed(pipe: Descriptor, lines: string): Promise<boolean> {
+  try {
+    checked("fcntl", pipe.number, F.F_SETFL, O.O_WRONLY | O.O_NONBLOCK);
+    // At least a page of the architecture's.
+    const page = checked("fcntl", pipe.number, F.F_SETPIPE_SZ, 1);
+    const text = new TextEncoder().encode(lines);
+    const size = (Math.floor((text.length + 1) / page) + 1) * page;
+    const whole = new TextEncoder().encode(`${COMMENT.repeat(size - text.length - 1)}\n`);
+    const more = new TextEncoder().encode(`${COMMENT.repeat(page - 1)}\n`);
+    const all = new Uint8Array(size);
+    all.set(whole);
+    all.set(text, whole.length);
+    if (await writeAll(pipe.number, all) < 0 || await writeAll(pipe.number, more) < 0) return false;
+    return (await ready(pipe.number, POLL.POLLOUT) & (POLL.POLLERR | POLL.POLLHUP)) === 0;
+  } catch {
+    return false;
+  } finally {
+    pipe.close();
+  }
+}
+
+function start(path: string, args: readonly string[], stdin: Descriptor): Execution | number {
+  const found = syscall("faccessat", AT.AT_FDCWD, path, X_OK);
+  if (found < 0) return -found;
   using near = new DisposableStack();
   const output = pipe();
   near.use(output.read);
@@ -69,7 +121,7 @@ export function execute(path: string, args: readonly string[], input?: string): 
     ],
   });
   near.move();
-  return { pid: child.pid, ended: finish(child, output.read, report.read), kill: () => void child.signal(SIG.SIGKILL) };
+  return { ended: finish(child, output.read, report.read) };
 }
 
 async function finish(child: Child, output: Descriptor, report: Descriptor): Promise<Executed> {

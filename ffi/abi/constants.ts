@@ -67,6 +67,7 @@ export const F = {
   F_GETFL: 3,
   F_SETFL: 4,
   F_DUPFD_CLOEXEC: 1030,
+  F_SETPIPE_SZ: 1031,
   F_ADD_SEALS: 1033,
   F_GET_SEALS: 1034,
 } as const;
@@ -212,7 +213,7 @@ export const IOCTL = {
 } as const;
 
 /** `asm-generic/poll.h` and `linux/eventpoll.h` */
-export const POLL = { POLLIN: 1, POLLOUT: 4 } as const;
+export const POLL = { POLLIN: 1, POLLOUT: 4, POLLERR: 8, POLLHUP: 16 } as const;
 
 /** `linux/eventpoll.h` */
 export const EPOLL = {

@@ -64,15 +64,9 @@ export const NLA_F_NESTED = 0x8000;
 /** `linux/if.h` */
 export const IFF_UP = 1;
 
-/** Where nf_tables tells of what has changed: `linux/netfilter/nfnetlink.h`, and how to listen. */
-export const NFNLGRP_NFTABLES = 7;
-export const SOL_NETLINK = 270;
-export const NETLINK_ADD_MEMBERSHIP = 1;
 /** Messages of nf_tables, after `NFNL_SUBSYS_NFTABLES`, their attributes, and values of those. */
 export const NFT = {
   NFT_MSG_GETCHAIN: 10 << 8 | 4,
-  /** A change was committed. */
-  NFT_MSG_NEWGEN: 10 << 8 | 15,
   NFTA_CHAIN_TABLE: 1,
   NFTA_CHAIN_HOOK: 4,
   NFTA_CHAIN_POLICY: 5,

@@ -7,8 +7,7 @@
  * @module
  */
 import { E } from "../../ffi/abi/constants.ts";
-import { Changes } from "../../ffi/nftables.ts";
-import { execute, type Execution } from "../../ffi/execute.ts";
+import { execute, type Executed, executeLines, type Execution } from "../../ffi/execute.ts";
 import { errnoText, NetworkError, printable } from "../errors.ts";
 
 /** The version of IP. */
@@ -17,10 +16,10 @@ export type Family = 4 | 6;
 /** Where the tools are: never where the caller's PATH says. */
 const DIRECTORIES = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"] as const;
 
-/** `iptables-restore` and its like, by name. */
-function start(name: string, args: readonly string[], input?: string): Execution {
+/** Starts `iptables-restore` or its like, by name. */
+function start<T extends Execution>(name: string, how: (path: string) => T | number): T {
   for (const directory of DIRECTORIES) {
-    const execution = execute(`${directory}/${name}`, args, input);
+    const execution = how(`${directory}/${name}`);
     if (typeof execution !== "number") return execution;
     if (execution !== E.ENOENT) throw new NetworkError(`${directory}/${name} can't be used: ${errnoText(execution)}`);
   }
@@ -53,12 +52,17 @@ export async function runToolsBy<T>(way: RunTool, body: () => Promise<T>): Promi
 
 async function run(name: string, args: readonly string[], input = ""): Promise<Outcome> {
   if (otherWay !== undefined) return await otherWay(name, args, input);
-  const { code, output, errno } = await start(name, args, input).ended;
+  return outcome(name, await start(name, (path) => execute(path, args, input)).ended);
+}
+
+function outcome(name: string, { code, output, errno }: Executed): Outcome {
   if (code === undefined) throw new NetworkError(`${name} can't be executed: ${errnoText(errno)}`, { errno });
   return { code, output };
 }
 
 const prefix = (family: Family): string => family === 4 ? "iptables" : "ip6tables";
+
+const ARGUMENTS = ["--noflush", "--wait=30"] as const;
 
 /**
  * Changes rules, all of a table's or none.
@@ -69,25 +73,23 @@ const prefix = (family: Family): string => family === 4 ? "iptables" : "ip6table
  */
 export async function restore(family: Family, text: string, step: string): Promise<void> {
   const name = `${prefix(family)}-restore`;
-  const args = ["--noflush", "--wait=30"];
-  const end = otherWay === undefined ? await restoreSoon(name, args, text) : await otherWay(name, args, text);
-  if (end === undefined || end.code === 0) return;
-  const { code, output } = end;
-  const says = printable(output.trim().split("\n")[0] ?? "").slice(0, 300);
-  throw new NetworkError(`could not ${step}: ${name} ended with ${code}${says === "" ? "" : `: ${says}`}`, { step });
+  check(name, await run(name, ARGUMENTS, text), step);
 }
 
-/** Waits for a tool until its last change is made: what follows is for nobody. Answers how it ended where that was sooner. */
-async function restoreSoon(name: string, args: readonly string[], text: string): Promise<Outcome | undefined> {
-  using changes = new Changes();
-  const { pid, ended } = start(name, args, text);
+/** {@linkcode restore}, for what deletes: the tool's end isn't waited for. */
+async function restoreSoon(family: Family, text: string, step: string): Promise<void> {
+  const name = `${prefix(family)}-restore`;
+  if (otherWay !== undefined) return check(name, await otherWay(name, ARGUMENTS, text), step);
+  const { worked, ended } = start(name, (path) => executeLines(path, ARGUMENTS, text));
   ended.catch(() => {});
-  const commits = text.match(/^COMMIT$/gm)?.length ?? 0;
-  const end = await Promise.race([ended, changes.committed(pid, commits)]);
-  if (end === undefined) return undefined;
-  const { code, output, errno } = end;
-  if (code === undefined) throw new NetworkError(`${name} can't be executed: ${errnoText(errno)}`, { errno });
-  return { code, output };
+  const end = await Promise.race([ended, worked]);
+  if (end !== undefined) check(name, outcome(name, end), step);
+}
+
+function check(name: string, { code, output }: Outcome, step: string): void {
+  if (code === 0) return;
+  const says = printable(output.trim().split("\n")[0] ?? "").slice(0, 300);
+  throw new NetworkError(`could not ${step}: ${name} ended with ${code}${says === "" ? "" : `: ${says}`}`, { step });
 }
 
 /** The chains of a network. @param index The N of its bridge `libfluxN`. */
@@ -189,7 +191,7 @@ export async function hasPorts(family: Family, index: number): Promise<boolean> 
 async function remove(family: Family, short: string, isMine: (chain: string) => boolean, id?: string): Promise<void> {
   const step = "take rules away";
   try {
-    return await restore(family, short, step);
+    return await restoreSoon(family, short, step);
   } catch (error) {
     if (!(error instanceof NetworkError)) throw error;
     const saved = await save(family);
@@ -199,7 +201,7 @@ async function remove(family: Family, short: string, isMine: (chain: string) => 
       return;
     }
     const rest = removalFrom(saved, isMine, id);
-    if (rest !== "") await restore(family, rest, step);
+    if (rest !== "") await restoreSoon(family, rest, step);
   }
 }
 
