@@ -48,13 +48,19 @@ const X_OK = 1;
  * @param path Absolute.
  * @param args Without its own name.
  * @param input What it reads; the end of file where it is left out.
+ * @param kept A descriptor that it has open as well: a lock is held until it ends, even if libflux is killed meanwhile.
  * @returns An errno, positive, where there is no such program.
  */
-export function execute(path: string, args: readonly string[], input?: string): Execution | number {
+export function execute(
+  path: string,
+  args: readonly string[],
+  input?: string,
+  kept?: Descriptor,
+): Execution | number {
   using stdin = input === undefined
     ? new Descriptor(checked("openat", AT.AT_FDCWD, DEV_NULL, O.O_RDONLY | O.O_CLOEXEC, 0))
     : memory(input);
-  return start(path, args, stdin);
+  return start(path, args, stdin, kept);
 }
 
 /**
@@ -99,7 +105,7 @@ async function feed(pipe: Descriptor, lines: string): Promise<boolean> {
   }
 }
 
-function start(path: string, args: readonly string[], stdin: Descriptor): Execution | number {
+function start(path: string, args: readonly string[], stdin: Descriptor, kept?: Descriptor): Execution | number {
   const found = syscall("faccessat", AT.AT_FDCWD, path, X_OK);
   if (found < 0) return -found;
   using near = new DisposableStack();
@@ -118,6 +124,7 @@ function start(path: string, args: readonly string[], stdin: Descriptor): Execut
       [stdin.number, 0],
       [far.number, 1],
       [far.number, 2],
+      ...(kept === undefined ? [] : [[kept.number, 3] as const]),
     ],
   });
   near.move();

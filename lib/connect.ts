@@ -89,14 +89,14 @@ export class Connection implements Disposable {
   async #setRules({ family, index, rules }: NetworkEntry & { readonly kind: "ports" }): Promise<void> {
     const text = tables({ nat: rules.map((rule) => `-A ${chainsOf(index).ports} ${rule}`) });
     try {
-      await restore(family, text, "publish its ports");
+      await restore(family, text, "publish its ports", this.claim.lock);
     } catch (error) {
       if (!(error instanceof NetworkError) || await hasPorts(family, index)) throw error;
       // Somebody has wiped libflux's chains: all that are on this network publish theirs anew.
       await this.networks.exclusively(async () => {
         await putBack(this.networks, this.network, this.claim.name);
       });
-      await restore(family, text, "publish its ports");
+      await restore(family, text, "publish its ports", this.claim.lock);
     }
   }
 

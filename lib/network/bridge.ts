@@ -96,7 +96,7 @@ export async function bringUp(networks: Networks, network: Network): Promise<voi
   const settings = missingSettings(network);
   writeDown(networks, network, settings);
   // While the tools run.
-  const rules = Promise.all(familiesOf(network).map((family) => setRules(network, family)));
+  const rules = Promise.all(familiesOf(network).map((family) => setRules(networks, network, family)));
   try {
     makeLink(network, settings);
   } catch (error) {
@@ -111,20 +111,20 @@ export async function addIPv6(networks: Networks, network: Network): Promise<voi
   const settings = missingSettings(network);
   writeDown(networks, network, settings);
   makeLink(network, settings);
-  await setRules(network, 6);
+  await setRules(networks, network, 6);
 }
 
-function setRules(network: Network, family: Family): Promise<void> {
+function setRules(networks: Networks, network: Network, family: Family): Promise<void> {
   const subnet = family === 4 ? network.subnet : network.ipv6Subnet ?? "";
   const rules = networkRules({ index: indexOf(network), subnet, internal: network.internal }, family);
-  return restore(family, rules, `set the rules of the network ${network.name}`);
+  return restore(family, rules, `set the rules of the network ${network.name}`, networks.lock);
 }
 
 /** Sets a network's rules anew, whatever has become of them. The chain of published ports is empty then. */
-export async function renewRules(network: Network): Promise<void> {
+export async function renewRules(networks: Networks, network: Network): Promise<void> {
   for (const family of familiesOf(network)) {
     await removeChains(family, indexOf(network));
-    await setRules(network, family);
+    await setRules(networks, network, family);
   }
 }
 

@@ -25,7 +25,7 @@ export async function putBack(networks: Networks, network: Network, except?: str
   const bridge = findLink(socket, network.bridge)?.index ?? 0;
   const links = networks.addresses(network.name).map(vethName).filter((name) => findLink(socket, name) !== undefined);
   tryBatch(socket, links.map((name) => setMaster(name, bridge)));
-  await renewRules(network);
+  await renewRules(networks, network);
   await restorePorts(networks, network, except);
 }
 
@@ -40,7 +40,7 @@ async function restorePorts(networks: Networks, network: Network, except?: strin
       if (own === undefined) continue;
       const rules = portRules(state.ports ?? [], { address: own, family, id });
       const text = tables({ nat: rules.map((rule) => `-A ${chainsOf(indexOf(network)).ports} ${rule}`) });
-      if (text !== "") await restore(family, text, `publish the ports of the container ${name}`);
+      if (text !== "") await restore(family, text, `publish the ports of the container ${name}`, networks.lock);
     }
   }
 }

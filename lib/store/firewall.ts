@@ -8,6 +8,7 @@
  */
 import { E } from "../../ffi/abi/constants.ts";
 import { execute, type Executed, executeLines, type Execution } from "../../ffi/execute.ts";
+import type { Descriptor } from "../../ffi/libc.ts";
 import { errnoText, NetworkError, printable } from "../errors.ts";
 
 /** The version of IP. */
@@ -50,9 +51,9 @@ export async function runToolsBy<T>(way: RunTool, body: () => Promise<T>): Promi
   }
 }
 
-async function run(name: string, args: readonly string[], input = ""): Promise<Outcome> {
+async function run(name: string, args: readonly string[], input = "", lock?: Descriptor): Promise<Outcome> {
   if (otherWay !== undefined) return await otherWay(name, args, input);
-  return outcome(name, await start(name, (path) => execute(path, args, input)).ended);
+  return outcome(name, await start(name, (path) => execute(path, args, input, lock)).ended);
 }
 
 function outcome(name: string, { code, output, errno }: Executed): Outcome {
@@ -69,11 +70,12 @@ const ARGUMENTS = ["--noflush", "--wait=30"] as const;
  *
  * @param text What `iptables-restore --noflush` reads.
  * @param step What it is for, as an infinitive without "to".
+ * @param lock What those wait for who clean up: held until the tool has ended, even if libflux is killed before.
  * @throws {NetworkError} It was refused, and with which words.
  */
-export async function restore(family: Family, text: string, step: string): Promise<void> {
+export async function restore(family: Family, text: string, step: string, lock?: Descriptor): Promise<void> {
   const name = `${prefix(family)}-restore`;
-  check(name, await run(name, ARGUMENTS, text), step);
+  check(name, await run(name, ARGUMENTS, text, lock), step);
 }
 
 /** {@linkcode restore}, for what deletes: the tool's end isn't waited for. */

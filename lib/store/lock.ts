@@ -41,12 +41,12 @@ const MOMENT = 2;
 const queues = new Map<string, Promise<unknown>>();
 
 /** Does something while nobody else does anything with the same lock. @param path Its file, whose directory is there. */
-export async function exclusively<T>(path: string, body: () => Promise<T> | T): Promise<T> {
+export async function exclusively<T>(path: string, body: (lock: Descriptor) => Promise<T> | T): Promise<T> {
   const before = queues.get(path);
   const own = (async () => {
     await before?.catch(() => {});
-    using _file = await waitFor(path);
-    return await body();
+    using file = await waitFor(path);
+    return await body(file);
   })();
   queues.set(path, own);
   try {

@@ -7,7 +7,7 @@
  * @module
  */
 import { AT, E } from "../../ffi/abi/constants.ts";
-import { syscall } from "../../ffi/libc.ts";
+import { type Descriptor, syscall } from "../../ffi/libc.ts";
 import { isAddress, isIPv4, isIPv6 } from "../spec/addresses.ts";
 import { isNetworkName } from "../spec/networks.ts";
 import {
@@ -92,8 +92,21 @@ export class Networks {
   exclusively<T>(body: () => Promise<T> | T): Promise<T> {
     makePrivateDirectory(this.root);
     makePrivateDirectory(this.#all);
-    return exclusively(`${this.#all}/.lock`, body);
+    return exclusively(`${this.#all}/.lock`, async (lock) => {
+      this.#lock = lock;
+      try {
+        return await body();
+      } finally {
+        this.#lock = undefined;
+      }
+    });
   }
+
+  /** What nobody else has meanwhile; nothing at other times. */
+  get lock(): Descriptor | undefined {
+    return this.#lock;
+  }
+  #lock: Descriptor | undefined;
 
   /** The names that have a directory, sorted. */
   names(): string[] {

@@ -169,11 +169,9 @@ export class Store {
 /** A name that is ours until it is released, or until this process ends. */
 export class Claim {
   readonly ledger: Ledger;
-  readonly #lock: Descriptor;
 
-  /** Only {@link Store.claim} makes one. */
-  constructor(readonly name: string, readonly directory: string, lock: Descriptor) {
-    this.#lock = lock;
+  /** Only {@link Store.claim} makes one. @param lock Who has it open has the name. */
+  constructor(readonly name: string, readonly directory: string, readonly lock: Descriptor) {
     this.ledger = new Ledger(`${directory}/ledger`);
   }
 
@@ -207,13 +205,13 @@ export class Claim {
         } of the container ${this.name} can't be removed yet, since what is in ` +
           "there doesn't end; the next libflux command tries again",
       );
-      return this.#lock.close();
+      return this.lock.close();
     }
     // The lock last: as long as it is there and locked, nobody else takes the name.
     this.#unlink("lock");
     // Not empty when somebody has just taken the name: then it is theirs.
     syscall("unlinkat", AT.AT_FDCWD, this.directory, AT.AT_REMOVEDIR);
-    this.#lock.close();
+    this.lock.close();
   }
 }
 
