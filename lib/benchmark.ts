@@ -126,6 +126,8 @@ export async function benchmark(options: BenchmarkOptions = {}): Promise<Benchma
     stdin: "null",
     stdout: "null",
     stderr: "null",
+    // What a network takes is another question.
+    network: "none",
     ...options.options,
     ...(options.root === undefined ? {} : { root: options.root }),
   };

@@ -123,7 +123,7 @@ async function timePs(rootfs: string, root: string, output: string): Promise<num
   await using stack = new AsyncDisposableStack();
   for (let i = 0; i < 200; i++) {
     const command = ["/bin/sleep", "1000"];
-    stack.use(await runContainer({ image: rootfs, root, name: `ps-${i}`, command, init: false }));
+    stack.use(await runContainer({ image: rootfs, root, name: `ps-${i}`, command, init: false, network: "none" }));
   }
   const [full] = await hyperfine([`${BINARY} ps --root ${root}`], output);
   return (full?.median ?? NaN) - (empty?.median ?? NaN);
@@ -171,7 +171,7 @@ async function main(): Promise<number> {
         options: { writable: true, init: false },
       }),
     );
-    const cold = `${BINARY} run bench --image ${rootfs} -- /bin/true`;
+    const cold = `${BINARY} run bench --image ${rootfs} --network none -- /bin/true`;
     const [crun, runc, deno, libflux] = await hyperfine([
       `crun --cgroup-manager=disabled run --bundle ${directory} libflux-bench-crun`,
       `runc run --bundle ${directory} libflux-bench-runc`,

@@ -42,7 +42,7 @@ export async function cgroupCost(): Promise<Cost[]> {
   const costs: Cost[] = [];
   for (const [what, limits] of CASES) {
     // Without systemd: a scope costs what systemd takes.
-    const options = { image: "/", command: ["true"], limits, cgroupManager: "cgroupfs" } as const;
+    const options = { image: "/", command: ["true"], network: "none", limits, cgroupManager: "cgroupfs" } as const;
     const { cgroups, top } = prepare(options);
     // The same hierarchies, and nothing but directories.
     const bare = cgroups.directories.map((directory) => `${directory}-bare`);

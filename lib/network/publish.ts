@@ -51,6 +51,11 @@ function hold(
       },
     );
   }
+  if (hostAddress === "::1") {
+    throw new NetworkError("no port can be published at ::1, which Linux doesn't translate", {
+      hint: "publish it at 127.0.0.1",
+    });
+  }
   const addresses = own === undefined ? families.map((family) => ANY[family]) : [own];
   for (let tries = 0;; tries++) {
     const taken: Descriptor[] = [];

@@ -44,7 +44,7 @@ export function networkRules({ index, subnet, internal }: Ruled, family: Family)
     // A container that asks for a port that is published by its own network, itself perhaps: the answer has to come back here.
     `${nat} -s ${subnet} -d ${subnet} ${known} DNAT -j MASQUERADE`,
     // And the host itself, by its loopback, which no container could answer to.
-    `${nat} -s ${loopback} -o ${bridge} ${known} DNAT -j MASQUERADE`,
+    ...family === 4 ? [`${nat} -s ${loopback} -o ${bridge} ${known} DNAT -j MASQUERADE`] : [],
   ];
   const jumps = jumpsTo(index, family);
   const into = (table: "nat" | "filter"): string[] =>

@@ -120,9 +120,11 @@ export function jumpsTo(index: number, family: Family): readonly Jump[] {
   const local = "-m addrtype --dst-type LOCAL";
   // The host's loopback is for the host alone, whoever sends there: what is published at it too.
   const beyond = family === 4 ? "! -d 127.0.0.0/8" : "! -d ::1/128";
+  // That of IPv6 can't be translated: no answer finds its way back. Refused at once, programs go on to 127.0.0.1.
+  const own = family === 4 ? "" : `${beyond} `;
   return [
     { table: "nat", rule: `PREROUTING ${beyond} ${local} -j ${ports}`, chain: ports, first: false },
-    { table: "nat", rule: `OUTPUT ${local} -j ${ports}`, chain: ports, first: false },
+    { table: "nat", rule: `OUTPUT ${own}${local} -j ${ports}`, chain: ports, first: false },
     { table: "nat", rule: `POSTROUTING -j ${nat}`, chain: nat, first: false },
     { table: "filter", rule: `FORWARD -j ${forward}`, chain: forward, first: true },
     { table: "filter", rule: `INPUT -i libflux${index} -j ${input}`, chain: input, first: true },

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { libflux } from "../support.ts";
-import { command, createNetwork, info, serve, twice, who } from "./container.ts";
+import { command, createNetwork, info, refused, serve, twice, who } from "./container.ts";
 import { both, type Target } from "./echo.ts";
 import { backendTest, labTest } from "./lab.ts";
 import { sneakToLoopback } from "./place.ts";
@@ -48,6 +48,14 @@ backendTest("network: only the protocol that is published answers, and what isn'
   assertEquals(await here.askInVain(both(["127.0.0.1"], 81)), ["ECONNREFUSED", "ECONNREFUSED"]);
   // Hosts beside have a route to the container's own addresses: by the host. Still the port isn't theirs.
   for (const answer of await left.askInVain(both(web.addresses, 81))) assertMatch(answer, /^(timeout|E[A-Z]+)$/);
+});
+
+labTest("network: the loopback of IPv6 refuses at once, and nothing can be published there", async ({ here }) => {
+  await using web = await serve(["--ipv6", "-p", "8080:80"]);
+  // So that programs which try both addresses of localhost go on to the other.
+  assertEquals(await here.askInVain([["tcp", "::1", 8080]]), ["ECONNREFUSED"]);
+  assertEquals(who(await here.ask([["tcp", "127.0.0.1", 8080]])), [web.name]);
+  await refused(["run", "failing", "--ipv6", "-p", "[::1]:8081:80", "--", "true"], /::1.*127\.0\.0\.1/);
 });
 
 labTest("network: a range of ports is that of the container's, each to its own", async ({ left }) => {
