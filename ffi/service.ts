@@ -22,7 +22,10 @@ export function isExecutable(path: string): boolean {
   return syscall("faccessat", AT.AT_FDCWD, path, X_OK) === 0;
 }
 
-function program(path: string, args: readonly string[]): Image {
+/** Adds what the program's process does before it executes that. */
+export type Preparation = (builder: ProgramBuilder) => void;
+
+function program(path: string, args: readonly string[], prepare: Preparation): Image {
   const b = new ProgramBuilder(ARCHITECTURE);
   b.syscall("prctl", [or(PR, "PR_SET_PDEATHSIG"), SIG.SIGKILL, 0, 0, 0], { label: "end with libflux" });
   // Ctrl-C is for libflux, which ends the container and then this.
@@ -32,6 +35,7 @@ function program(path: string, args: readonly string[]): Image {
   // The stub has blocked them all: children of its own could never be reaped.
   const SIG_SETMASK = 2;
   b.syscall("rt_sigprocmask", [SIG_SETMASK, b.buffer(8), 0, 8], { label: "unblock all signals" });
+  prepare(b);
   b.syscall("close_range", [REPORT_DESCRIPTOR, 0xffffffff, or(CLOSE_RANGE, "CLOSE_RANGE_CLOEXEC")], {
     label: "close every descriptor but its streams",
   });
@@ -58,8 +62,8 @@ export class Service implements AsyncDisposable {
    * @param args Without its own name.
    * @param input Its standard input.
    */
-  constructor(path: string, args: readonly string[], input: Descriptor) {
-    const image = program(path, args);
+  constructor(path: string, args: readonly string[], input: Descriptor, prepare: Preparation = () => {}) {
+    const image = program(path, args, prepare);
     using memfd = executable(image.elf);
     const [output, report] = [pipe(), pipe()];
     using far = output.write;

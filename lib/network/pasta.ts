@@ -7,7 +7,9 @@
  *
  * @module
  */
+import { AT, CLONE, O, or } from "../../ffi/abi/constants.ts";
 import type { NetworkNamespace } from "../../ffi/network_namespace.ts";
+import type { Operand, ProgramBuilder, Slot } from "../../ffi/program.ts";
 import { isExecutable, Service } from "../../ffi/service.ts";
 import { errnoText, NetworkError, printable } from "../errors.ts";
 import type { RunOptions } from "../spec/options.ts";
@@ -84,6 +86,28 @@ export function pastaArguments(ports: readonly PublishedPort[]): string[] {
   ];
 }
 
+/**
+ * Lets the addresses of IPv6 that it sets be used at once, where this kernel has that. Besides, pasta of 2023 takes the "::"
+ * from which a kernel asks whether somebody has its address for the container's, and sends connections there.
+ */
+function acceptAddresses(b: ProgramBuilder): void {
+  const open = (path: string, flags: "O_RDONLY" | "O_WRONLY", optional: boolean): Slot =>
+    b.call("openat", [AT.AT_FDCWD, b.string(path), or(O, flags, "O_CLOEXEC"), 0], "file", {
+      label: `open ${path}`,
+      path,
+      optional,
+    });
+  const enter = (namespace: Operand): void =>
+    b.syscall("setns", [namespace, or(CLONE, "CLONE_NEWNET")], { label: "change the network namespace" });
+  const home = open("/proc/self/ns/net", "O_RDONLY", false);
+  enter(0);
+  for (const which of ["all", "default"]) {
+    const setting = open(`/proc/sys/net/ipv6/conf/${which}/accept_dad`, "O_WRONLY", true);
+    b.syscall("write", [setting, b.string("0"), 1], { label: "look for no duplicates of addresses", optional: true });
+  }
+  enter(home);
+}
+
 /** What it says beside the reason, whether it fails or not. */
 const NOISE =
   /^(Failed to send \d+ bytes to syslog|Don't run as root.*|No external routable interface for IPv[46]|\d+|)$/;
@@ -124,7 +148,7 @@ class PastaConnection implements Connection {
   }
 
   async attach({ namespace }: NetworkNamespace): Promise<void> {
-    const service = new Service(this.#path, pastaArguments(this.ports), namespace);
+    const service = new Service(this.#path, pastaArguments(this.ports), namespace, acceptAddresses);
     this.#service = service;
     this.#claim.ledger.add({ kind: "process", pid: service.pid, startTime: startTime(service.pid) ?? 0 });
     // They are its own from here on.
@@ -176,7 +200,7 @@ export function connectByPasta(
 ): Connection {
   const path = findPasta();
   if (path === undefined) throw new NetworkError("there is no pasta on this host", { hint: PASTA_HINT });
-  const held = holdPorts(ports, families(), store);
+  const held = holdPorts(ports, families(), store, true);
   try {
     portArguments(held.ports);
   } catch (error) {
