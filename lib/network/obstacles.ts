@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { AF, NETLINK, NFT } from "../../ffi/abi/netlink.ts";
+import { AF, NETLINK, NF, NFT } from "../../ffi/abi/netlink.ts";
 import { decodeAttributes, dump, openNetlink } from "../../ffi/netlink.ts";
 import { readIfThere } from "../store/directory.ts";
 
@@ -36,9 +36,9 @@ function forwardChains(): ForwardChain[] {
       const attributes = decodeAttributes(body.subarray(4));
       const hook = attributes.get(NFT.NFTA_CHAIN_HOOK);
       const isForward = hook !== undefined &&
-        bigEndian(decodeAttributes(hook).get(NFT.NFTA_HOOK_HOOKNUM)) === NFT.NF_INET_FORWARD;
+        bigEndian(decodeAttributes(hook).get(NFT.NFTA_HOOK_HOOKNUM)) === NF.NF_INET_FORWARD;
       if (!isForward) return [];
-      const drops = bigEndian(attributes.get(NFT.NFTA_CHAIN_POLICY)) === NFT.NF_DROP;
+      const drops = bigEndian(attributes.get(NFT.NFTA_CHAIN_POLICY)) === NF.NF_DROP;
       return [{ family: body[0] ?? 0, table: text(attributes.get(NFT.NFTA_CHAIN_TABLE)), drops }];
     });
   } catch {
