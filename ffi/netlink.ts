@@ -23,6 +23,8 @@ export interface Message {
   readonly type: number;
   /** `NLM_F_*`, besides `NLM_F_REQUEST` and `NLM_F_ACK`. */
   readonly flags: number;
+  /** Answered only where it is refused. */
+  readonly quiet?: true;
   /** The structure that begins it: `struct ifinfomsg` or its like. */
   readonly header: Uint8Array;
   readonly attributes: readonly Attribute[];
@@ -65,13 +67,13 @@ function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
 
 /** A batch, each message with its index + 1 as its sequence number. */
 export function encodeMessages(messages: readonly Message[]): Uint8Array<ArrayBuffer> {
-  return joined(messages.map(({ type, flags, header, attributes }, index) => {
+  return joined(messages.map(({ type, flags, quiet, header, attributes }, index) => {
     const body = joined([header, encodeAttributes(attributes)]);
     const bytes = new Uint8Array(HEADER_SIZE + body.length);
     const view = new DataView(bytes.buffer);
     view.setUint32(0, bytes.length, true);
     view.setUint16(4, type, true);
-    view.setUint16(6, flags | NLM_F.NLM_F_REQUEST | NLM_F.NLM_F_ACK, true);
+    view.setUint16(6, flags | NLM_F.NLM_F_REQUEST | (quiet === true ? 0 : NLM_F.NLM_F_ACK), true);
     view.setUint32(8, index + 1, true);
     bytes.set(body, HEADER_SIZE);
     return bytes;

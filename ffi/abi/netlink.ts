@@ -17,6 +17,7 @@ export const NLM_F = {
   NLM_F_ACK: 4,
   NLM_F_EXCL: 0x200,
   NLM_F_CREATE: 0x400,
+  NLM_F_APPEND: 0x800,
 } as const;
 
 /** `nlmsg_type`: that of an answer that tells how it went. */
@@ -69,3 +70,49 @@ export const SOL_NETLINK = 270;
 export const NETLINK_ADD_MEMBERSHIP = 1;
 /** `NFNL_SUBSYS_NFTABLES` and `NFT_MSG_NEWGEN`: a change was committed. */
 export const NFT_MSG_NEWGEN = 10 << 8 | 15;
+/** `linux/netfilter/nfnetlink.h`: what begins and ends a batch, `NFNL_MSG_BATCH_*`, and the subsystem that it is for. */
+export const NFNL = { BEGIN: 16, END: 17, NFNL_SUBSYS_NFTABLES: 10 } as const;
+
+/** `linux/netfilter.h`: families, hooks and verdicts. */
+export const NF = { NFPROTO_INET: 1, NFPROTO_IPV4: 2, NFPROTO_IPV6: 10, NF_INET_LOCAL_OUT: 3, NF_DROP: 0 } as const;
+
+/** `linux/netfilter/nf_tables.h`: messages, attributes and values, each with its own name there. */
+export const NFT = {
+  NFT_MSG_NEWTABLE: 10 << 8 | 0,
+  NFT_MSG_NEWCHAIN: 10 << 8 | 3,
+  NFT_MSG_NEWRULE: 10 << 8 | 6,
+  NFTA_TABLE_NAME: 1,
+  NFTA_CHAIN_TABLE: 1,
+  NFTA_CHAIN_NAME: 3,
+  NFTA_CHAIN_HOOK: 4,
+  NFTA_CHAIN_TYPE: 7,
+  NFTA_HOOK_HOOKNUM: 1,
+  NFTA_HOOK_PRIORITY: 2,
+  NFTA_RULE_TABLE: 1,
+  NFTA_RULE_CHAIN: 2,
+  NFTA_RULE_EXPRESSIONS: 4,
+  NFTA_LIST_ELEM: 1,
+  NFTA_EXPR_NAME: 1,
+  NFTA_EXPR_DATA: 2,
+  NFTA_META_DREG: 1,
+  NFTA_META_KEY: 2,
+  NFT_META_OIF: 5,
+  NFT_META_NFPROTO: 15,
+  NFTA_PAYLOAD_DREG: 1,
+  NFTA_PAYLOAD_BASE: 2,
+  NFTA_PAYLOAD_OFFSET: 3,
+  NFTA_PAYLOAD_LEN: 4,
+  NFT_PAYLOAD_NETWORK_HEADER: 1,
+  NFTA_CMP_SREG: 1,
+  NFTA_CMP_OP: 2,
+  NFTA_CMP_DATA: 3,
+  NFT_CMP_EQ: 0,
+  NFT_CMP_NEQ: 1,
+  NFTA_DATA_VALUE: 1,
+  NFTA_DATA_VERDICT: 2,
+  NFTA_VERDICT_CODE: 1,
+  NFTA_IMMEDIATE_DREG: 1,
+  NFTA_IMMEDIATE_DATA: 2,
+  NFT_REG_VERDICT: 0,
+  NFT_REG_1: 1,
+} as const;

@@ -45,6 +45,8 @@ export interface Launch {
   readonly rlimits: readonly Rlimit[];
   /** Cgroups of v1 to join; in one of v2 it is born. */
   readonly legacyGroups: readonly LegacyGroup[];
+  /** Let no packet for a loopback address out of the network namespace. */
+  readonly guardLoopback?: boolean;
   /** What bind sources are. */
   readonly kinds: ReadonlyMap<string, "directory" | "file">;
 }

@@ -28,7 +28,7 @@ import {
   timeNamespace,
 } from "./isolate.ts";
 import { attachMounts, attachProc, prepareBinds, prepareFiles, prepareFilesystems } from "./mounts.ts";
-import { hostname, loopback, maskPaths, readonlyPaths, readonlyRoot, sysctls } from "./protect.ts";
+import { guardLoopback, hostname, loopback, maskPaths, readonlyPaths, readonlyRoot, sysctls } from "./protect.ts";
 import { openImage, pivot, prepareRoot, scratchFilesystem } from "./rootfs.ts";
 import { forbidUserNamespaces } from "./seccomp.ts";
 import { newSession, openTerminal } from "./terminal.ts";
@@ -63,6 +63,7 @@ const STEPS: readonly ((context: Context) => void)[] = [
   readonlyRoot,
   hostname,
   loopback,
+  guardLoopback,
   awaitHost,
   limits,
   forbidUserNamespaces,

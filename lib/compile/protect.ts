@@ -4,10 +4,12 @@
  * @module
  */
 import { AT, E, IOCTL, MOVE_MOUNT, OPEN_TREE, or, SOCKET, STATX } from "../../ffi/abi/constants.ts";
+import { AF, NETLINK } from "../../ffi/abi/netlink.ts";
 import { loopbackUp } from "../../ffi/abi/network.ts";
+import { loopbackGuard } from "../../ffi/loopback_guard.ts";
 import { MASKED_DIRECTORIES } from "../spec/defaults.ts";
 import { MOUNT_ATTR_SIZE, READ_ONLY, setAttributes } from "./attributes.ts";
-import { type Context, CWD } from "./context.ts";
+import { type Context, CWD, named } from "./context.ts";
 import { joinsNetwork, writeProc } from "./isolate.ts";
 
 /** No link at the end of the path is followed, and those of procfs and sysfs before it are the kernel's. */
@@ -120,5 +122,33 @@ export function loopback(context: Context): void {
     field,
   });
   b.syscall("ioctl", [socket, or(IOCTL, "SIOCSIFFLAGS"), b.bytes(loopbackUp())], { label: "bring lo up", field });
+  b.syscall("close", [socket], { label: "close the socket" });
+}
+
+/**
+ * Lets nothing for a loopback address leave the container by another link than `lo`: at the other end of it is a program
+ * that might take that for the host's.
+ */
+export function guardLoopback({ builder: b, launch }: Context): void {
+  if (launch.guardLoopback !== true) return;
+  const meaning = { field: "linux.namespaces", hint: "does this kernel have nf_tables?" };
+  const type = or(SOCKET, "SOCK_RAW", "SOCK_CLOEXEC");
+  const family = named(AF.AF_NETLINK, "AF_NETLINK");
+  const protocol = named(NETLINK.NETLINK_NETFILTER, "NETLINK_NETFILTER");
+  const socket = b.call("socket", [family, type, protocol], "netfilter", {
+    ...meaning,
+    label: "open a socket to nf_tables",
+  });
+  const rules = loopbackGuard();
+  b.syscall("write", [socket, b.bytes(rules), rules.length], {
+    ...meaning,
+    label: "ask that packets for loopback addresses leave by no link",
+  });
+  // struct nlmsghdr, 16 bytes, then struct nlmsgerr: a negative errno, or 0.
+  const answer = b.buffer(512);
+  b.syscall("read", [socket, answer, 512], { ...meaning, label: "read the answer" });
+  const errno = b.slot("refused");
+  b.copy(b.addressOf(errno), b.at(answer, 16), 4, "look at it");
+  b.require(errno, "==", 0, { ...meaning, label: "keep packets for loopback addresses in the container" });
   b.syscall("close", [socket], { label: "close the socket" });
 }

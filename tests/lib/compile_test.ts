@@ -223,3 +223,10 @@ Deno.test("compile() uses each architecture's own open flags", () => {
     );
   assertEquals([flags("x86_64"), flags("aarch64")], [[0o12200000], [0o12040000]]);
 });
+
+Deno.test("compile(): a container whose network ends in user mode lets out nothing for a loopback address", () => {
+  const guarded = program({ ...DEFAULT, launch: { ...LAUNCH, guardLoopback: true } });
+  const [socket = -1] = places(guarded, "socket", "nf_tables");
+  assert(socket > 0 && socket < first(places(guarded, "read", "wait until libflux is ready")));
+  assertEquals(places(program(DEFAULT), "socket", "nf_tables"), []);
+});
