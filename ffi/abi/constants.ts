@@ -181,6 +181,7 @@ export const MAGIC = {
 
 /** `linux/prctl.h` */
 export const PR = {
+  PR_SET_PDEATHSIG: 1,
   PR_SET_DUMPABLE: 4,
   PR_SET_KEEPCAPS: 8,
   PR_CAPBSET_READ: 23,
