@@ -26,11 +26,17 @@ const ANY: Readonly<Record<Family, Uint8Array>> = { 4: new Uint8Array(4), 6: new
  * Holds the host's side of published ports.
  *
  * @param families Those of the network: without IPv6 there is nobody to send its packets on to.
+ * @param again Whether who gets them next doesn't mind connections that have ended there.
  * @throws {NetworkError} Somebody else has one of them, or the address isn't this host's.
  */
-export function holdPorts(mappings: readonly PortMapping[], families: readonly Family[], store: Store): HeldPorts {
+export function holdPorts(
+  mappings: readonly PortMapping[],
+  families: readonly Family[],
+  store: Store,
+  again = false,
+): HeldPorts {
   using sockets = new DisposableStack();
-  const ports = mappings.map((mapping) => hold(mapping, families, store, sockets));
+  const ports = mappings.map((mapping) => hold(mapping, families, store, sockets, again));
   const held = sockets.move();
   return { ports, [Symbol.dispose]: () => held.dispose() };
 }
@@ -40,6 +46,7 @@ function hold(
   families: readonly Family[],
   store: Store,
   sockets: DisposableStack,
+  again: boolean,
 ): PublishedPort {
   const { hostAddress, hostPort = 0, protocol } = mapping;
   const own = hostAddress === undefined ? undefined : parseAddress(hostAddress);
@@ -57,7 +64,7 @@ function hold(
     let port = hostPort;
     let errno = 0;
     for (const address of addresses) {
-      const held = holdPort(address, port, protocol);
+      const held = holdPort(address, port, protocol, again);
       if (typeof held === "number") {
         errno = -held;
         break;
