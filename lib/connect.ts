@@ -10,14 +10,17 @@ import type { NetworkNamespace } from "../ffi/network_namespace.ts";
 import { findLink, hairpin, newVeth } from "../ffi/rtnetlink.ts";
 import { errnoText, NetworkError } from "./errors.ts";
 import { familiesOf, indexOf, vethName } from "./network/bridge.ts";
+import type { Connection } from "./network/connection.ts";
 import type { Place } from "./network/files.ts";
 import { chooseLease } from "./network/lease.ts";
 import { INSIDE, setInside } from "./network/inside.ts";
 import { ensure } from "./network/make.ts";
+import { connectByPasta, PASTA_HINT } from "./network/pasta.ts";
 import { type HeldPorts, holdPorts } from "./network/publish.ts";
 import { putBack } from "./network/put_back.ts";
 import { portRules, ruleId } from "./network/rules.ts";
 import type { Prepared } from "./prepare.ts";
+import { needsNetwork } from "./spec/networks.ts";
 import type { RunOptions } from "./spec/options.ts";
 import type { PublishedPort } from "./spec/ports.ts";
 import { chainsOf, hasPorts, restore, tables } from "./store/firewall.ts";
@@ -31,11 +34,11 @@ import { warn } from "./warnings.ts";
 
 /** The name of the network of libflux's that a container is to be on; nothing where it is to be on none. */
 export function networkOf({ network = "none" }: RunOptions): string | undefined {
-  return network === "none" || network === "host" || network.includes(":") ? undefined : network;
+  return ["none", "host", "pasta"].includes(network) || network.includes(":") ? undefined : network;
 }
 
 /** A place on a network. */
-export class Connection implements Disposable {
+class BridgeConnection implements Connection {
   readonly ports: readonly PublishedPort[];
 
   /** Only {@link connect} makes one. */
@@ -51,9 +54,14 @@ export class Connection implements Disposable {
     this.ports = held.ports;
   }
 
-  /** What the container's own files say of it. */
   get place(): Place {
     return { lease: this.lease, leases: this.leases, internal: this.network.internal };
+  }
+
+  get shown(): Connection["shown"] {
+    const { network: { name }, lease: { address, ipv6Address }, ports } = this;
+    const network = { name, address, ...(ipv6Address === undefined ? {} : { ipv6Address }) };
+    return { network, ...(ports.length === 0 ? {} : { ports }) };
   }
 
   /** Makes link, addresses, routes and rules: what the container needs before its command runs. */
@@ -135,8 +143,9 @@ export class Connection implements Disposable {
   }
 
   /** Lets go of the ports. */
-  [Symbol.dispose](): void {
+  [Symbol.asyncDispose](): Promise<void> {
     this.held[Symbol.dispose]();
+    return Promise.resolve();
   }
 }
 
@@ -146,14 +155,7 @@ function isFiltered(): boolean {
 }
 
 /** Gives a container a place on the network that it asks for, which is made if need be. */
-export async function connect(
-  store: Store,
-  claim: Claim,
-  id: string,
-  options: RunOptions,
-): Promise<Connection | undefined> {
-  const name = networkOf(options);
-  if (name === undefined) return undefined;
+async function connect(store: Store, claim: Claim, id: string, name: string, options: RunOptions): Promise<Connection> {
   const networks = new Networks(store.root);
   const { ip, ip6, macAddress, networkAliases, ipv6 = ip6 !== undefined, ports = [] } = options;
   const [network, leases, lease] = await networks.exclusively(async () => {
@@ -183,12 +185,12 @@ export async function connect(
     }
   });
   const held = holdPorts(ports, familiesOf(network), store);
-  return new Connection(networks, network, lease, [...leases, lease], held, claim);
+  return new BridgeConnection(networks, network, lease, [...leases, lease], held, claim);
 }
 
 /** Whether a container gets a network namespace of its own. */
 export function hasOwnNetwork(options: RunOptions): boolean {
-  return options.network === "none" || networkOf(options) !== undefined;
+  return options.network === "none" || options.network === "pasta" || networkOf(options) !== undefined;
 }
 
 /** Whether its `/etc/hosts` is the one that libflux has written. */
@@ -196,14 +198,8 @@ export function isOwnHosts({ spec }: Prepared): boolean {
   return !(spec.mounts ?? []).some(({ destination }) => destination === "/etc/hosts" || destination === "/etc");
 }
 
-/** Whether something was asked for that only a network of libflux's has. */
-function needsNetwork({ network, ports, ip, ip6, ipv6, macAddress, networkAliases }: RunOptions): boolean {
-  return network !== undefined || [ports, ip, ip6, macAddress, networkAliases].some((one) => one !== undefined) ||
-    ipv6 === true;
-}
-
 /**
- * {@linkcode connect}; where nobody has asked for a network and this host can make none, the container goes without.
+ * Connects a container as it is to be; where nobody has asked for a network and this host can make none, it goes without.
  *
  * @param asked What the caller said. @param options The same with what is usual.
  */
@@ -214,8 +210,15 @@ export async function connectOr<T extends RunOptions>(
   claim: Claim,
   id: string,
 ): Promise<readonly [Connection | undefined, T]> {
+  const name = networkOf(options);
   try {
-    return [await connect(store, claim, id, options), options];
+    if (options.network === "pasta") {
+      return [connectByPasta(store, claim, options, needsNetwork(asked)), options];
+    }
+    if (asked.network === undefined && options.network === "none") {
+      warn(`the container has no network beyond lo, since this host has no pasta (${PASTA_HINT})`);
+    }
+    return [name === undefined ? undefined : await connect(store, claim, id, name, options), options];
   } catch (error) {
     if (needsNetwork(asked) || !(error instanceof NetworkError)) throw error;
     const hint = error.hint === undefined ? "" : ` (${error.hint})`;

@@ -15,9 +15,10 @@ import { makeCgroupsOr } from "./make_cgroups.ts";
 import type { Usage } from "./cgroups/usage.ts";
 import { LaunchError, PermissionError } from "./errors.ts";
 import { hostError, initError } from "./failure.ts";
-import { type Connection, connectOr, hasOwnNetwork, isOwnHosts } from "./connect.ts";
+import { connectOr, hasOwnNetwork, isOwnHosts } from "./connect.ts";
 import { joinedNetwork } from "./compile/mod.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
+import type { Connection } from "./network/connection.ts";
 import { openNetwork } from "./network/join.ts";
 import { compileProgram, generateName, prepare, withDefaults } from "./prepare.ts";
 import { checkSize, type RunOptions, type TerminalSize } from "./spec/options.ts";
@@ -242,7 +243,7 @@ export class Container implements AsyncDisposable {
         await cgroups.release();
       } finally {
         await Promise.all([mounts?.closeInBackground(), claim.release()]);
-        connection?.[Symbol.dispose]();
+        await connection?.[Symbol.asyncDispose]();
         this.#timings = { ...timings, tearDown: performance.now() - before };
       }
     }
@@ -331,7 +332,7 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
       started();
       await ended();
     }
-    connection?.[Symbol.dispose]();
+    await connection?.[Symbol.asyncDispose]();
     await cgroups?.release();
     await claim?.release();
     throw error instanceof SyscallError ? hostError(error) : error;

@@ -72,7 +72,11 @@ export function explain(options: RunOptions): Explanation {
       hostAddress === "" ? "" : `${hostAddress} `
     }${hostPort}/${protocol} of the host to ${containerPort}\n`
   );
-  const place = network === undefined
+  const place = named.network === "pasta"
+    ? `libflux, on the host, while the program mounts: start pasta, which connects the container in user mode
+     pasta --config-net --ns-ifname eth0 --no-map-gw … --netns /proc/self/fd/0
+${ports.join("")}`
+    : network === undefined
     ? ""
     : `libflux, on the host, while the program mounts: a place on the network ${network}
      eth0: a link into its bridge, with an address, and a route by it

@@ -10,17 +10,17 @@ import { type Image, REPORT_DESCRIPTOR } from "../ffi/link.ts";
 import { read } from "../ffi/reactor.ts";
 import { type Child, executable, spawn } from "../ffi/spawn.ts";
 import { receiveDescriptor, socketPair } from "../ffi/terminal.ts";
-import type { Connection } from "./connect.ts";
 import type { Cgroups } from "./cgroups/cgroup.ts";
 import { CHILD } from "./compile/context.ts";
 import { cloneFlags } from "./compile/mod.ts";
 import { launchError } from "./failure.ts";
+import type { Connection } from "./network/connection.ts";
 import type { Prepared } from "./prepare.ts";
 import type { RunOptions } from "./spec/options.ts";
 import { bootId } from "./store/directory.ts";
 import type { Entry } from "./store/ledger.ts";
 import { mountNamespace, startTime } from "./store/process.ts";
-import type { Claim, State } from "./store/state.ts";
+import type { Claim } from "./store/state.ts";
 import { duplicate, type Plumbing, setNonBlocking } from "./streams.ts";
 
 /**
@@ -58,7 +58,7 @@ export interface LaunchOptions {
   readonly cgroups: Cgroups;
   /** The network namespace to join, where it is a new one. */
   readonly network: Promise<NetworkNamespace> | undefined;
-  /** Its place on a network of libflux's. */
+  /** Its way to others. */
   readonly connection: Connection | undefined;
   readonly created: Date;
   /** `performance.now()` when the container was asked for. */
@@ -222,14 +222,6 @@ function openMounts(pid: number): Descriptor | undefined {
   return opened < 0 ? undefined : new Descriptor(opened);
 }
 
-/** Where the container is on the network, for its state. */
-function placeOf(connection: Connection | undefined): Pick<State, "network" | "ports"> {
-  if (connection === undefined) return {};
-  const { network: { name }, lease: { address, ipv6Address }, ports } = connection;
-  const network = { name, address, ...(ipv6Address === undefined ? {} : { ipv6Address }) };
-  return { network, ...(ports.length === 0 ? {} : { ports }) };
-}
-
 /** Ledger and state of a child that waits for both. */
 function writeDown(
   from: LaunchOptions,
@@ -255,7 +247,7 @@ function writeDown(
       ...(from.cgroups.unified === undefined ? {} : { unified: from.cgroups.unified }),
       legacy: from.cgroups.legacy,
     },
-    ...placeOf(from.connection),
+    ...from.connection?.shown,
     monitor: Deno.pid,
     bootId: bootId(),
   });

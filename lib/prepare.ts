@@ -20,8 +20,9 @@ import { RLIMITS } from "./spec/limits.ts";
 import { checkOptions, type RunOptions } from "./spec/options.ts";
 import type { Rlimit, Spec } from "./spec/types.ts";
 import { type HostFiles, networkFiles, type Place } from "./network/files.ts";
-import { DEFAULT_NETWORK } from "./spec/networks.ts";
 import { networkPath } from "./network/join.ts";
+import { findPasta } from "./network/pasta.ts";
+import { defaultNetwork } from "./spec/networks.ts";
 import { readIfThere } from "./store/directory.ts";
 import { readInRoot } from "./users.ts";
 
@@ -156,8 +157,8 @@ export function generateName(): string {
 
 /** What the caller said, with what is usual where nothing was said. */
 export function withDefaults<T extends RunOptions>(options: T): T & { readonly network: string } {
-  // Only root may change the host's network.
-  return { ...options, network: options.network ?? (Deno.uid() === 0 ? DEFAULT_NETWORK : "none") };
+  const usual = (): string => defaultNetwork(Deno.uid(), () => findPasta() !== undefined, options);
+  return { ...options, network: options.network ?? usual() };
 }
 
 /** Compiles what was prepared. @param place Where the container is on a network of libflux's. */
@@ -208,6 +209,7 @@ export function prepare(
     init: options.init ?? true,
     nullStreams: options.terminal === undefined ? nullStreams : [],
     kinds: kindsOf(options),
+    ...(options.network === "pasta" ? { guardLoopback: true } : {}),
     // Deno ignores it for itself. What else is ignored was so before it started, and stays so, as with any exec.
     ignoredSignals: [SIG.SIGPIPE],
     lastCapability: highestCapability,

@@ -15,8 +15,9 @@ export const NETWORK_FLAGS: readonly Flag[] = [
   {
     name: "network",
     aliases: ["net"],
-    value: "bridge|NAME|none|host|container:NAME|ns:PATH",
-    help: "bridge (default for root), a network of yours, only lo, the host's, another container's, or a namespace's",
+    value: "bridge|NAME|none|host|pasta|container:NAME|ns:PATH",
+    help:
+      "bridge (default for root), a network of yours, only lo, the host's, in user mode by pasta (default for others), another container's, or a namespace's",
   },
   {
     name: "publish",

@@ -8,8 +8,26 @@ import { checkNames, isIPv4, isIPv6 } from "./addresses.ts";
 import { checkName, type RunOptions } from "./options.ts";
 import { checkPorts } from "./ports.ts";
 
-/** The network of containers that name none. */
+/** The network of root's containers that name none. */
 export const DEFAULT_NETWORK = "bridge";
+
+/** The network of an ordinary user's containers that name none. */
+const USER_NETWORK = "pasta";
+
+/**
+ * The network of containers that name none. Only root may change the host's: for others there is pasta, where it is
+ * installed or what they ask for takes it.
+ */
+export function defaultNetwork(uid: number | null, hasPasta: () => boolean, options: RunOptions): string {
+  if (uid === 0) return DEFAULT_NETWORK;
+  return needsNetwork(options) || hasPasta() ? USER_NETWORK : "none";
+}
+
+/** Whether something was asked for that only a network has. */
+export function needsNetwork({ network, ports, ip, ip6, ipv6, macAddress, networkAliases }: RunOptions): boolean {
+  return network !== undefined || [ports, ip, ip6, macAddress, networkAliases].some((one) => one !== undefined) ||
+    ipv6 === true;
+}
 
 /** Words of `--network` that no network can be called by. */
 const WORDS = new Set(["none", "host", "default", "container", "ns", "private", "pasta"]);
@@ -31,12 +49,14 @@ export function checkNetworkName(name: string): void {
 
 /** Throws a {@link UsageError} unless a text names a network. */
 export function checkNetwork(text: string): asserts text is NonNullable<RunOptions["network"]> {
-  if (text === "none" || text === "host" || isNetworkName(text)) return;
+  if (text === "none" || text === "host" || text === "pasta" || isNetworkName(text)) return;
   const [, kind, what = ""] = /^(container|ns):(.*)$/s.exec(text) ?? [];
   if (kind === "container") return checkName(what);
   if (kind === "ns" && what.startsWith("/") && !what.includes("\0")) return;
   throw new UsageError(
-    `the network is bridge, the name of a network, none, host, container:NAME or ns:/PATH, not "${printable(text)}"`,
+    `the network is bridge, the name of a network, none, host, pasta, container:NAME or ns:/PATH, not "${
+      printable(text)
+    }"`,
     { hint: "'libflux network ls' lists the networks; write --network none for none" },
   );
 }
@@ -67,14 +87,19 @@ export function checkNetworkOptions(options: RunOptions): void {
   checkPorts(ports);
   const isOwn = network !== undefined && isNetworkName(network) || network === undefined;
   if (isOwn) return;
+  const isPasta = network === "pasta";
   const given = Object.entries({
-    "a published port (--publish)": ports.length > 0,
-    "an IP address (--ip, --ip6, --ipv6)": ip !== undefined || ip6 !== undefined || ipv6 === true,
+    "a published port (--publish)": ports.length > 0 && !isPasta,
+    "an IP address (--ip, --ip6, --ipv6)": ip !== undefined || ip6 !== undefined || ipv6 === true && !isPasta,
     "a MAC address (--mac-address)": macAddress !== undefined,
     "an alias (--network-alias)": networkAliases.length > 0,
   }).find(([, isGiven]) => isGiven);
   if (given === undefined) return;
   throw new UsageError(`${given[0]} needs a network of libflux's, and the network is ${printable(network)}`, {
-    hint: network === "host" ? "whoever listens inside listens on the host itself" : "leave out --network",
+    hint: network === "host"
+      ? "whoever listens inside listens on the host itself"
+      : isPasta
+      ? "pasta gives the container the host's own address"
+      : "leave out --network",
   });
 }

@@ -93,13 +93,15 @@ export interface RunOptions {
   readonly root?: string;
   /**
    * `bridge`: the network of all who name none; any other name: a network that was made for them; `none`: only `lo`;
-   * `host`: the host's; `container:NAME`: another container's; `ns:PATH`: that of a namespace's file, such as
-   * /run/netns/web. For root `bridge` if left out.
+   * `host`: the host's; `pasta`: connected in user mode, which changes nothing on the host; `container:NAME`: another
+   * container's; `ns:PATH`: that of a namespace's file, such as /run/netns/web. If left out `bridge` for root, and for
+   * others `pasta` where it is installed.
    */
   readonly network?:
     | "bridge"
     | "none"
     | "host"
+    | "pasta"
     | `container:${string}`
     | `ns:${string}`
     | (string & Record<never, never>);

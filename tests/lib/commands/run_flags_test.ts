@@ -37,6 +37,7 @@ Deno.test("parseRun() gives every valued flag to the option of its name", () => 
     ["--root", "/state", "root", "/state"],
     ["--network", "host", "network", "host"],
     ["--net", "none", "network", "none"],
+    ["--network", "pasta", "network", "pasta"],
     ["--pid", "host", "pid", "host"],
     ["--ipc", "private", "ipc", "private"],
     ["--uts", "host", "uts", "host"],
@@ -149,7 +150,7 @@ Deno.test("parseRun() reads time offsets in whole seconds, either way", () => {
 Deno.test("parseRun() names the choices of a flag that has few", () => {
   assertStringIncludes(
     refusal("--network", "a/b").message,
-    'the network is bridge, the name of a network, none, host, container:NAME or ns:/PATH, not "a/b"',
+    'the network is bridge, the name of a network, none, host, pasta, container:NAME or ns:/PATH, not "a/b"',
   );
   for (const flag of ["--pid", "--ipc", "--uts"]) {
     assertStringIncludes(refusal(flag, "container:a").message, `${flag} is private or host`);

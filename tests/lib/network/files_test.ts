@@ -16,6 +16,7 @@ Deno.test("networkFiles() gives a container of its own network its own hosts, an
   const own = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\tweb\n";
   assertEquals(file("/etc/hostname", {}), "web\n");
   assertEquals(file("/etc/hosts", {}), own);
+  assertEquals(file("/etc/hosts", { network: "pasta" }), own);
   assertEquals(file("/etc/hosts", { network: "host" }), `${HOST.hosts}\n`);
   const addHosts = [{ name: "db", address: "192.0.2.7" }, { name: "web", address: "2001:db8::1" }];
   assertEquals(file("/etc/hosts", { addHosts }), `192.0.2.7\tdb\n2001:db8::1\tweb\n${own}`);
@@ -27,6 +28,7 @@ Deno.test("networkFiles() gives resolvers that can be reached", () => {
   assertEquals(resolv({}), "# this container has no resolver: give it one with --dns\n");
   // systemd-resolved listens at the host's loopback; what it asks itself is in a file of its own.
   assertEquals(resolv({ network: "ns:/run/netns/x" }), "nameserver 192.0.2.1\nsearch example\noptions edns0\n");
+  assertEquals(resolv({ network: "pasta" }), "nameserver 192.0.2.1\nsearch example\noptions edns0\n");
   const plain = { ...HOST, resolv: "nameserver 192.0.2.9\nnameserver ::1\n" };
   assertEquals(resolv({ network: "ns:/run/netns/x" }, plain), "nameserver 192.0.2.9\n");
   assertEquals(

@@ -1,0 +1,23 @@
+/**
+ * A container's way to others, whatever it is made of.
+ *
+ * @module
+ */
+import type { NetworkNamespace } from "../../ffi/network_namespace.ts";
+import type { PublishedPort } from "../spec/ports.ts";
+import type { State } from "../store/state.ts";
+import type { Place } from "./files.ts";
+
+/** What a container is connected by. */
+export interface Connection extends AsyncDisposable {
+  /** Its ports that the host has as well. */
+  readonly ports: readonly PublishedPort[];
+  /** What the container's own files say of it; nothing where it is on no network of libflux's. */
+  readonly place?: Place;
+  /** What its state says of it. */
+  readonly shown: Pick<State, "network" | "ports">;
+  /** Makes what the container needs before its command runs, while it makes its mounts. */
+  attach(namespace: NetworkNamespace): Promise<void>;
+  /** Once the command runs. @param pid PID 1 of the container. @param isOwnFile Whether libflux has written its `/etc/hosts`. */
+  settle(pid: number, isOwnFile: boolean): Promise<void>;
+}
