@@ -28,6 +28,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
   { command: "aarch64-linux-gnu-as", debian: "binutils-aarch64-linux-gnu", purposes: ["test"] },
   { command: "qemu-aarch64-static", debian: "qemu-user-static", purposes: ["test"] },
   { command: "debootstrap", debian: "debootstrap", purposes: ["test", "vm"] },
+  { command: "pasta", debian: "passt", purposes: ["test", "vm"] },
   { command: "strace", debian: "strace", purposes: ["test"] },
   { command: "crun", debian: "crun", purposes: ["bench"] },
   { command: "runc", debian: "runc", purposes: ["bench"] },

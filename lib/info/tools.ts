@@ -1,5 +1,5 @@
 /**
- * What libflux uses besides the kernel: security modules, `ip`, `iptables`.
+ * What libflux uses besides the kernel: security modules, `ip`, `iptables`, `pasta`.
  *
  * @module
  */
@@ -60,13 +60,23 @@ export function iptablesVersion(line: string): string {
   return version === undefined ? line : `${version}, backend ${backend}`;
 }
 
-/** The programs that networks will be made with. */
+/** "pasta 0.0~git20230309.7c7625d-1" → its version. */
+export function pastaVersion(line: string): string {
+  return line.replace(/^pasta\s+/, "");
+}
+
+/** The programs that networks are made with. */
 export async function tools(): Promise<Feature[]> {
-  const [ip, iptables] = await Promise.all([ask("ip", "-Version"), ask("iptables", "--version")]);
-  const wanted = (name: string, debian: string): Wanted => ({
+  const questions = [ask("ip", "-Version"), ask("iptables", "--version"), ask("pasta", "--version")];
+  const [ip, iptables, pasta] = await Promise.all(questions);
+  const wanted = (
+    name: string,
+    debian: string,
+    effect = "containers can have no network beyond lo and the host's",
+  ): Wanted => ({
     name,
     required: false,
-    effect: "containers can have no network beyond lo and the host's",
+    effect,
     remedy: `apt-get install ${debian}, or what this system calls it`,
   });
   return [
@@ -74,5 +84,11 @@ export async function tools(): Promise<Feature[]> {
     iptables === undefined
       ? missing(wanted("iptables", "iptables"), "not found")
       : found(wanted("iptables", "iptables"), iptablesVersion(iptables)),
+    pasta === undefined || pasta === ""
+      ? missing(
+        wanted("pasta", "passt", "no container can be connected in user mode, with --network pasta"),
+        "not found",
+      )
+      : found(wanted("pasta", "passt"), pastaVersion(pasta)),
   ];
 }

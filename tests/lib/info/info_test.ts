@@ -4,7 +4,7 @@ import { parseIdRanges, parseStatus, privileges, subordinateIds } from "../../..
 import { type CgroupView, judgeCgroups, judgeDelegation, judgeManager } from "../../../lib/info/cgroup.ts";
 import { parseHierarchies } from "../../../lib/cgroups/hierarchies.ts";
 import { tried } from "../../../lib/info/feature.ts";
-import { iptablesVersion, ipVersion } from "../../../lib/info/tools.ts";
+import { iptablesVersion, ipVersion, pastaVersion } from "../../../lib/info/tools.ts";
 import { ignoredSignals } from "../../../lib/signals.ts";
 
 const V2 = "30 24 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate";
@@ -92,7 +92,8 @@ Deno.test("subordinateIds() prints the usermod line that is missing, above all r
   assertEquals(parseIdRanges("# a\na:1:2\nb:x:2\nc:1\n"), [{ owner: "a", start: 1, count: 2 }]);
 });
 
-Deno.test("versions are read off what ip and iptables say", () => {
+Deno.test("versions are read off what ip, iptables and pasta say", () => {
+  assertEquals(pastaVersion("pasta 0.0~git20230309.7c7625d-1"), "0.0~git20230309.7c7625d-1");
   assertEquals(ipVersion("ip utility, iproute2-6.1.0, libbpf 1.1.0"), "iproute2-6.1.0");
   assertEquals(["iptables v1.8.9 (nf_tables)", "iptables v1.8.9 (legacy)", "iptables v1.6.1"].map(iptablesVersion), [
     "1.8.9, backend nf_tables",
