@@ -61,6 +61,9 @@ sub server {
     for my $socket (@$ready) {
       if (grep { $_ == $socket } @tcp) {
         my $peer = accept(my $client, $socket) or next;
+        # what isn't read would be answered by a reset
+        wait_for([$client], [], 0.5);
+        sysread($client, my $text, 4096);
         syswrite($client, "$name " . address($peer) . "\n");
         close $client;
       } else {
@@ -126,6 +129,8 @@ sub client {
         my $error = unpack('i', getsockopt($socket, SOL_SOCKET, SO_ERROR));
         $probe->{connecting} = 0;
         $probe->{result} = told($! = $error) if $error;
+        # pasta before 2024 tells a server of its client only when that says something
+        syswrite($socket, "?\n") unless $error;
         next;
       }
       my $got = sysread($socket, my $text, 4096);
