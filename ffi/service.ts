@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { AT, CLOSE_RANGE, or, PR, SIG } from "./abi/constants.ts";
+import { AT, CLONE, CLOSE_RANGE, or, PR, SIG } from "./abi/constants.ts";
 import { ARCHITECTURE, type Descriptor, pipe, syscall } from "./libc.ts";
 import { decodeReport, type Image, link, REPORT_DESCRIPTOR } from "./link.ts";
 import { ProgramBuilder } from "./program.ts";
@@ -70,7 +70,8 @@ export class Service implements AsyncDisposable {
     using farReport = report.write;
     this.#child = spawn({
       executable: memfd,
-      flags: 0,
+      // With it end its own children, which may share its descriptors: the kernel waits for them.
+      flags: CLONE.CLONE_NEWPID,
       report: farReport.number,
       descriptors: [[input.number, 0], [far.number, 1], [far.number, 2], [farReport.number, REPORT_DESCRIPTOR]],
       hold: true,

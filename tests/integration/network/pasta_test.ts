@@ -1,4 +1,7 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { start } from "../../../lib/container.ts";
+import { LaunchError } from "../../../lib/errors.ts";
+import { compileProgram, prepare, withDefaults } from "../../../lib/prepare.ts";
 import { defaultRoot } from "../../../lib/store/directory.ts";
 import {
   DEBIAN,
@@ -11,7 +14,7 @@ import {
   temporaryDirectory,
   uniqueName,
 } from "../support.ts";
-import { askFrom, command, Container, info, refused, serve, who } from "./container.ts";
+import { askFrom, command, type Container, info, refused, serve, who } from "./container.ts";
 import { both, type Target } from "./echo.ts";
 import { type Lab, labTest, type Neighbour } from "./lab.ts";
 import { Background, execute, must } from "./place.ts";
@@ -197,6 +200,23 @@ pastaTest("nothing of the host's loopback is reached from inside", async ({ left
   assertMatch(Deno.readTextFileSync(log), /^udp \?\n/);
 });
 
+pastaTest("each instruction that keeps it so fails once, and is told", async () => {
+  const options = withDefaults({ name: uniqueName(), image: DEBIAN, command: ["true"], network: "pasta" });
+  const { instructions } = compileProgram(prepare(options, [0]), options);
+  const first = instructions.findIndex(({ label }) => label === "open a socket to nf_tables");
+  const count = instructions.slice(first).findIndex(({ label }) => label === "close the socket");
+  assert(first > 0 && count > 3);
+  const before = host();
+  for (const failAt of Array.from({ length: count + 1 }, (_, index) => first + index)) {
+    const instruction = instructions[failAt];
+    // A check that holds is passed by.
+    if (instruction?.op !== "syscall" || instruction.name === "fail") continue;
+    const error = await assertRejects(() => start(options, { failAt }), LaunchError);
+    assertEquals(error.step, instruction.label);
+  }
+  assertEquals(host().state, before.state);
+});
+
 pastaTest("it ends with its container, however that ends, and leaves nothing", async () => {
   const before = await network();
   const state = host();
@@ -247,6 +267,8 @@ pastaTest(`libflux killed at ${ROUNDS} moments leaves nothing after the next com
     await child.stdin.close();
     await new Promise((resolve) => setTimeout(resolve, whole * 1.2 * i / ROUNDS));
     if (host().state.includes(name)) hits++;
+    const ended = await Promise.race([child.status, new Promise((resolve) => setTimeout(resolve, 1))]);
+    if (ended !== undefined) throw new Error(await new Response(child.stderr).text());
     child.kill("SIGKILL");
     await child.status;
     await Promise.all([child.stdout.cancel(), child.stderr.cancel()]);
