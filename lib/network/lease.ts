@@ -4,9 +4,9 @@
  * @module
  */
 import { NetworkError } from "../errors.ts";
-import { parseAddress } from "../spec/addresses.ts";
+import { formatAddress, parseAddress } from "../spec/addresses.ts";
 import type { Lease, Network } from "../store/network.ts";
-import { contains, formatSubnet, hostAt, hostIndex, macFor, parseSubnet, usableCount } from "./subnets.ts";
+import { contains, formatSubnet, hostAt, hostIndex, macFor, parseSubnet, type Subnet, usableCount } from "./subnets.ts";
 
 /** What a container is to have on its network. */
 export interface LeaseWish {
@@ -37,33 +37,33 @@ function checkWish(text: string | undefined, address: string, network: Network):
   }
 }
 
-function isSame(one: string, other: string): boolean {
-  return String(parseAddress(one)) === String(parseAddress(other));
-}
-
-/** An address that was asked for. */
-function asked(address: string, subnet: string | undefined, network: Network, leases: readonly Lease[]): string {
+/** An address that was asked for, as all addresses are written: they are compared as texts. */
+function asked(text: string, subnet: string | undefined, network: Network, leases: readonly Lease[]): string {
+  const bytes = parseAddress(text);
+  const address = bytes === undefined ? text : formatAddress(bytes);
   checkWish(subnet, address, network);
-  const holder = leases.find(({ address: one, ipv6Address = one }) =>
-    isSame(one, address) || isSame(ipv6Address, address)
-  );
+  const holder = leases.find((lease) => lease.address === address || lease.ipv6Address === address);
   if (holder === undefined) return address;
   throw new NetworkError(`the address ${address} is in use by the container ${holder.name}`, {
     hint: "use another, or leave it out for one that is free",
   });
 }
 
-/** The lowest address that nobody has. */
-function free(network: Network, leases: readonly Lease[]): string {
+function full(network: Network, subnet: Subnet): NetworkError {
+  return new NetworkError(`every address of the network ${network.name} (${formatSubnet(subnet)}) is in use`, {
+    hint: "end some containers, or make another network",
+  });
+}
+
+/** The lowest address that nobody has. @param isFree Whether the MAC address that goes with it is. */
+function free(network: Network, leases: readonly Lease[], isFree: (mac: string) => boolean): string {
   const subnet = parseSubnet(network.subnet);
   const taken = new Set([network.gateway, ...leases.map(({ address }) => address)]);
   for (let index = 1; index <= usableCount(subnet); index++) {
     const address = hostAt(subnet, index);
-    if (!taken.has(address)) return address;
+    if (!taken.has(address) && isFree(macFor(address))) return address;
   }
-  throw new NetworkError(`every address of the network ${network.name} (${formatSubnet(subnet)}) is in use`, {
-    hint: "end some containers, or make another network",
-  });
+  throw full(network, subnet);
 }
 
 /** That of IPv6 which goes with an address of IPv4; another where somebody has asked for it before. */
@@ -71,22 +71,30 @@ function free6(text: string, address: string, network: Network, leases: readonly
   const subnet = parseSubnet(text);
   const taken = new Set([network.ipv6Gateway, ...leases.map(({ ipv6Address }) => ipv6Address)]);
   const first = hostIndex(parseSubnet(network.subnet), address) ?? 1;
-  for (let offset = 0;; offset++) {
+  for (let offset = 0; offset < usableCount(subnet); offset++) {
     const candidate = hostAt(subnet, (first - 1 + offset) % usableCount(subnet) + 1);
     if (!taken.has(candidate)) return candidate;
   }
+  throw full(network, subnet);
 }
 
 /** Chooses a container's addresses. @throws {NetworkError} One that it asks for isn't to be had, or none is free. */
 export function chooseLease(network: Network, leases: readonly Lease[], wish: LeaseWish): Lease {
-  const { ip, ip6, macAddress } = wish;
-  const twin = leases.find((lease) => lease.macAddress === macAddress?.toLowerCase());
+  const { ip, ip6 } = wish;
+  // The bridge has the one that goes with its address.
+  const macs = new Map([[macFor(network.gateway), "the gateway"]]);
+  for (const lease of leases) macs.set(lease.macAddress, `the container ${lease.name}`);
+  const own = wish.macAddress?.toLowerCase();
+  const address = ip === undefined
+    ? free(network, leases, (mac) => own !== undefined || !macs.has(mac))
+    : asked(ip, network.subnet, network, leases);
+  const macAddress = own ?? macFor(address);
+  const twin = macs.get(macAddress);
   if (twin !== undefined) {
-    throw new NetworkError(`the MAC address ${macAddress} is in use by the container ${twin.name}`, {
-      hint: "use another, or leave it out",
+    throw new NetworkError(`the MAC address ${wish.macAddress ?? macAddress} is in use by ${twin}`, {
+      hint: own === undefined ? "use another address, or leave it out" : "use another, or leave it out",
     });
   }
-  const address = ip === undefined ? free(network, leases) : asked(ip, network.subnet, network, leases);
   const ipv6Address = ip6 !== undefined
     ? asked(ip6, network.ipv6Subnet, network, leases)
     : network.ipv6Subnet === undefined
@@ -97,7 +105,7 @@ export function chooseLease(network: Network, leases: readonly Lease[], wish: Le
     id: wish.id,
     address,
     ...(ipv6Address === undefined ? {} : { ipv6Address }),
-    macAddress: macAddress?.toLowerCase() ?? macFor(address),
+    macAddress,
     names: [wish.name, ...wish.aliases ?? []],
   };
 }

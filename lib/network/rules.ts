@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isIPv6 } from "../spec/addresses.ts";
+import { isIPv6, parseAddress } from "../spec/addresses.ts";
 import type { PortMapping, PublishedPort } from "../spec/ports.ts";
 import { chainsOf, type Family, jumpsTo, tables } from "../store/firewall.ts";
 
@@ -80,5 +80,7 @@ export function portRules(
 
 /** The family whose addresses are all meant by an address; nothing where it means itself alone. */
 export function isAny(address: string): Family | undefined {
-  return address === "0.0.0.0" ? 4 : address === "::" ? 6 : undefined;
+  const bytes = parseAddress(address);
+  if (bytes?.every((byte) => byte === 0) !== true) return undefined;
+  return bytes.length === 4 ? 4 : 6;
 }

@@ -159,8 +159,12 @@ export function removalFrom(saved: string, isMine: (chain: string) => boolean, i
     if (line.startsWith("*")) table = line.slice(1);
     const [, chain = ""] = /^:(\S+) /.exec(line) ?? [];
     if (id === undefined && isMine(chain)) (chains[table] ??= []).push(chain);
-    const [, from = "", , target = ""] = /^-A (\S+)(?: (.*))? -j (\S+)/.exec(line) ?? [];
-    const isRule = id === undefined ? isMine(target) && !isMine(from) : isMine(from) && line.includes(id);
+    const [, from = ""] = /^-A (\S+) /.exec(line) ?? [];
+    // At the end of the line: what comes before may be anybody's words, in a comment.
+    const [, target = ""] = / -j (\S+)$/.exec(line) ?? [];
+    const isRule = id === undefined
+      ? from !== "" && isMine(target) && !isMine(from)
+      : isMine(from) && line.includes(id);
     if (isRule) (lines[table] ??= []).push(line.replace("-A", "-D"));
   }
   return tables(Object.fromEntries(

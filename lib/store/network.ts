@@ -8,8 +8,9 @@
  */
 import { AT, E } from "../../ffi/abi/constants.ts";
 import { type Descriptor, syscall } from "../../ffi/libc.ts";
-import { isAddress, isIPv4, isIPv6 } from "../spec/addresses.ts";
+import { isIPv4, isIPv6 } from "../spec/addresses.ts";
 import { isNetworkName } from "../spec/networks.ts";
+import { isName } from "../spec/options.ts";
 import {
   bootId,
   checkPrivateDirectory,
@@ -116,7 +117,8 @@ export class Networks {
 
   /** What is known of a network; nothing where there is none. */
   read(name: string): Network | undefined {
-    return parseNetwork(readState(`${this.directory(name)}/network.json`));
+    const network = parseNetwork(readState(`${this.directory(name)}/network.json`));
+    return network?.name === name ? network : undefined;
   }
 
   /** Makes room for a network that isn't there yet: for its ledger, to begin with. */
@@ -133,7 +135,10 @@ export class Networks {
   forget(name: string): void {
     const directory = this.directory(name);
     for (const address of this.addresses(name)) unlink(`${directory}/leases/${address}`);
-    for (const file of ["network.json", "network.json.new", "ledger", "ledger.new"]) unlink(`${directory}/${file}`);
+    // Some of them only where somebody was killed while they were written.
+    for (const file of ["network.json", "ledger", "lease.new"]) {
+      for (const path of [file, `${file}.new`]) unlink(`${directory}/${path}`);
+    }
     syscall("unlinkat", AT.AT_FDCWD, `${directory}/leases`, AT.AT_REMOVEDIR);
     syscall("unlinkat", AT.AT_FDCWD, directory, AT.AT_REMOVEDIR);
   }
@@ -195,23 +200,26 @@ function parse(text: string | undefined): Record<string, unknown> | undefined {
   }
 }
 
-const isSubnet = (value: unknown, isFamily: (text: string) => boolean): boolean => {
-  const [, address = "", prefix = ""] = /^([^/]+)\/(\d{1,3})$/.exec(String(value)) ?? [];
-  return isFamily(address) && Number(prefix) <= 128;
+const isText = (value: unknown, isRight: (text: string) => boolean): value is string =>
+  typeof value === "string" && isRight(value);
+const isSubnet = (isFamily: (text: string) => boolean, bits: number) => (text: string): boolean => {
+  const [, address = "", prefix = ""] = /^([^/]+)\/(\d{1,3})$/.exec(text) ?? [];
+  return isFamily(address) && Number(prefix) <= bits;
 };
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) > 0;
 
 /** Reads a network's record as what it is: a file that somebody else may have written. */
 export function parseNetwork(text: string | undefined): Network | undefined {
   const found = parse(text);
   if (found === undefined) return undefined;
   const { name, bridge, subnet, gateway, ipv6Subnet, ipv6Gateway, internal, mtu, created, temporary } = found;
-  const isRight = typeof name === "string" && isNetworkName(name) && typeof bridge === "string" &&
-    BRIDGE.test(bridge) &&
-    isSubnet(subnet, isIPv4) && isIPv4(String(gateway)) && typeof internal === "boolean" &&
+  const isRight = isText(name, isNetworkName) && isText(bridge, (one) => BRIDGE.test(one)) &&
+    isText(subnet, isSubnet(isIPv4, 32)) && isText(gateway, isIPv4) && typeof internal === "boolean" &&
     (ipv6Subnet === undefined
       ? ipv6Gateway === undefined
-      : isSubnet(ipv6Subnet, isIPv6) && isIPv6(String(ipv6Gateway))) &&
-    typeof temporary === "boolean" && Number.isSafeInteger(mtu) && !Number.isNaN(Date.parse(String(created)));
+      : isText(ipv6Subnet, isSubnet(isIPv6, 128)) && isText(ipv6Gateway, isIPv6)) &&
+    typeof temporary === "boolean" && isCount(mtu) && Number(mtu) <= 65_535 &&
+    isText(created, (one) => !Number.isNaN(Date.parse(one)));
   // Its link is gone after a reboot.
   return isRight && found.bootId === bootId() ? found as unknown as Network : undefined;
 }
@@ -221,12 +229,11 @@ export function parseLease(text: string | undefined, address: string): Lease | u
   const found = parse(text);
   if (found === undefined || found.address !== address) return undefined;
   const { name, id, ipv6Address, macAddress, names, hosts } = found;
-  const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) > 0;
   const file = hosts as Record<string, unknown> | null | undefined;
-  const isRight = typeof name === "string" && /^[0-9a-f]{64}$/.test(String(id)) &&
-    /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(String(macAddress)) &&
-    (ipv6Address === undefined || isAddress(String(ipv6Address))) &&
-    Array.isArray(names) && names.every((one) => typeof one === "string" && /^[A-Za-z0-9_.+-]+$/.test(one)) &&
+  const isRight = isText(name, isName) && isText(id, (one) => /^[0-9a-f]{64}$/.test(one)) &&
+    isText(macAddress, (one) => /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(one)) &&
+    (ipv6Address === undefined || isText(ipv6Address, isIPv6)) &&
+    Array.isArray(names) && names.every((one) => isText(one, (word) => /^[A-Za-z0-9_.+-]+$/.test(word))) &&
     (file === undefined ||
       typeof file === "object" && file !== null && isCount(file.pid) && isCount(file.startTime) &&
         isCount(file.inode) &&

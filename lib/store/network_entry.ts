@@ -32,26 +32,30 @@ export type NetworkEntry =
 const isIndex = (value: unknown): boolean =>
   Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) < 10_000;
 const isFamily = (value: unknown): boolean => value === 4 || value === 6;
-/** One line of words, none of which could be another chain's or begin another command. */
-const isRule = (value: unknown): boolean => typeof value === "string" && /^[-A-Za-z0-9 ._:/,\[\]]+$/.test(value);
+const matches = (value: unknown, pattern: RegExp): boolean => typeof value === "string" && pattern.test(value);
+/** The whole of what is written for a published port: iptables has words that do more than that. */
+const RULE =
+  /^(-d [0-9A-Fa-f.:]+\/\d{1,3} )?-p (tcp|udp) -m (tcp|udp) --dport \d{1,5} -m comment --comment libflux-[0-9a-f]{12} -j DNAT --to-destination [0-9a-f.:[\]]+$/;
+const SETTING = /^net\/(ipv4|ipv6)\/(?!.*\.\.)[A-Za-z0-9_/.-]+$/;
 
 /** Whether something is an entry of a network's. */
 export function isNetworkEntry(entry: Readonly<Record<string, unknown>>): boolean {
   const { kind, name, index, family, rules, id, network, address, path, value } = entry;
   switch (kind) {
     case "lease":
-      return isNetworkName(String(network)) && isIPv4(String(address)) && /^[0-9a-f]{64}$/.test(String(id));
+      return typeof network === "string" && isNetworkName(network) && typeof address === "string" && isIPv4(address) &&
+        matches(id, /^[0-9a-f]{64}$/);
     case "veth":
-      return VETH.test(String(name));
+      return matches(name, VETH);
     case "bridge":
-      return BRIDGE.test(String(name));
+      return matches(name, BRIDGE);
     case "ports":
-      return isFamily(family) && isIndex(index) && Array.isArray(rules) && rules.every(isRule) &&
-        /^libflux-[0-9a-f]{12}$/.test(String(id));
+      return isFamily(family) && isIndex(index) && Array.isArray(rules) && rules.every((rule) => matches(rule, RULE)) &&
+        matches(id, /^libflux-[0-9a-f]{12}$/);
     case "chains":
       return isFamily(family) && isIndex(index);
     case "sysctl":
-      return /^net\/(ipv4|ipv6)\/(?!.*\.\.)[A-Za-z0-9_/.-]+$/.test(String(path)) && /^[0-9]$/.test(String(value));
+      return matches(path, SETTING) && matches(value, /^[0-9]$/);
     default:
       return false;
   }

@@ -52,7 +52,7 @@ Deno.test("parseState() refuses every value of another type", () => {
     array: ["null", '"cmd"', "1", "{}", '{"length":0}', "[1]", "[null]", '[["cmd"]]', '["cmd",1]'],
     labels: ["null", '"a=b"', "1", "true", '{"a":1}', '{"a":null}', '{"a":{}}', '{"a":["b"]}'],
   };
-  const kinds: Readonly<Record<keyof State, string>> = {
+  const kinds: Readonly<Partial<Record<keyof State, string>>> = {
     name: "string",
     id: "string",
     pid: "number",
