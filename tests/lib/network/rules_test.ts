@@ -54,7 +54,12 @@ Deno.test("networkRules() has addresses of its own family only", () => {
   const ipv6 = networkRules({ index: 3, subnet: "fd00:1::/64", internal: false }, 6);
   assert(!/ ::|fd00/.test(ipv4));
   assert(!/ \d+\.\d+/.test(ipv6));
-  assertEquals(ipv6.replaceAll("::1/128", "127.0.0.0/8").replaceAll("fd00:1::/64", "10.87.3.0/24"), ipv4);
+  // The loopback of IPv6 can't be translated, and isn't.
+  const same = ipv4.replace(/^-A LIBFLUX-NAT-3 -s 127.*\n/m, "").replace(
+    "-A OUTPUT -m",
+    "-A OUTPUT ! -d 127.0.0.0/8 -m",
+  );
+  assertEquals(ipv6.replaceAll("::1/128", "127.0.0.0/8").replaceAll("fd00:1::/64", "10.87.3.0/24"), same);
 });
 
 Deno.test("ruleId() is the beginning of a container's id", () => assertEquals(ruleId(ID), "libflux-0123456789ab"));
