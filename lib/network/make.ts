@@ -70,7 +70,7 @@ function only<T extends string>(texts: readonly T[], isOurs: (text: T) => boolea
 function gatewayOf(subnet: Subnet, wish: string | undefined): string {
   if (wish === undefined) return hostAt(subnet, 1);
   const index = hostIndex(subnet, wish);
-  if (index !== undefined && index >= 1 && index <= usableCount(subnet)) return wish;
+  if (index !== undefined && index >= 1 && index <= usableCount(subnet)) return hostAt(subnet, index);
   throw new UsageError(`the gateway ${wish} is no address of ${formatSubnet(subnet)} that a host can have`, {
     hint: `leave it out for ${hostAt(subnet, 1)}`,
   });
