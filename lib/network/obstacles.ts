@@ -73,7 +73,7 @@ export function obstacle(bridge: string, { chains, zones, ufw }: Firewalls): str
       `the table ${strict.table} of nftables drops what is forwarded: accept iifname and oifname ${bridge} in it`,
     );
   }
-  if (/^ENABLED=yes/m.test(ufw) && !ufw.includes(bridge)) {
+  if (/^ENABLED=yes/m.test(ufw) && !new RegExp(`\\b${bridge}\\b`).test(ufw)) {
     needed.push(`ufw keeps containers from this host's own services: ufw allow in on ${bridge}`);
   }
   return needed.length === 0 ? undefined : needed.join("; ");
