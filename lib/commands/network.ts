@@ -34,7 +34,9 @@ function namesOf(action: string, { positional, rest }: Parsed): readonly string[
 
 async function create(flags: Parsed, where: { readonly root?: string }): Promise<void> {
   const [name = "", ...more] = namesOf("create", flags);
-  if (more.length > 0) throw new UsageError(`a network has one name, not ${name} and ${printable(more.join(" "))}`);
+  if (more.length > 0) {
+    throw new UsageError(`a network has one name, not ${printable(name)} and ${printable(more.join(" "))}`);
+  }
   const mtu = flags.value("mtu");
   if (mtu !== undefined && !/^[0-9]{1,6}$/.test(mtu)) {
     throw new UsageError(`--mtu is a number of bytes, not "${printable(mtu)}"`);
