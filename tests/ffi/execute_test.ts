@@ -109,16 +109,6 @@ Deno.test("execute() gives three descriptors, and none of those that this proces
   }
 });
 
-Deno.test("Execution.kill() ends a program", async () => {
-  const execution = execute("/bin/sleep", ["1000"]);
-  assert(typeof execution === "object");
-  assert(execution.pid > 1);
-  execution.kill();
-  assertEquals(await execution.ended, { code: 137, output: "", errno: 0 });
-  // By now it could be somebody else's pid.
-  execution.kill();
-});
-
 Deno.test("200 programs, together and one by one, leave no zombie and no descriptor", async () => {
   const descriptors = (): string[] => Array.from(Deno.readDirSync("/proc/self/fd"), ({ name }) => name).sort();
   const children = (): string =>
