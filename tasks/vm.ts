@@ -81,6 +81,22 @@ const IGNORED: readonly string[] = [
     "tests/integration/errors_test.ts",
     "tests/integration/errors_details_test.ts",
   ],
+  // Of networks one file tells whether this kernel has what they take: the emulator takes 20 seconds for a test of theirs.
+  ...[
+    "addresses",
+    "failures",
+    "isolation",
+    "killed",
+    "lab",
+    "manage",
+    "many",
+    "names",
+    "pasta",
+    "policy",
+    "publish",
+    "taken",
+  ]
+    .map((name) => `tests/integration/network/${name}_test.ts`),
 ];
 
 /** The test files of a folder; `deno test --ignore` heeds only the first of several folders. */
