@@ -22,6 +22,11 @@ export function indexOf({ bridge }: Pick<Network, "bridge">): number {
   return Number(bridge.slice("libflux".length));
 }
 
+/** What the alias of a bridge ends with: whose networks it belongs to. */
+export function aliasEnd({ root }: Networks): string {
+  return ` in ${root.slice(-150)}`;
+}
+
 /** The host's end of a container's link: called by its address, which nobody else has. */
 export function vethName(address: string): string {
   return `lf${parseAddress(address)?.toHex() ?? ""}`;
@@ -84,9 +89,9 @@ export function writeDown(networks: Networks, network: Network, settings: readon
 }
 
 /** What is no rule: settings of the host, the link, its addresses. What is there already stays. */
-export function makeLink(network: Network, settings: readonly { readonly path: string }[]): void {
+export function makeLink(networks: Networks, network: Network, settings: readonly { readonly path: string }[]): void {
   for (const { path } of settings) set(path, path.endsWith("accept_ra") ? "2" : "1");
-  makeBridge(network);
+  makeBridge(networks, network);
   // So that a port published at 127.0.0.1 can be sent on.
   if (!network.internal) set(`net/ipv4/conf/${network.bridge}/route_localnet`, "1");
 }
@@ -98,7 +103,7 @@ export async function bringUp(networks: Networks, network: Network): Promise<voi
   // While the tools run.
   const rules = Promise.all(familiesOf(network).map((family) => setRules(networks, network, family)));
   try {
-    makeLink(network, settings);
+    makeLink(networks, network, settings);
   } catch (error) {
     await rules.catch(() => {});
     throw error;
@@ -110,7 +115,7 @@ export async function bringUp(networks: Networks, network: Network): Promise<voi
 export async function addIPv6(networks: Networks, network: Network): Promise<void> {
   const settings = missingSettings(network);
   writeDown(networks, network, settings);
-  makeLink(network, settings);
+  makeLink(networks, network, settings);
   await setRules(networks, network, 6);
 }
 
@@ -129,12 +134,12 @@ export async function renewRules(networks: Networks, network: Network): Promise<
 }
 
 /** The link, up, with its addresses. */
-function makeBridge(network: Network): void {
+function makeBridge(networks: Networks, network: Network): void {
   using socket = openNetlink();
   const { bridge, gateway, mtu, name } = network;
   try {
     if (findLink(socket, bridge) === undefined) {
-      batch(socket, newBridge(bridge, macFor(gateway), mtu, `${ALIAS}${name}`));
+      batch(socket, newBridge(bridge, macFor(gateway), mtu, `${ALIAS}${name}${aliasEnd(networks)}`));
       // The bridge asks for containers by its link-local address, which else it doesn't use for the first second, in case
       // somebody else has it: theirs are derived from hardware addresses that libflux has chosen.
       write(`/proc/sys/net/ipv6/conf/${bridge}/accept_dad`, "0");

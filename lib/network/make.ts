@@ -8,10 +8,10 @@ import { NetworkError, printable, UsageError } from "../errors.ts";
 import { DEFAULT_NETWORK } from "../spec/networks.ts";
 import { bootId, readIfThere } from "../store/directory.ts";
 import { takeDown } from "../store/leave.ts";
-import { ALIAS, linkNamed } from "../store/link.ts";
+import { ALIAS, awaitGone, linkNamed } from "../store/link.ts";
 import type { Network, Networks } from "../store/network.ts";
 import { warn } from "../warnings.ts";
-import { addIPv6, bringUp } from "./bridge.ts";
+import { addIPv6, aliasEnd, bringUp } from "./bridge.ts";
 import { putBack } from "./put_back.ts";
 import { firewalls, obstacle } from "./obstacles.ts";
 import { parseRoutes, resolverSubnets } from "./routes.ts";
@@ -83,7 +83,7 @@ function randomBytes(count: number): Uint8Array<ArrayBuffer> {
 }
 
 /** A bridge that nobody has. @throws {NetworkError} The default network's is somebody else's. */
-function freeBridge(networks: Networks, isDefault: boolean): string {
+async function freeBridge(networks: Networks, isDefault: boolean): Promise<string> {
   const used = new Set(networks.names().map((name) => networks.read(name)?.bridge));
   // The first is the default network's.
   for (let index = isDefault ? 0 : 1; index < 10_000; index++) {
@@ -91,6 +91,8 @@ function freeBridge(networks: Networks, isDefault: boolean): string {
     if (used.has(bridge)) continue;
     const link = linkNamed(bridge);
     if (link === undefined) return bridge;
+    // The last container of a network has just gone, and its bridge is about to.
+    if (link.alias.endsWith(aliasEnd(networks)) && await awaitGone(bridge)) return bridge;
     if (isDefault && !link.alias.startsWith(ALIAS)) {
       throw new NetworkError(`there is a link ${bridge} on this host that isn't libflux's`, {
         hint: `rename or remove it: ip link delete ${bridge}`,
@@ -101,7 +103,7 @@ function freeBridge(networks: Networks, isDefault: boolean): string {
 }
 
 /** What there is to be, before anything is. */
-function plan(networks: Networks, wish: NetworkWish): Network {
+async function plan(networks: Networks, wish: NetworkWish): Promise<Network> {
   const { name, internal = false, mtu = DEFAULT_MTU, temporary = false } = wish;
   const subnets = (wish.subnets ?? []).map((text) => formatSubnet(parseSubnet(text)));
   const isIPv6 = (text: string): boolean => text.includes(":");
@@ -129,7 +131,7 @@ function plan(networks: Networks, wish: NetworkWish): Network {
   const subnet6 = !wants6 ? undefined : own6 === undefined ? uniqueLocal(randomBytes(5)) : parseSubnet(own6);
   return {
     name,
-    bridge: freeBridge(networks, name === DEFAULT_NETWORK),
+    bridge: await freeBridge(networks, name === DEFAULT_NETWORK),
     subnet: formatSubnet(subnet),
     gateway: gatewayOf(subnet, gateway),
     ...(subnet6 === undefined ? {} : { ipv6Subnet: formatSubnet(subnet6), ipv6Gateway: gatewayOf(subnet6, gateway6) }),
@@ -147,7 +149,7 @@ export async function make(networks: Networks, wish: NetworkWish): Promise<Netwo
   if (networks.names().includes(wish.name) && networks.read(wish.name) === undefined) {
     await takeDown(networks, wish.name);
   }
-  const network = plan(networks, wish);
+  const network = await plan(networks, wish);
   networks.prepare(network.name);
   try {
     await bringUp(networks, network);

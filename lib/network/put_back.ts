@@ -20,7 +20,7 @@ import { portRules } from "./rules.ts";
 export async function putBack(networks: Networks, network: Network, except?: string): Promise<void> {
   const settings = missingSettings(network);
   writeDown(networks, network, settings);
-  makeLink(network, settings);
+  makeLink(networks, network, settings);
   using socket = openNetlink();
   const bridge = findLink(socket, network.bridge)?.index ?? 0;
   const links = networks.addresses(network.name).map(vethName).filter((name) => findLink(socket, name) !== undefined);

@@ -5,14 +5,38 @@
  */
 import { tellNeighbours } from "./hosts.ts";
 import { type Entry, Ledger } from "./ledger.ts";
+import { removePorts } from "./firewall.ts";
+import { dismissBridge } from "./link.ts";
 import { Networks } from "./network.ts";
+import type { NetworkEntry } from "./network_entry.ts";
 
-/** Gives an address back; a network that was made for containers alone goes with the last of them. */
+/** What a container has on a network. */
+interface Membership {
+  readonly network: string;
+  readonly address: string;
+  readonly id: string;
+}
+
+/**
+ * Gives an address back, after the rules of its published ports were taken away; a network that was made for containers alone
+ * goes with the last of them, its rules with it.
+ */
 export async function leave(
   root: string,
-  { network, address, id }: { readonly network: string; readonly address: string; readonly id: string },
+  { network, address, id }: Membership,
+  ports: readonly (NetworkEntry & { readonly kind: "ports" })[],
 ): Promise<void> {
   const networks = new Networks(root);
+  const isAlone = (): boolean =>
+    networks.read(network)?.temporary === true && networks.addresses(network).every((one) => one === address);
+  const isGone = await networks.exclusively(async () => {
+    if (!isAlone()) return false;
+    networks.removeLease(network, address, id);
+    return (await takeDown(networks, network, true)).length === 0;
+  });
+  if (isGone) return;
+  // Not while others wait, nor after somebody else can have the address.
+  for (const entry of ports) await removePorts(entry.family, entry.index, entry.rules, entry.id);
   await networks.exclusively(async () => {
     networks.removeLease(network, address, id);
     if (networks.addresses(network).length > 0) return tellNeighbours(networks.leases(network));
@@ -23,14 +47,16 @@ export async function leave(
 /**
  * Undoes a network. To be called while nobody else changes any.
  *
+ * @param isHurried Whether somebody waits for the end of a container: that of its bridge isn't waited for then.
  * @returns What is left, for the next one who tries.
  */
-export async function takeDown(networks: Networks, name: string): Promise<readonly Entry[]> {
+export async function takeDown(networks: Networks, name: string, isHurried = false): Promise<readonly Entry[]> {
   const ledger = new Ledger(networks.ledger(name));
   const heir = networks.names().find((other) => other !== name && networks.read(other) !== undefined);
   // What all of them need is set back by the last.
   if (heir !== undefined) ledger.handOver((entry) => entry.kind === "sysctl", new Ledger(networks.ledger(heir)));
-  const left = await ledger.undo();
+  if (isHurried) { for (const entry of ledger.entries()) if (entry.kind === "bridge") dismissBridge(entry.name); }
+  const left = await ledger.undo(undefined, (entry) => isHurried && entry.kind === "bridge");
   if (left.length === 0) networks.forget(name);
   return left;
 }

@@ -70,15 +70,28 @@ export class Ledger {
    * Undoes everything, backwards, and forgets it; can be done again.
    *
    * @param deadline Until when to wait for what takes its time.
+   * @param isDone Tells what somebody else is undoing already.
    * @returns What couldn't be undone. It stays written down, for the next one who tries.
    */
-  async undo(deadline: number = deadlineIn(PATIENCE)): Promise<readonly Entry[]> {
+  async undo(
+    deadline: number = deadlineIn(PATIENCE),
+    isDone: (entry: Entry) => boolean = () => false,
+  ): Promise<readonly Entry[]> {
     // A process that a v1 freezer holds can't be killed.
     for (const entry of this.entries()) if (entry.kind === "cgroup") thaw(entry.directory);
     const left: Entry[] = [];
+    // Published ports go with the address that they lead to.
+    const hasLease = this.entries().some(({ kind }) => kind === "lease");
+    const ports = this.entries().filter(({ kind }) => kind === "ports");
     for (const entry of this.#backwards()) {
-      const isGone = await undo(entry, this.#root, this.#stuck.has(entry) ? performance.now() : deadline);
-      if (!isGone) left.unshift(entry);
+      if (hasLease && entry.kind === "ports" || isDone(entry)) continue;
+      const isGone = await undo(
+        entry,
+        this.#root,
+        this.entries(),
+        this.#stuck.has(entry) ? performance.now() : deadline,
+      );
+      if (!isGone) left.unshift(entry, ...entry.kind === "lease" ? ports : []);
     }
     for (const entry of left) this.#stuck.add(entry);
     if (left.length === 0) syscall("unlinkat", AT.AT_FDCWD, this.path, 0);
@@ -142,8 +155,15 @@ function isCgroup(value: unknown): value is string {
   return typeof value === "string" && value.startsWith("/") && !/\0|\/\.\.?(\/|$)/.test(value);
 }
 
+const isNetworks = (entry: Entry): entry is NetworkEntry => isNetworkEntry({ ...entry });
+
 /** Undoes one; answers whether it is gone. */
-async function undo(entry: Entry, root: string, deadline: number): Promise<boolean> {
+async function undo(
+  entry: Entry,
+  root: string,
+  all: readonly Entry[],
+  deadline: number,
+): Promise<boolean> {
   switch (entry.kind) {
     case "process":
       return await killProcess(entry, deadline);
@@ -158,7 +178,7 @@ async function undo(entry: Entry, root: string, deadline: number): Promise<boole
       return await removeScope(entry.directory, deadline);
     default:
       try {
-        await undoNetworkEntry(entry, (lease) => leave(root, lease));
+        await undoNetworkEntry(entry, all.filter(isNetworks), (lease, ports) => leave(root, lease, ports));
         return true;
       } catch (error) {
         if (!(error instanceof FluxError || error instanceof SyscallError)) throw error;

@@ -4,6 +4,7 @@
  * @module
  */
 import { E } from "../../ffi/abi/constants.ts";
+import { sendAside } from "../../ffi/errand.ts";
 import { batchInBackground, NetlinkError, openNetlink } from "../../ffi/netlink.ts";
 import { deleteLink, findLink, type Link } from "../../ffi/rtnetlink.ts";
 
@@ -23,9 +24,29 @@ export function linkNamed(name: string): Link | undefined {
 
 /** Milliseconds within which the kernel removes the links of a namespace that has ended, if no other keeps it busy. */
 const PATIENCE = 5;
+/** Milliseconds within which a link is out of sight that is being removed. */
+const LONG = 1_000;
 const MOMENT = 1;
 
+/** Whether a link is there, without the lock that whoever removes one holds. */
+function isListed(name: string): boolean {
+  return Deno.readTextFileSync("/proc/net/dev").split("\n").some((line) => line.trimStart().startsWith(`${name}:`));
+}
+
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, MOMENT));
+
+/** Removes a link, and waits until nobody sees it any more: what the kernel does after that is waited for by nobody. */
 async function remove(name: string, index: number): Promise<void> {
+  sendAside([deleteLink(name, index)]);
+  const deadline = performance.now() + LONG;
+  while (isListed(name)) {
+    if (performance.now() > deadline) return await removeNow(name, index);
+    await pause();
+  }
+}
+
+/** Removes a link, and throws where the kernel refuses. */
+async function removeNow(name: string, index: number): Promise<void> {
   using socket = openNetlink();
   try {
     await batchInBackground(socket, [deleteLink(name, index)]);
@@ -36,29 +57,45 @@ async function remove(name: string, index: number): Promise<void> {
 }
 
 /**
- * Waits until a container's link has gone with its network namespace, which takes the kernel a moment. Where somebody else
- * holds that namespace, or the kernel is busy with others, removes it: it is out of sight at once, and what comes after isn't
- * waited for. That waits for all packets on their way, 10 to 30 ms: so it comes second.
+ * Waits until a container's link has gone with its network namespace, which takes the kernel a moment; removes it where
+ * somebody else holds that namespace, or the kernel is busy with others.
  */
 export async function removeVeth(name: string): Promise<void> {
   const deadline = performance.now() + PATIENCE;
   for (;;) {
-    const link = linkNamed(name);
-    if (link?.kind !== "veth") return;
+    if (!isListed(name)) return;
     if (performance.now() > deadline) {
-      const gone = remove(name, link.index);
-      while (linkNamed(name)?.index === link.index) {
-        // A refusal is told; what is done isn't waited for.
-        await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, MOMENT))]);
-      }
-      return void gone.catch(() => {});
+      const link = linkNamed(name);
+      return link?.kind === "veth" ? await remove(name, link.index) : undefined;
     }
-    await new Promise((resolve) => setTimeout(resolve, MOMENT));
+    await pause();
   }
+}
+
+/** A bridge, if it is libflux's. */
+function ownBridge(name: string): Link | undefined {
+  const link = linkNamed(name);
+  return link?.kind === "bridge" && link.alias.startsWith(ALIAS) ? link : undefined;
 }
 
 /** Removes a bridge, if it is libflux's. */
 export async function removeBridge(name: string): Promise<void> {
-  const link = linkNamed(name);
-  if (link?.kind === "bridge" && link.alias.startsWith(ALIAS)) await remove(name, link.index);
+  const link = ownBridge(name);
+  if (link !== undefined) await remove(name, link.index);
+}
+
+/** Has a bridge removed by somebody who isn't waited for: the kernel is busy with the container that was its last port. */
+export function dismissBridge(name: string): void {
+  const link = ownBridge(name);
+  if (link !== undefined) sendAside([deleteLink(name, link.index)]);
+}
+
+/** Waits, not for long, until a bridge has gone that is being removed; answers whether it has. */
+export async function awaitGone(name: string): Promise<boolean> {
+  const deadline = performance.now() + LONG;
+  while (isListed(name)) {
+    if (performance.now() > deadline) return false;
+    await pause();
+  }
+  return true;
 }

@@ -61,19 +61,28 @@ export function isNetworkEntry(entry: Readonly<Record<string, unknown>>): boolea
   }
 }
 
-/** Whether a network of libflux's is there still, of whatever state root. */
-function isAnyNetwork(): boolean {
-  return /^ *libflux\d+:/m.test(Deno.readTextFileSync("/proc/net/dev"));
+/** Whether there is a bridge of libflux's beside some, of whatever state root. */
+function isAnyNetwork(but: ReadonlySet<string>): boolean {
+  const found = Deno.readTextFileSync("/proc/net/dev").matchAll(/^ *(libflux\d+):/gm);
+  return Array.from(found, ([, name = ""]) => name).some((name) => !but.has(name));
 }
 
-/** Undoes one. Throws where that can't be done now. */
+/** Rules of published ports. */
+type Ports = NetworkEntry & { readonly kind: "ports" };
+
+/**
+ * Undoes one. Throws where that can't be done now.
+ *
+ * @param all The others of its ledger.
+ */
 export async function undoNetworkEntry(
   entry: NetworkEntry,
-  leave: (entry: NetworkEntry & { readonly kind: "lease" }) => Promise<void>,
+  all: readonly NetworkEntry[],
+  leave: (lease: NetworkEntry & { readonly kind: "lease" }, ports: readonly Ports[]) => Promise<void>,
 ): Promise<void> {
   switch (entry.kind) {
     case "lease":
-      return await leave(entry);
+      return await leave(entry, all.flatMap((one) => one.kind === "ports" ? [one] : []));
     case "veth":
       return await removeVeth(entry.name);
     case "bridge":
@@ -83,7 +92,9 @@ export async function undoNetworkEntry(
     case "chains":
       return await removeChains(entry.family, entry.index);
     case "sysctl":
-      if (!isAnyNetwork()) write(`/proc/sys/${entry.path}`, entry.value);
+      if (!isAnyNetwork(new Set(all.flatMap((one) => one.kind === "bridge" ? [one.name] : [])))) {
+        write(`/proc/sys/${entry.path}`, entry.value);
+      }
   }
 }
 

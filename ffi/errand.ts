@@ -1,0 +1,35 @@
+/**
+ * A message to the kernel that somebody else sends, and waits for.
+ *
+ * Whoever removes a link waits until no packet of it is on its way any more: 20 to 50 ms for a bridge, though nobody sees it
+ * after 2. A thread of this process would hold up its end as long. So a process of a few pages does it, by a launch program.
+ *
+ * @module
+ */
+import { ARCHITECTURE, pipe } from "./libc.ts";
+import { link, REPORT_DESCRIPTOR } from "./link.ts";
+import { encodeMessages, type Message, openNetlink } from "./netlink.ts";
+import { ProgramBuilder } from "./program.ts";
+import { executable, spawn } from "./spawn.ts";
+
+/** Sends a batch on links, addresses and routes, whose answer nobody hears. */
+export function sendAside(messages: readonly Message[]): void {
+  const bytes = encodeMessages(messages);
+  const b = new ProgramBuilder(ARCHITECTURE);
+  const [SOCKET, LABEL] = [0, messages[0]?.step ?? "send"];
+  b.syscall("write", [SOCKET, b.bytes(bytes), bytes.length], { label: LABEL });
+  b.exit(0, "end");
+  using image = executable(link(b.build()).elf);
+  using socket = openNetlink();
+  const report = pipe();
+  using _near = report.read;
+  using far = report.write;
+  const child = spawn({
+    executable: image,
+    flags: 0,
+    report: far.number,
+    descriptors: [[socket.number, SOCKET], [far.number, REPORT_DESCRIPTOR]],
+  });
+  // Reaped when it has ended; a libflux that ends before leaves that to init.
+  child.wait().catch(() => {}).finally(() => child[Symbol.dispose]());
+}
