@@ -159,6 +159,11 @@ function isFiltered(): boolean {
 
 /** Gives a container a place on the network that it asks for, which is made if need be. */
 async function connect(store: Store, claim: Claim, id: string, name: string, options: RunOptions): Promise<Connection> {
+  if (options.ports?.some(({ hostAddress }) => hostAddress === "::1") === true) {
+    throw new NetworkError("no port can be published at ::1, which Linux doesn't translate", {
+      hint: "publish it at 127.0.0.1",
+    });
+  }
   const networks = new Networks(store.root);
   const { ip, ip6, macAddress, networkAliases, ipv6 = ip6 !== undefined, ports = [] } = options;
   const [network, leases, lease] = await networks.exclusively(async () => {
@@ -187,7 +192,7 @@ async function connect(store: Store, claim: Claim, id: string, name: string, opt
       throw error;
     }
   });
-  const held = holdPorts(ports, familiesOf(network), store);
+  const held = await holdPorts(ports, familiesOf(network), store);
   const connection = new BridgeConnection(networks, network, lease, [...leases, lease], held, claim);
   connection.publish();
   return connection;
@@ -218,7 +223,7 @@ export async function connectOr<T extends RunOptions>(
   const name = networkOf(options);
   try {
     if (options.network === "pasta") {
-      return [connectByPasta(store, claim, options, needsNetwork(asked)), options];
+      return [await connectByPasta(store, claim, options, needsNetwork(asked)), options];
     }
     if (asked.network === undefined && options.network === "none") {
       warn(`the container has no network beyond lo, since this host has no pasta (${PASTA_HINT})`);

@@ -5,6 +5,7 @@
  */
 import { printable } from "../errors.ts";
 import { readIfThere } from "../store/directory.ts";
+import { Ledger } from "../store/ledger.ts";
 import type { Store } from "../store/state.ts";
 
 /** The inodes of sockets that have a port, of every address. */
@@ -45,13 +46,31 @@ function link(path: string): string {
   }
 }
 
-/** Who has a port, for a sentence: "the container web", "nginx (pid 812)". */
-export function holderOf(store: Store, port: number, protocol: "tcp" | "udp"): string {
-  for (const name of store.names()) {
+/** A container, also one that is only being made: then its ledger tells first. */
+function containerWith(store: Store, port: number, protocol: "tcp" | "udp"): string | undefined {
+  const rule = new RegExp(`-p ${protocol} -m ${protocol} --dport ${port} `);
+  return store.names().find((name) => {
     const ports = store.state(name)?.ports ?? [];
-    if (ports.some((one) => one.hostPort === port && one.protocol === protocol)) return `the container ${name}`;
+    if (ports.some((one) => one.hostPort === port && one.protocol === protocol)) return true;
+    const entries = new Ledger(`${store.directory(name)}/ledger`).entries();
+    return entries.some((entry) => entry.kind === "ports" && entry.rules.some((text) => rule.test(text)));
+  });
+}
+
+/** Milliseconds until whoever holds a port has written down what for. */
+const PATIENCE = 500;
+const MOMENT = 20;
+
+/** Who has a port, for a sentence: "the container web", "nginx (pid 812)". */
+export async function holderOf(store: Store, port: number, protocol: "tcp" | "udp"): Promise<string> {
+  const deadline = performance.now() + PATIENCE;
+  for (;;) {
+    const name = containerWith(store, port, protocol);
+    if (name !== undefined) return `the container ${name}`;
+    const found = processWith(inodesAt(port, protocol));
+    if (found !== undefined) return `${found.name} (pid ${found.pid})`;
+    // A socket of TCP that is only bound, as libflux has them, is in no table.
+    if (performance.now() > deadline) return "somebody else";
+    await new Promise((resolve) => setTimeout(resolve, MOMENT));
   }
-  // One that is only bound, as libflux holds them, is in no table.
-  const found = processWith(inodesAt(port, protocol));
-  return found === undefined ? "somebody else" : `${found.name} (pid ${found.pid})`;
 }

@@ -192,15 +192,15 @@ function families(): readonly Family[] {
  * @param required Whether the container is to fail where it turns out later that it can't be connected.
  * @throws {NetworkError} There is no pasta here, or a port isn't to be had.
  */
-export function connectByPasta(
+export async function connectByPasta(
   store: Store,
   claim: Claim,
   { ports = [] }: RunOptions,
   required: boolean,
-): Connection {
+): Promise<Connection> {
   const path = findPasta();
   if (path === undefined) throw new NetworkError("there is no pasta on this host", { hint: PASTA_HINT });
-  const held = holdPorts(ports, families(), store, true);
+  const held = await holdPorts(ports, families(), store, true);
   try {
     portArguments(held.ports);
   } catch (error) {

@@ -29,25 +29,26 @@ const ANY: Readonly<Record<Family, Uint8Array>> = { 4: new Uint8Array(4), 6: new
  * @param again Whether who gets them next doesn't mind connections that have ended there.
  * @throws {NetworkError} Somebody else has one of them, or the address isn't this host's.
  */
-export function holdPorts(
+export async function holdPorts(
   mappings: readonly PortMapping[],
   families: readonly Family[],
   store: Store,
   again = false,
-): HeldPorts {
+): Promise<HeldPorts> {
   using sockets = new DisposableStack();
-  const ports = mappings.map((mapping) => hold(mapping, families, store, sockets, again));
+  const ports: PublishedPort[] = [];
+  for (const mapping of mappings) ports.push(await hold(mapping, families, store, sockets, again));
   const held = sockets.move();
   return { ports, [Symbol.dispose]: () => held.dispose() };
 }
 
-function hold(
+async function hold(
   mapping: PortMapping,
   families: readonly Family[],
   store: Store,
   sockets: DisposableStack,
   again: boolean,
-): PublishedPort {
+): Promise<PublishedPort> {
   const { hostAddress, hostPort = 0, protocol } = mapping;
   const own = hostAddress === undefined ? undefined : parseAddress(hostAddress);
   if (own?.length === 16 && !families.includes(6)) {
@@ -57,11 +58,6 @@ function hold(
         hint: "add --ipv6",
       },
     );
-  }
-  if (hostAddress === "::1") {
-    throw new NetworkError("no port can be published at ::1, which Linux doesn't translate", {
-      hint: "publish it at 127.0.0.1",
-    });
   }
   const addresses = own === undefined ? families.map((family) => ANY[family]) : [own];
   for (let tries = 0;; tries++) {
@@ -83,16 +79,24 @@ function hold(
     }
     for (const socket of taken) socket.close();
     if (errno === E.EADDRINUSE && hostPort === 0 && tries < TRIES) continue;
-    throw refusal(mapping, port, errno, store);
+    throw await refusal(mapping, port, errno, store);
   }
 }
 
-function refusal({ hostAddress, protocol }: PortMapping, port: number, errno: number, store: Store): NetworkError {
+async function refusal(
+  { hostAddress, protocol }: PortMapping,
+  port: number,
+  errno: number,
+  store: Store,
+): Promise<NetworkError> {
   const where = hostAddress === undefined ? `${port}/${protocol}` : `${port}/${protocol} of ${printable(hostAddress)}`;
   const options = { step: `hold the port ${where}`, errno };
   if (errno === E.EADDRINUSE) {
     const hint = "use another port, or none before the colon for a free one";
-    return new NetworkError(`the port ${where} is in use by ${holderOf(store, port, protocol)}`, { ...options, hint });
+    return new NetworkError(`the port ${where} is in use by ${await holderOf(store, port, protocol)}`, {
+      ...options,
+      hint,
+    });
   }
   if (errno === E.EADDRNOTAVAIL) {
     return new NetworkError(`no port can be published at ${hostAddress}: it is no address of this host`, {

@@ -4,7 +4,7 @@
  * @module
  */
 import { AT, E, openFlags } from "../../ffi/abi/constants.ts";
-import { ARCHITECTURE, Descriptor, syscall, SyscallError } from "../../ffi/libc.ts";
+import { ARCHITECTURE, Descriptor, syscall, SyscallError, syscallInBackground } from "../../ffi/libc.ts";
 import { stat, statDescriptor } from "../../ffi/stat.ts";
 import { LaunchError } from "../errors.ts";
 import { unwritable } from "./directory.ts";
@@ -34,8 +34,6 @@ export function isCurrent(file: Descriptor, path: string): boolean {
 
 /** Milliseconds: nobody has a lock for longer, however many wait for it. */
 const PATIENCE = 60_000;
-/** Milliseconds between two tries. */
-const MOMENT = 2;
 
 /** Who waits in this very process: the last of each file's queue. */
 const queues = new Map<string, Promise<unknown>>();
@@ -56,19 +54,36 @@ export async function exclusively<T>(path: string, body: (lock: Descriptor) => P
   }
 }
 
+/** Waits on a thread of Deno's pool, in the kernel's own queue: a hundred who look every moment leave nobody time to work. */
 async function waitFor(path: string): Promise<Descriptor> {
-  const deadline = performance.now() + PATIENCE;
+  const flags = openFlags(ARCHITECTURE, "O_RDWR", "O_CREAT", "O_NOFOLLOW", "O_CLOEXEC").value;
+  const opened = syscall("openat", AT.AT_FDCWD, path, flags, 0o600);
+  if (opened < 0) throw unwritable(path, -opened);
+  const file = new Descriptor(opened);
+  const locked = syscall("flock", opened, LOCK_EX | LOCK_NB);
+  if (locked === 0) return file;
+  if (locked !== -E.EAGAIN) {
+    file.close();
+    throw new SyscallError("flock", -locked, path);
+  }
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<"late">((resolve) => timer = setTimeout(() => resolve("late"), PATIENCE));
+  const turn = lockInBackground(opened);
+  const result = await Promise.race([turn, late]);
+  clearTimeout(timer);
+  if (result === 0) return file;
+  // Its turn may still come.
+  turn.then(() => file.close(), () => file.close());
+  if (result !== "late") throw new SyscallError("flock", -result, path);
+  throw new LaunchError(`the lock ${path} can't be had`, {
+    path,
+    hint: "another libflux has had it for a minute: is it stopped?",
+  });
+}
+
+async function lockInBackground(descriptor: number): Promise<number> {
   for (;;) {
-    const file = lockFile(path);
-    if (typeof file === "object") return file;
-    if (file === "gone" || performance.now() > deadline) {
-      throw new LaunchError(`the lock ${path} can't be had`, {
-        path,
-        hint: file === "gone"
-          ? "its directory has been removed"
-          : "another libflux has had it for a minute: is it stopped?",
-      });
-    }
-    await new Promise((resolve) => setTimeout(resolve, MOMENT));
+    const locked = await syscallInBackground("flock", descriptor, LOCK_EX);
+    if (locked !== -E.EINTR) return locked;
   }
 }

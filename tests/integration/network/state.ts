@@ -62,8 +62,17 @@ function readSettings(directory: string, found: Record<string, string> = {}): Re
   return found;
 }
 
+/** Waits until no new link is still looking for others that have its address: for a second it has none. */
+async function settled(): Promise<void> {
+  const deadline = performance.now() + patience(4_000);
+  while (performance.now() < deadline && (await ip("-o", "addr", "show", "tentative")).length > 0) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
 /** Looks at the network of the host. */
 export async function network(): Promise<Network> {
+  await settled();
   const [links, addresses, neighbours, ...routes] = await Promise.all([
     ip("-o", "link"),
     ip("-o", "addr"),

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { assertEquals } from "@std/assert";
 import { ROOT } from "../trees.ts";
 import { execute, must } from "./place.ts";
 
@@ -51,7 +52,15 @@ export function xtables(backend: Backend, program: string): string[] {
 export async function mounted(file: string, path: string): Promise<AsyncDisposable> {
   const target = await Deno.realPath(path);
   await must("mount", "--bind", file, target);
-  return { [Symbol.asyncDispose]: async () => void await must("umount", target) };
+  return {
+    [Symbol.asyncDispose]: async () => {
+      // A tool that libflux doesn't wait for may still be about to end.
+      for (let tries = 0; tries < 100 && (await execute(["umount", target])).code !== 0; tries++) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      assertEquals(Deno.readTextFileSync("/proc/self/mountinfo").includes(` ${target} `), false, `${target} is in use`);
+    },
+  };
 }
 
 /** What every link means. */

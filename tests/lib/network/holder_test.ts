@@ -9,22 +9,22 @@ function temporary(): Disposable & { readonly path: string } {
   return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
 }
 
-Deno.test("holderOf() names the process that listens", () => {
+Deno.test("holderOf() names the process that listens", async () => {
   using directory = temporary();
   const store = new Store(directory.path);
   const name = Deno.readTextFileSync("/proc/self/comm").trim();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  assertEquals(holderOf(store, listener.addr.port, "tcp"), `${name} (pid ${Deno.pid})`);
+  assertEquals(await holderOf(store, listener.addr.port, "tcp"), `${name} (pid ${Deno.pid})`);
   const bound = holdPort(Uint8Array.of(127, 0, 0, 1), 0, "udp");
   assert(typeof bound === "object");
   using _socket = bound.socket;
-  assertEquals(holderOf(store, bound.port, "udp"), `${name} (pid ${Deno.pid})`);
+  assertEquals(await holderOf(store, bound.port, "udp"), `${name} (pid ${Deno.pid})`);
 });
 
-Deno.test("holderOf() knows nobody where nobody is", () => {
+Deno.test("holderOf() knows nobody where nobody is", async () => {
   using directory = temporary();
   // The port 0 is nobody's.
-  assertEquals(holderOf(new Store(directory.path), 0, "tcp"), "somebody else");
+  assertEquals(await holderOf(new Store(directory.path), 0, "tcp"), "somebody else");
 });
 
 Deno.test("holderOf() names the container whose port it is, of that protocol", async () => {
@@ -46,7 +46,7 @@ Deno.test("holderOf() names the container whose port it is, of that protocol", a
   };
   const claim = await store.claim("web");
   claim.write(state);
-  assertEquals(holderOf(store, 1, "udp"), "the container web");
-  assert(holderOf(store, 1, "tcp") !== "the container web");
+  assertEquals(await holderOf(store, 1, "udp"), "the container web");
+  assert(await holderOf(store, 1, "tcp") !== "the container web");
   await claim.release();
 });
