@@ -58,6 +58,9 @@ export async function exclusively<T>(path: string, body: (lock: Descriptor) => P
 async function waitFor(path: string): Promise<Descriptor> {
   const flags = openFlags(ARCHITECTURE, "O_RDWR", "O_CREAT", "O_NOFOLLOW", "O_CLOEXEC").value;
   const opened = syscall("openat", AT.AT_FDCWD, path, flags, 0o600);
+  if (opened === -E.ENOENT || opened === -E.ENOTDIR) {
+    throw new LaunchError(`the lock ${path} can't be had`, { path, hint: "its directory has been removed" });
+  }
   if (opened < 0) throw unwritable(path, -opened);
   const file = new Descriptor(opened);
   const locked = syscall("flock", opened, LOCK_EX | LOCK_NB);
