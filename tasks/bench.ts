@@ -1,25 +1,22 @@
 /**
  * `deno task bench`: libflux beside crun and runc, all from one run, since only ratios mean something on a busy machine.
  *
- * The same busybox tree, the same namespaces, `/bin/true`. Inside one process with the library; from cold with hyperfine.
+ * The same busybox tree, the same namespaces, `/bin/true`, a network namespace with nothing but `lo`. Inside one process
+ * with the library; from cold with hyperfine. Then what a network costs, beside podman's: `network_bench.ts`.
  *
  * @module
  */
 import { benchmark, type BenchmarkResult, run as runContainer } from "../mod.ts";
 import { cgroupCost } from "./cgroup_cost.ts";
 import { BINARY, build } from "./build.ts";
-import { capture, ROOT, run, which } from "./process.ts";
+import { goal, ms, type Timing } from "./figures.ts";
+import { capture, ROOT, run, which, WITHOUT_HYBRID } from "./process.ts";
 import { setupOrExit } from "./setup.ts";
 
 const WARM_RUNS = 400;
 const COLD_RUNS = 60;
 /** Beside the real one, on the same filesystem: in memory. */
 const STATE = "/run/libflux-bench";
-
-interface Timing {
-  readonly min: number;
-  readonly median: number;
-}
 
 /** A root filesystem as images have it, and an OCI bundle around it. */
 function makeBundle(directory: string): string {
@@ -106,12 +103,6 @@ function removeGroups(): void {
   }
 }
 
-const ms = (value: number): string => `${value.toFixed(2)} ms`.padStart(10);
-
-function goal(sentence: string, met: boolean): void {
-  console.log(`  ${met ? "met   " : "MISSED"}  ${sentence}`);
-}
-
 /** From `clone3` until the container was reaped: what is left of the total without creation and tear-down. */
 function startToReaped({ total, creation, tearDown }: BenchmarkResult): number {
   return total.median - creation.median - tearDown.median;
@@ -129,12 +120,6 @@ async function timePs(rootfs: string, root: string, output: string): Promise<num
   return (full?.median ?? NaN) - (empty?.median ?? NaN);
 }
 
-/**
- * In a mount namespace of its own, where nothing is seen of a v2 hierarchy beside v1: crun before 1.9 refuses to start on
- * such a host, even with cgroups turned off.
- */
-const WITHOUT_HYBRID = `p=/sys/fs/cgroup/unified; if test -d $p; then mount -t tmpfs none $p; fi; exec "$@"`;
-
 async function main(): Promise<number> {
   if (Deno.uid() !== 0) {
     console.error("bench: needs root; run the same command with sudo");
@@ -144,7 +129,8 @@ async function main(): Promise<number> {
     await setupOrExit("bench");
     if (!await build({ output: BINARY })) return 1;
     const again = [Deno.execPath(), "run", "-A", `${ROOT}/tasks/bench.ts`, "--inside"];
-    return await run("unshare", ["--mount", "sh", "-c", WITHOUT_HYBRID, "sh", ...again]);
+    const code = await run("unshare", ["--mount", "sh", "-c", WITHOUT_HYBRID, "sh", ...again]);
+    return code === 0 ? await run(Deno.execPath(), ["run", "-A", `${ROOT}/tasks/network_bench.ts`]) : code;
   }
   const directory = Deno.makeTempDirSync({ prefix: "libflux-bench-" });
   try {
@@ -159,6 +145,7 @@ async function main(): Promise<number> {
       count: WARM_RUNS,
       command: ["/bin/true"],
       root: `${directory}/state`,
+      options: { network: "none" },
     });
     const reaped = startToReaped(warm);
     // As crun and runc run it: without an overlay, and without a PID 1 beside the command.
@@ -168,10 +155,10 @@ async function main(): Promise<number> {
         count: WARM_RUNS,
         command: ["/bin/true"],
         root: `${directory}/state`,
-        options: { writable: true, init: false },
+        options: { writable: true, init: false, network: "none" },
       }),
     );
-    const cold = `${BINARY} run bench --image ${rootfs} --network none -- /bin/true`;
+    const cold = `${BINARY} run bench --network none --image ${rootfs} -- /bin/true`;
     const [crun, runc, deno, libflux] = await hyperfine([
       `crun --cgroup-manager=disabled run --bundle ${directory} libflux-bench-crun`,
       `runc run --bundle ${directory} libflux-bench-runc`,

@@ -10,6 +10,7 @@ import { prepare } from "../lib/prepare.ts";
 import type { Limits } from "../lib/spec/limits.ts";
 import { removeCgroup } from "../lib/store/cgroup.ts";
 import { deadlineIn, PATIENCE } from "../lib/store/process.ts";
+import { median, timed } from "./figures.ts";
 
 const ROUNDS = 200;
 
@@ -18,16 +19,6 @@ const CASES: readonly (readonly [string, Limits])[] = [
   ["with the usual limit of processes", {}],
   ["with limits of memory, CPU and processes", { memory: 64 * 2 ** 20, cpus: 1, pids: 100 }],
 ];
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
-}
-
-async function timed(work: () => unknown): Promise<number> {
-  const begin = performance.now();
-  await work();
-  return performance.now() - begin;
-}
 
 /** What one case took. */
 export interface Cost {

@@ -79,17 +79,17 @@ function writeAll(bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) done += Deno.stdout.writeSync(bytes.subarray(done));
 }
 
-/** The file that a command's name means, or nothing. */
+/** The file that a command's name means, or a path; nothing where there is none. */
 export function which(name: string): string | undefined {
   // not every user's PATH has the administrator's directories
   const path = `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`;
-  for (const directory of path.split(":").filter((part) => part.startsWith("/"))) {
-    const file = `${directory}/${name}`;
+  const directories = path.split(":").filter((part) => part.startsWith("/"));
+  for (const file of name.startsWith("/") ? [name] : directories.map((directory) => `${directory}/${name}`)) {
     try {
       const info = Deno.statSync(file);
       if (info.isFile && ((info.mode ?? 0) & 0o111) !== 0) return file;
     } catch {
-      // not in this directory
+      // not this one
     }
   }
   return undefined;
@@ -110,3 +110,9 @@ export const NAMESPACES: readonly string[] = [
   'mkdir -p -m 700 /run/libflux && mount -t tmpfs -o mode=700 none /run/libflux && ip link set lo up && exec "$@"',
   "sh",
 ];
+
+/**
+ * Begins a command in a mount namespace of its own, where nothing is seen of a v2 hierarchy beside v1: crun before 1.9
+ * refuses to start on such a host, even with cgroups turned off.
+ */
+export const WITHOUT_HYBRID = `p=/sys/fs/cgroup/unified; if test -d $p; then mount -t tmpfs none $p; fi; exec "$@"`;

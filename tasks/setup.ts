@@ -9,7 +9,7 @@ import { capture, which } from "./process.ts";
 export type Purpose = "demo" | "test" | "bench" | "vm";
 
 interface Requirement {
-  /** The command that must be there. */
+  /** The command that must be there; its path where it isn't in a directory of commands. */
   readonly command: string;
   /** Its package in Debian and Ubuntu. */
   readonly debian: string;
@@ -38,6 +38,9 @@ export const REQUIREMENTS: readonly Requirement[] = [
   { command: "xz", debian: "xz-utils", purposes: ["vm"] },
   { command: "mke2fs", debian: "e2fsprogs", purposes: ["vm"] },
   { command: "hyperfine", debian: "hyperfine", purposes: ["bench"] },
+  { command: "podman", debian: "podman", purposes: ["bench"] },
+  { command: "/usr/lib/podman/netavark", debian: "netavark", purposes: ["bench"] },
+  { command: "iperf3", debian: "iperf3", purposes: ["bench"] },
 ];
 
 /** The packages that are missing for a purpose; `present` answers whether a command is there. */

@@ -12,7 +12,7 @@ import { allVmTests, unavailable } from "./vm.ts";
 import { addSummaries, readSummary, type Summary, summaryLine } from "./summary.ts";
 
 /** A run that takes longer hangs. */
-const TIMEOUT = 8 * 60_000;
+const TIMEOUT = 12 * 60_000;
 
 const FAILURE: Summary = { passed: 0, failed: 1 };
 
