@@ -74,11 +74,11 @@ export function execute(
 export function executeLines(path: string, args: readonly string[], lines: string): Reader | number {
   const { read: far, write: near } = pipe();
   using stdin = far;
+  using opened = new DisposableStack();
+  opened.use(near);
   const execution = start(path, args, stdin);
-  if (typeof execution === "number") {
-    near.close();
-    return execution;
-  }
+  if (typeof execution === "number") return execution;
+  opened.move();
   const worked = feed(near, lines).then((isWorked) => isWorked ? undefined : new Promise<void>(() => {}));
   return { ...execution, worked };
 }

@@ -11,7 +11,7 @@ import { write } from "../store/cgroup.ts";
 import { readIfThere } from "../store/directory.ts";
 import { type Family, removeChains, restore } from "../store/firewall.ts";
 import { Ledger } from "../store/ledger.ts";
-import { ALIAS } from "../store/link.ts";
+import { ALIAS, aliasEnd } from "../store/link.ts";
 import type { Network, Networks } from "../store/network.ts";
 import type { NetworkEntry } from "../store/network_entry.ts";
 import { networkRules } from "./rules.ts";
@@ -20,11 +20,6 @@ import { macFor, parseAddress, parseSubnet } from "./subnets.ts";
 /** The N of a bridge `libfluxN`. */
 export function indexOf({ bridge }: Pick<Network, "bridge">): number {
   return Number(bridge.slice("libflux".length));
-}
-
-/** What the alias of a bridge ends with: whose networks it belongs to. */
-export function aliasEnd({ root }: Networks): string {
-  return ` in ${root.slice(-150)}`;
 }
 
 /** The host's end of a container's link: called by its address, which nobody else has. */
@@ -139,7 +134,7 @@ function makeBridge(networks: Networks, network: Network): void {
   const { bridge, gateway, mtu, name } = network;
   try {
     if (findLink(socket, bridge) === undefined) {
-      batch(socket, newBridge(bridge, macFor(gateway), mtu, `${ALIAS}${name}${aliasEnd(networks)}`));
+      batch(socket, newBridge(bridge, macFor(gateway), mtu, `${ALIAS}${name}${aliasEnd(networks.root)}`));
       // The bridge asks for containers by its link-local address, which else it doesn't use for the first second, in case
       // somebody else has it: theirs are derived from hardware addresses that libflux has chosen.
       write(`/proc/sys/net/ipv6/conf/${bridge}/accept_dad`, "0");

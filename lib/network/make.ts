@@ -8,10 +8,10 @@ import { NetworkError, printable, UsageError } from "../errors.ts";
 import { DEFAULT_NETWORK } from "../spec/networks.ts";
 import { bootId, readIfThere } from "../store/directory.ts";
 import { takeDown } from "../store/leave.ts";
-import { ALIAS, awaitGone, linkNamed } from "../store/link.ts";
+import { ALIAS, aliasEnd, awaitGone, linkNamed } from "../store/link.ts";
 import type { Network, Networks } from "../store/network.ts";
 import { warn } from "../warnings.ts";
-import { addIPv6, aliasEnd, bringUp } from "./bridge.ts";
+import { addIPv6, bringUp } from "./bridge.ts";
 import { putBack } from "./put_back.ts";
 import { firewalls, obstacle } from "./obstacles.ts";
 import { parseRoutes, resolverSubnets } from "./routes.ts";
@@ -92,7 +92,7 @@ async function freeBridge(networks: Networks, isDefault: boolean): Promise<strin
     const link = linkNamed(bridge);
     if (link === undefined) return bridge;
     // The last container of a network has just gone, and its bridge is about to.
-    if (link.alias.endsWith(aliasEnd(networks)) && await awaitGone(bridge)) return bridge;
+    if (link.alias.endsWith(aliasEnd(networks.root)) && await awaitGone(bridge)) return bridge;
     if (isDefault && !link.alias.startsWith(ALIAS)) {
       throw new NetworkError(`there is a link ${bridge} on this host that isn't libflux's`, {
         hint: `rename or remove it: ip link delete ${bridge}`,

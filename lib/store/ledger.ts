@@ -178,7 +178,7 @@ async function undo(
       return await removeScope(entry.directory, deadline);
     default:
       try {
-        await undoNetworkEntry(entry, all.filter(isNetworks), (lease, ports) => leave(root, lease, ports));
+        await undoNetworkEntry(entry, all.filter(isNetworks), root, (lease, ports) => leave(root, lease, ports));
         return true;
       } catch (error) {
         if (!(error instanceof FluxError || error instanceof SyscallError)) throw error;

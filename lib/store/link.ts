@@ -4,12 +4,18 @@
  * @module
  */
 import { E } from "../../ffi/abi/constants.ts";
+import { SyscallError } from "../../ffi/libc.ts";
 import { sendAside } from "../../ffi/errand.ts";
 import { batchInBackground, NetlinkError, openNetlink } from "../../ffi/netlink.ts";
 import { deleteLink, findLink, type Link } from "../../ffi/rtnetlink.ts";
 
 /** What the alias of a bridge of libflux's begins with. */
 export const ALIAS = "libflux network ";
+
+/** What it ends with: whose networks the bridge belongs to. @param root The state root. */
+export function aliasEnd(root: string): string {
+  return ` in ${root.slice(-150)}`;
+}
 
 /** The name of a bridge. */
 export const BRIDGE = /^libflux(0|[1-9][0-9]{0,3})$/;
@@ -28,10 +34,17 @@ const PATIENCE = 5;
 const LONG = 1_000;
 const MOMENT = 1;
 
-/** Whether a link is there, without the lock that whoever removes one holds. */
-function isListed(name: string): boolean {
-  return Deno.readTextFileSync("/proc/net/dev").split("\n").some((line) => line.trimStart().startsWith(`${name}:`));
+/** The names of all links, without the lock that whoever removes one holds. */
+export function listedLinks(): string[] {
+  try {
+    const lines = Deno.readTextFileSync("/proc/net/dev").split("\n").slice(2);
+    return lines.map((line) => line.trimStart().replace(/:.*$/, "")).filter((name) => name !== "");
+  } catch (error) {
+    throw new SyscallError("openat", Number(/os error (\d+)/.exec(String(error))?.[1] ?? E.EIO), "/proc/net/dev");
+  }
 }
+
+const isListed = (name: string): boolean => listedLinks().includes(name);
 
 const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, MOMENT));
 
@@ -91,8 +104,8 @@ export function dismissBridge(name: string): void {
 }
 
 /** Waits, not for long, until a bridge has gone that is being removed; answers whether it has. */
-export async function awaitGone(name: string): Promise<boolean> {
-  const deadline = performance.now() + LONG;
+export async function awaitGone(name: string, milliseconds: number = LONG): Promise<boolean> {
+  const deadline = performance.now() + milliseconds;
   while (isListed(name)) {
     if (performance.now() > deadline) return false;
     await pause();

@@ -7,7 +7,7 @@ import { isIPv4 } from "../spec/addresses.ts";
 import { isNetworkName } from "../spec/networks.ts";
 import { write } from "./cgroup.ts";
 import { type Family, removeChains, removePorts } from "./firewall.ts";
-import { BRIDGE, removeBridge, removeVeth, VETH } from "./link.ts";
+import { aliasEnd, awaitGone, BRIDGE, linkNamed, listedLinks, removeBridge, removeVeth, VETH } from "./link.ts";
 
 /** Something that a network, or a container on it, has. */
 export type NetworkEntry =
@@ -61,11 +61,21 @@ export function isNetworkEntry(entry: Readonly<Record<string, unknown>>): boolea
   }
 }
 
-/** Whether there is a bridge of libflux's beside some, of whatever state root. */
-function isAnyNetwork(but: ReadonlySet<string>): boolean {
-  const found = Deno.readTextFileSync("/proc/net/dev").matchAll(/^ *(libflux\d+):/gm);
-  return Array.from(found, ([, name = ""]) => name).some((name) => !but.has(name));
+/**
+ * Whether another state root has a network still. One of the same root would have been given the settings of the host to set
+ * back; its bridges that are listed are about to go.
+ */
+async function isAnyNetwork(root: string): Promise<boolean> {
+  for (const name of listedLinks().filter((one) => BRIDGE.test(one))) {
+    const alias = linkNamed(name)?.alias;
+    // Of another root it may be about to go as well.
+    if (alias !== undefined && !alias.endsWith(aliasEnd(root)) && !await awaitGone(name, BRIEF)) return true;
+  }
+  return false;
 }
+
+/** Milliseconds within which a bridge is gone that somebody else is removing. */
+const BRIEF = 200;
 
 /** Rules of published ports. */
 type Ports = NetworkEntry & { readonly kind: "ports" };
@@ -74,10 +84,12 @@ type Ports = NetworkEntry & { readonly kind: "ports" };
  * Undoes one. Throws where that can't be done now.
  *
  * @param all The others of its ledger.
+ * @param root The state root.
  */
 export async function undoNetworkEntry(
   entry: NetworkEntry,
   all: readonly NetworkEntry[],
+  root: string,
   leave: (lease: NetworkEntry & { readonly kind: "lease" }, ports: readonly Ports[]) => Promise<void>,
 ): Promise<void> {
   switch (entry.kind) {
@@ -92,9 +104,7 @@ export async function undoNetworkEntry(
     case "chains":
       return await removeChains(entry.family, entry.index);
     case "sysctl":
-      if (!isAnyNetwork(new Set(all.flatMap((one) => one.kind === "bridge" ? [one.name] : [])))) {
-        write(`/proc/sys/${entry.path}`, entry.value);
-      }
+      if (!await isAnyNetwork(root)) write(`/proc/sys/${entry.path}`, entry.value);
   }
 }
 

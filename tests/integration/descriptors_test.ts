@@ -3,7 +3,7 @@ import { syscall } from "../../ffi/libc.ts";
 import { defaultRoot } from "../../lib/store/directory.ts";
 import { Store } from "../../lib/store/state.ts";
 import { type Container, run } from "../../mod.ts";
-import { BUSYBOX, hostTest, openDescriptors, patience } from "./support.ts";
+import { BUSYBOX, hostTest, openDescriptors, patience, quietDescriptors } from "./support.ts";
 
 const RLIMIT_NOFILE = 7;
 const HARD_AT = 8;
@@ -35,7 +35,7 @@ hostTest("run() leaves no descriptor wherever in a launch the last one is taken"
     }
   };
   assert(await start());
-  const before = openDescriptors();
+  const before = await quietDescriptors();
   let succeeded = 0;
   let failed = 0;
   for (let most = 3; most < 200 && succeeded < 3; most++) {
@@ -81,13 +81,13 @@ hostTest("a disposed container keeps no descriptor, whoever holds its streams", 
     container.stderr.getReader();
   };
   await hold();
-  const before = openDescriptors();
+  const before = await quietDescriptors();
   for (let i = 0; i < 10; i++) await hold();
   assertEquals(openDescriptors(), before);
 });
 
 hostTest("a container that has ended keeps no descriptor, and its output can still be asked for", async () => {
-  const before = openDescriptors();
+  const before = await quietDescriptors();
   for (const terminal of [undefined, { columns: 80, rows: 24 }]) {
     const container = await run({
       image: BUSYBOX,
@@ -131,8 +131,7 @@ hostTest("on a bridge, what is still done in the background when a container has
     }
     assertEquals(openDescriptors(), before);
   };
-  await new Promise((resolve) => setTimeout(resolve, patience(500)));
-  const before = openDescriptors();
+  const before = await quietDescriptors();
   for (let i = 0; i < 10; i++) await start();
   await soon(before);
   // And wherever in a launch the last descriptor is taken.

@@ -101,7 +101,9 @@ const USAGE: readonly Case[] = [
   {
     args: run(["--network", "my/bridge"]),
     code: 125,
-    says: [`the network is bridge, the name of a network, none, host, container:NAME or ns:/PATH, not "my/bridge"`],
+    says: [
+      `the network is bridge, the name of a network, none, host, pasta, container:NAME or ns:/PATH, not "my/bridge"`,
+    ],
   },
   { args: run(["--time-offset", "tomorrow"]), code: 125, says: ["--time-offset is a whole number of seconds"] },
   { args: run(["--env-file", "/nowhere"]), code: 125, says: ["/nowhere can't be read: there is no such file"] },

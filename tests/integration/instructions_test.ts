@@ -4,7 +4,7 @@ import { start } from "../../lib/container.ts";
 import { describe, FluxError } from "../../lib/errors.ts";
 import { compileProgram, prepare } from "../../lib/prepare.ts";
 import type { RunOptions } from "../../lib/spec/options.ts";
-import { assertHost, BUSYBOX, host, openDescriptors, temporaryDirectory } from "./support.ts";
+import { assertHost, BUSYBOX, host, openDescriptors, quietDescriptors, temporaryDirectory } from "./support.ts";
 
 /**
  * Whether a launch that goes well passes an instruction by: failed checks, what is done to paths that this kernel hasn't
@@ -44,7 +44,7 @@ async function failEveryInstruction(options: RunOptions & { readonly root: strin
   const before = host(options.root);
   // The first run opens what all the others use too.
   assertEquals(await launchWithFailure(options, -1), 0);
-  const descriptors = openDescriptors();
+  const descriptors = await quietDescriptors();
   const started = instructions.findIndex(({ label }) => label === "report in place of the command's status");
   let failures = 0;
   for (const [index, instruction] of instructions.entries()) {
@@ -73,6 +73,7 @@ Deno.test("run: each instruction of a full-featured container fails once, is tol
     name: "instructions",
     root: `${directory.path}/state`,
     image: BUSYBOX,
+    network: "none",
     command: ["true"],
     readOnly: true,
     mounts: [
@@ -98,6 +99,7 @@ Deno.test("run: each instruction of a container without init that shares the hos
     name: "instructions",
     root: `${directory.path}/state`,
     image,
+    network: "none",
     command: ["/bin/true"],
     writable: true,
     init: false,

@@ -214,6 +214,19 @@ export function openDescriptors(): string[] {
   return names("/proc/self/fd");
 }
 
+/** {@linkcode openDescriptors}, when what tests before have left to be done in the background is over. */
+export async function quietDescriptors(): Promise<string[]> {
+  const deadline = performance.now() + PATIENCE;
+  let found = openDescriptors();
+  for (let since = performance.now(); performance.now() < deadline && performance.now() - since < 300;) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const now = openDescriptors();
+    if (now.join() !== found.join()) since = performance.now();
+    found = now;
+  }
+  return found;
+}
+
 /** Registers a test that must leave the host as it was. */
 export function hostTest(name: string, body: (context: Deno.TestContext) => void | Promise<void>): void {
   Deno.test(name, async (context) => {
