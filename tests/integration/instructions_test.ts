@@ -99,7 +99,6 @@ Deno.test("run: each instruction of a container without init that shares the hos
     name: "instructions",
     root: `${directory.path}/state`,
     image,
-    network: "none",
     command: ["/bin/true"],
     writable: true,
     init: false,

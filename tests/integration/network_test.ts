@@ -138,7 +138,7 @@ hostTest("network: one that can't be joined is told in one sentence, and nothing
       ["ns:/run/netns/nowhere", "the network namespace /run/netns/nowhere can't be opened: no such file"],
       ["ns:/etc/passwd", "/etc/passwd is no network namespace"],
       ["ns:/proc/self/ns/mnt", "/proc/self/ns/mnt is no network namespace"],
-      ["ns:relative", "the network is bridge, the name of a network, none, host, container:NAME or ns:/PATH"],
+      ["ns:relative", "the network is bridge, the name of a network, none, host, pasta, container:NAME or ns:/PATH"],
       ["nobody", "there is no network nobody; make it with 'libflux network create nobody'"],
     ] as const
   ) {
