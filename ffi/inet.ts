@@ -28,14 +28,12 @@ function socketAddress(address: Uint8Array, port: number): Uint8Array<ArrayBuffe
  *
  * @param address 4 or 16 bytes; all zero for every address of that family.
  * @param port 0 for a free one.
- * @param again Of TCP, whether connections that have ended there don't matter: for a minute they keep it from others.
  * @returns The socket and its port; `-errno` where it can't be had.
  */
 export function holdPort(
   address: Uint8Array,
   port: number,
   protocol: "tcp" | "udp",
-  again = false,
 ): { readonly socket: Descriptor; readonly port: number } | number {
   const isIPv6 = address.length === 16;
   const type = protocol === "tcp" ? SOCKET.SOCK_STREAM : SOCKET.SOCK_DGRAM;
@@ -44,13 +42,17 @@ export function holdPort(
   using stack = new DisposableStack();
   const socket = stack.use(new Descriptor(opened));
   if (isIPv6) checked("setsockopt", opened, IPPROTO_IPV6, IPV6_V6ONLY, new Uint8Array([1, 0, 0, 0]), 4);
-  // Of UDP it would mean something else: that others may have it too.
-  if (again && protocol === "tcp") {
-    checked("setsockopt", opened, SOL_SOCKET, SO_REUSEADDR, new Uint8Array([1, 0, 0, 0]), 4);
-  }
+  const reuse = (value: number): number =>
+    checked("setsockopt", opened, SOL_SOCKET, SO_REUSEADDR, new Uint8Array([value, 0, 0, 0]), 4);
+  // Of TCP, connections that have ended there would keep it from everybody for a minute. Of UDP it would mean something else:
+  // that others may have it too.
+  const isReused = protocol === "tcp" && port !== 0;
+  if (isReused) reuse(1);
   const wish = socketAddress(address, port);
   const bound = syscall("bind", opened, wish, wish.length);
   if (bound < 0) return bound;
+  // Whoever asks from now on is refused, even who doesn't mind others.
+  if (isReused) reuse(0);
   const found = new Uint8Array(28);
   checked("getsockname", opened, found, new Uint8Array([28, 0, 0, 0]));
   stack.move();

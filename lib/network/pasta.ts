@@ -200,7 +200,7 @@ export async function connectByPasta(
 ): Promise<Connection> {
   const path = findPasta();
   if (path === undefined) throw new NetworkError("there is no pasta on this host", { hint: PASTA_HINT });
-  const held = await holdPorts(ports, families(), store, true);
+  const held = await holdPorts(ports, families(), store);
   try {
     portArguments(held.ports);
   } catch (error) {

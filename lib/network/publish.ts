@@ -26,18 +26,16 @@ const ANY: Readonly<Record<Family, Uint8Array>> = { 4: new Uint8Array(4), 6: new
  * Holds the host's side of published ports.
  *
  * @param families Those of the network: without IPv6 there is nobody to send its packets on to.
- * @param again Whether who gets them next doesn't mind connections that have ended there.
  * @throws {NetworkError} Somebody else has one of them, or the address isn't this host's.
  */
 export async function holdPorts(
   mappings: readonly PortMapping[],
   families: readonly Family[],
   store: Store,
-  again = false,
 ): Promise<HeldPorts> {
   using sockets = new DisposableStack();
   const ports: PublishedPort[] = [];
-  for (const mapping of mappings) ports.push(await hold(mapping, families, store, sockets, again));
+  for (const mapping of mappings) ports.push(await hold(mapping, families, store, sockets));
   const held = sockets.move();
   return { ports, [Symbol.dispose]: () => held.dispose() };
 }
@@ -47,7 +45,6 @@ async function hold(
   families: readonly Family[],
   store: Store,
   sockets: DisposableStack,
-  again: boolean,
 ): Promise<PublishedPort> {
   const { hostAddress, hostPort = 0, protocol } = mapping;
   const own = hostAddress === undefined ? undefined : parseAddress(hostAddress);
@@ -65,7 +62,7 @@ async function hold(
     let port = hostPort;
     let errno = 0;
     for (const address of addresses) {
-      const held = holdPort(address, port, protocol, again);
+      const held = holdPort(address, port, protocol);
       if (typeof held === "number") {
         errno = -held;
         break;
