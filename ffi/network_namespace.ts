@@ -15,7 +15,6 @@ import { ARCHITECTURE, callSequence, checked, Descriptor, NativeMemory, SyscallE
 import { SEQUENCE_CALL_SIZE } from "./routines/format.ts";
 
 const BLOCK_SIZE = 4096;
-/** In this order, the last one also after a failure. */
 /** One call of a row. */
 interface Call {
   readonly name: SyscallName;

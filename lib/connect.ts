@@ -21,6 +21,7 @@ import { putBack } from "./network/put_back.ts";
 import { portRules, ruleId } from "./network/rules.ts";
 import type { Prepared } from "./prepare.ts";
 import { needsNetwork } from "./spec/networks.ts";
+import { parseAddress } from "./spec/addresses.ts";
 import type { RunOptions } from "./spec/options.ts";
 import type { PublishedPort } from "./spec/ports.ts";
 import { chainsOf, hasPorts, restore, tables } from "./store/firewall.ts";
@@ -152,6 +153,9 @@ class BridgeConnection implements Connection {
   }
 }
 
+/** Whether an address is ::1, however it is written. */
+const isLoopback6 = (text: string): boolean => parseAddress(text)?.toHex() === "1".padStart(32, "0");
+
 /** Whether packets that a bridge passes on are shown to the rules of IP, published ports among them. */
 function isFiltered(): boolean {
   return readIfThere("/proc/sys/net/bridge/bridge-nf-call-iptables")?.trim() === "1";
@@ -159,7 +163,7 @@ function isFiltered(): boolean {
 
 /** Gives a container a place on the network that it asks for, which is made if need be. */
 async function connect(store: Store, claim: Claim, id: string, name: string, options: RunOptions): Promise<Connection> {
-  if (options.ports?.some(({ hostAddress }) => hostAddress === "::1") === true) {
+  if (options.ports?.some(({ hostAddress = "" }) => isLoopback6(hostAddress)) === true) {
     throw new NetworkError("no port can be published at ::1, which Linux doesn't translate", {
       hint: "publish it at 127.0.0.1",
     });

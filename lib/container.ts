@@ -323,7 +323,15 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
       ...{ prepared, image, claim, cgroups, plumbing, network, connection, created, begin, options },
     });
     const container = new Container(launched);
-    await connection?.settle(container.pid, isOwnHosts(prepared));
+    try {
+      await connection?.settle(container.pid, isOwnHosts(prepared));
+    } catch (error) {
+      // What it has is given back by itself from here on.
+      [claim, cgroups, connection] = [undefined, undefined, undefined];
+      plumbing.length = 0;
+      await container[Symbol.asyncDispose]();
+      throw error;
+    }
     return container;
   } catch (error) {
     (await network?.catch(() => undefined))?.close();

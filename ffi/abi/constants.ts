@@ -333,6 +333,7 @@ export const E = {
   ENOSYS: 38,
   ELOOP: 40,
   EOPNOTSUPP: 95,
+  EAFNOSUPPORT: 97,
   EADDRINUSE: 98,
   EADDRNOTAVAIL: 99,
 } as const;

@@ -44,18 +44,43 @@ function set(path: string, value: string): void {
   });
 }
 
-/** The settings of the whole host that a network takes and that aren't so, with what they are. */
-export function missingSettings(network: Network): (NetworkEntry & { readonly kind: "sysctl" })[] {
-  const wanted: (readonly [string, string])[] = network.internal ? [] : [["net/ipv4/ip_forward", "1"]];
+/** What a network sets of the whole host, and whatever else the kernel changes by that: to be set back afterwards. */
+export interface Settings {
+  /** What they are now; the last is set back first. */
+  readonly entries: readonly (NetworkEntry & { readonly kind: "sysctl" })[];
+  /** What they are to be. */
+  readonly wanted: readonly (readonly [string, string])[];
+}
+
+/** The settings of the whole host that a network takes and that aren't so. */
+export function missingSettings(network: Network): Settings {
+  const needed: (readonly [string, string])[] = network.internal ? [] : [["net/ipv4/ip_forward", "1"]];
   if (!network.internal && network.ipv6Subnet !== undefined) {
-    wanted.push(["net/ipv6/conf/all/forwarding", "1"]);
+    needed.push(["net/ipv6/conf/all/forwarding", "1"]);
     // A host that forwards takes no routes from routers any more, its own default route among them, unless told so.
-    for (const name of advertised()) wanted.push([`net/ipv6/conf/${name}/accept_ra`, "2"]);
+    for (const name of advertised()) needed.push([`net/ipv6/conf/${name}/accept_ra`, "2"]);
   }
-  return wanted.flatMap(([path, value]) => {
-    const current = read(path);
-    return current === undefined || current === value ? [] : [{ kind: "sysctl", path, value: current }];
-  });
+  const wanted = needed.filter(([path, value]) => ![undefined, value].includes(read(path)));
+  const changed = wanted.flatMap(([path]) => [...dependents(path), path]);
+  return {
+    entries: changed.flatMap((path) => {
+      const value = read(path);
+      return value === undefined ? [] : [{ kind: "sysctl", path, value } as const];
+    }),
+    wanted,
+  };
+}
+
+/** What the kernel changes as well when forwarding is switched: inet_forward_change(), addrconf_forward_change(). */
+function dependents(path: string): string[] {
+  const [, version] = /^net\/(ipv4\/ip_forward|ipv6\/conf\/all\/forwarding)$/.exec(path) ?? [];
+  if (version === undefined) return [];
+  const all = version.startsWith("ipv4") ? "net/ipv4/conf" : "net/ipv6/conf";
+  const links = Array.from(Deno.readDirSync(`/proc/sys/${all}`), ({ name }) => name).filter((name) => name !== "all");
+  return [
+    ...(all === "net/ipv4/conf" ? ["all", "default"].map((name) => `${all}/${name}/accept_redirects`) : []),
+    ...links.map((name) => `${all}/${name}/forwarding`).filter((one) => read(one) === "1"),
+  ];
 }
 
 const RTF_ADDRCONF = 0x40000;
@@ -84,8 +109,8 @@ export function writeDown(networks: Networks, network: Network, settings: readon
 }
 
 /** What is no rule: settings of the host, the link, its addresses. What is there already stays. */
-export function makeLink(networks: Networks, network: Network, settings: readonly { readonly path: string }[]): void {
-  for (const { path } of settings) set(path, path.endsWith("accept_ra") ? "2" : "1");
+export function makeLink(networks: Networks, network: Network, { wanted }: Settings): void {
+  for (const [path, value] of wanted) set(path, value);
   makeBridge(networks, network);
   // So that a port published at 127.0.0.1 can be sent on.
   if (!network.internal) set(`net/ipv4/conf/${network.bridge}/route_localnet`, "1");
@@ -94,7 +119,7 @@ export function makeLink(networks: Networks, network: Network, settings: readonl
 /** Writes down what a network takes, and makes it. To be called while nobody else changes any. */
 export async function bringUp(networks: Networks, network: Network): Promise<void> {
   const settings = missingSettings(network);
-  writeDown(networks, network, settings);
+  writeDown(networks, network, settings.entries);
   // While the tools run.
   const rules = Promise.all(familiesOf(network).map((family) => setRules(networks, network, family)));
   try {
@@ -109,7 +134,7 @@ export async function bringUp(networks: Networks, network: Network): Promise<voi
 /** Gives a network that is there IPv6 as well. */
 export async function addIPv6(networks: Networks, network: Network): Promise<void> {
   const settings = missingSettings(network);
-  writeDown(networks, network, settings);
+  writeDown(networks, network, settings.entries);
   makeLink(networks, network, settings);
   await setRules(networks, network, 6);
 }
@@ -133,11 +158,17 @@ function makeBridge(networks: Networks, network: Network): void {
   using socket = openNetlink();
   const { bridge, gateway, mtu, name } = network;
   try {
-    if (findLink(socket, bridge) === undefined) {
+    const found = findLink(socket, bridge);
+    if (found !== undefined && !found.alias.endsWith(aliasEnd(networks.root))) {
+      throw new NetworkError(`somebody else has just made a link ${bridge}`, { hint: "try again" });
+    }
+    if (found === undefined) {
       batch(socket, newBridge(bridge, macFor(gateway), mtu, `${ALIAS}${name}${aliasEnd(networks.root)}`));
       // The bridge asks for containers by its link-local address, which else it doesn't use for the first second, in case
       // somebody else has it: theirs are derived from hardware addresses that libflux has chosen.
       write(`/proc/sys/net/ipv6/conf/${bridge}/accept_dad`, "0");
+      // No container tells the host its routes (CVE-2020-13401).
+      write(`/proc/sys/net/ipv6/conf/${bridge}/accept_ra`, "0");
     }
     const index = findLink(socket, bridge)?.index ?? 0;
     const messages = [linkUp(bridge, index), ...addressesOf(network, index)];

@@ -8,7 +8,7 @@ import { NetworkError, printable, UsageError } from "../errors.ts";
 import { DEFAULT_NETWORK } from "../spec/networks.ts";
 import { bootId, readIfThere } from "../store/directory.ts";
 import { takeDown } from "../store/leave.ts";
-import { ALIAS, aliasEnd, awaitGone, linkNamed } from "../store/link.ts";
+import { ALIAS, aliasEnd, awaitGone, linkNamed, removeBridge } from "../store/link.ts";
 import type { Network, Networks } from "../store/network.ts";
 import { warn } from "../warnings.ts";
 import { addIPv6, bringUp } from "./bridge.ts";
@@ -92,7 +92,10 @@ async function freeBridge(networks: Networks, isDefault: boolean): Promise<strin
     const link = linkNamed(bridge);
     if (link === undefined) return bridge;
     // The last container of a network has just gone, and its bridge is about to.
-    if (link.alias.endsWith(aliasEnd(networks.root)) && await awaitGone(bridge)) return bridge;
+    if (link.alias.endsWith(aliasEnd(networks.root))) {
+      if (!await awaitGone(bridge)) await removeBridge(bridge);
+      return bridge;
+    }
     if (isDefault && !link.alias.startsWith(ALIAS)) {
       throw new NetworkError(`there is a link ${bridge} on this host that isn't libflux's`, {
         hint: `rename or remove it: ip link delete ${bridge}`,
@@ -111,6 +114,8 @@ async function plan(networks: Networks, wish: NetworkWish): Promise<Network> {
   const own6 = only(subnets, isIPv6, "subnet");
   const gateway = only(wish.gateways ?? [], (text) => !isIPv6(text), "gateway");
   const gateway6 = only(wish.gateways ?? [], isIPv6, "gateway");
+  // First: it waits for one that is about to go, and whose subnet is free then.
+  const bridge = await freeBridge(networks, name === DEFAULT_NETWORK);
   const taken = takenSubnets(networks);
   for (const text of subnets) {
     const [clash, who] = taken.find(([one]) => overlaps(one, parseSubnet(text))) ?? [];
@@ -131,7 +136,7 @@ async function plan(networks: Networks, wish: NetworkWish): Promise<Network> {
   const subnet6 = !wants6 ? undefined : own6 === undefined ? uniqueLocal(randomBytes(5)) : parseSubnet(own6);
   return {
     name,
-    bridge: await freeBridge(networks, name === DEFAULT_NETWORK),
+    bridge,
     subnet: formatSubnet(subnet),
     gateway: gatewayOf(subnet, gateway),
     ...(subnet6 === undefined ? {} : { ipv6Subnet: formatSubnet(subnet6), ipv6Gateway: gatewayOf(subnet6, gateway6) }),

@@ -56,13 +56,15 @@ async function hold(
       },
     );
   }
-  const addresses = own === undefined ? families.map((family) => ANY[family]) : [own];
+  // Also of a version that the network doesn't have: nobody else shall answer to localhost in its place.
+  const addresses = own === undefined ? [ANY[4], ANY[6]] : [own];
   for (let tries = 0;; tries++) {
     const taken: Descriptor[] = [];
     let port = hostPort;
     let errno = 0;
     for (const address of addresses) {
       const held = holdPort(address, port, protocol);
+      if (held === -E.EAFNOSUPPORT && address === ANY[6]) continue;
       if (typeof held === "number") {
         errno = -held;
         break;

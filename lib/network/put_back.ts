@@ -19,13 +19,14 @@ import { portRules } from "./rules.ts";
  */
 export async function putBack(networks: Networks, network: Network, except?: string): Promise<void> {
   const settings = missingSettings(network);
-  writeDown(networks, network, settings);
+  writeDown(networks, network, settings.entries);
+  // Before anybody is let in again.
+  await renewRules(networks, network);
   makeLink(networks, network, settings);
   using socket = openNetlink();
   const bridge = findLink(socket, network.bridge)?.index ?? 0;
   const links = networks.addresses(network.name).map(vethName).filter((name) => findLink(socket, name) !== undefined);
   tryBatch(socket, links.map((name) => setMaster(name, bridge)));
-  await renewRules(networks, network);
   await restorePorts(networks, network, except);
 }
 

@@ -28,7 +28,10 @@ export function networkRules({ index, subnet, internal }: Ruled, family: Family)
   const filter = [
     `${forward} -i ${bridge} -o ${bridge} -j ACCEPT`,
     ...internal ? [`${forward} -i ${bridge} -j DROP`] : [
-      `${forward} -o ${bridge} ${known} RELATED,ESTABLISHED,DNAT -j ACCEPT`,
+      `${forward} -o ${bridge} ${known} RELATED,ESTABLISHED -j ACCEPT`,
+      // Whether a network may ask for ports that are published by this one is told by its own chain: an internal one may not.
+      `${forward} -i ${ANY_BRIDGE} -o ${bridge} ${known} DNAT -j RETURN`,
+      `${forward} -o ${bridge} ${known} DNAT -j ACCEPT`,
       // Networks don't see each other, but for published ports.
       `${forward} -i ${bridge} -o ${ANY_BRIDGE} -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP`,
       `${forward} -i ${bridge} -j ACCEPT`,
@@ -38,6 +41,7 @@ export function networkRules({ index, subnet, internal }: Ruled, family: Family)
     // With route_localnet, what listens at the host's loopback would be within reach (CVE-2020-8558).
     `${input} -d ${loopback} ${known} RELATED,ESTABLISHED -j ACCEPT`,
     `${input} -d ${loopback} -j DROP`,
+    `${input} -s ${loopback} -j DROP`,
   ];
   const translated = internal ? [] : [
     `${nat} -s ${subnet} ! -o ${bridge} -j MASQUERADE`,

@@ -27,8 +27,10 @@ export async function leave(
   ports: readonly (NetworkEntry & { readonly kind: "ports" })[],
 ): Promise<void> {
   const networks = new Networks(root);
+  const isOwn = (): boolean => [undefined, id].includes(networks.lease(network, address)?.id);
   const isAlone = (): boolean =>
-    networks.read(network)?.temporary === true && networks.addresses(network).every((one) => one === address);
+    networks.read(network)?.temporary === true && networks.addresses(network).every((one) => one === address) &&
+    isOwn();
   const isGone = await networks.exclusively(async () => {
     if (!isAlone()) return false;
     networks.removeLease(network, address, id);
@@ -51,6 +53,8 @@ export async function leave(
  * @returns What is left, for the next one who tries.
  */
 export async function takeDown(networks: Networks, name: string, isHurried = false): Promise<readonly Entry[]> {
+  // Half of a network is none: whoever wants it makes it anew.
+  networks.forgetRecord(name);
   const ledger = new Ledger(networks.ledger(name));
   const heir = networks.names().find((other) => other !== name && networks.read(other) !== undefined);
   // What all of them need is set back by the last.

@@ -131,6 +131,11 @@ export class Networks {
     writeAtomically(`${this.directory(network.name)}/network.json`, JSON.stringify(network));
   }
 
+  /** Forgets what a network is like, so that nobody goes there any more. */
+  forgetRecord(name: string): void {
+    unlink(`${this.directory(name)}/network.json`);
+  }
+
   /** Forgets a network, of which nothing is left. */
   forget(name: string): void {
     const directory = this.directory(name);

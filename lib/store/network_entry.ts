@@ -8,6 +8,7 @@ import { isNetworkName } from "../spec/networks.ts";
 import { write } from "./cgroup.ts";
 import { type Family, removeChains, removePorts } from "./firewall.ts";
 import { aliasEnd, awaitGone, BRIDGE, linkNamed, listedLinks, removeBridge, removeVeth, VETH } from "./link.ts";
+import { Networks } from "./network.ts";
 
 /** Something that a network, or a container on it, has. */
 export type NetworkEntry =
@@ -77,6 +78,14 @@ async function isAnyNetwork(root: string): Promise<boolean> {
 /** Milliseconds within which a bridge is gone that somebody else is removing. */
 const BRIEF = 200;
 
+/** Whether somebody else has the address of a ledger's container. */
+function isHeldByOther(root: string, all: readonly NetworkEntry[]): boolean {
+  const networks = new Networks(root);
+  return all.some((entry) =>
+    entry.kind === "lease" && ![undefined, entry.id].includes(networks.lease(entry.network, entry.address)?.id)
+  );
+}
+
 /** Rules of published ports. */
 type Ports = NetworkEntry & { readonly kind: "ports" };
 
@@ -96,7 +105,8 @@ export async function undoNetworkEntry(
     case "lease":
       return await leave(entry, all.flatMap((one) => one.kind === "ports" ? [one] : []));
     case "veth":
-      return await removeVeth(entry.name);
+      // By now it may be the link of somebody who was given the address.
+      return isHeldByOther(root, all) ? undefined : await removeVeth(entry.name);
     case "bridge":
       return await removeBridge(entry.name);
     case "ports":

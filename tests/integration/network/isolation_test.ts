@@ -35,7 +35,8 @@ backendTest("network: from an internal network there is no way out, and none in 
   assertEquals(internal, true);
   await using web = await serve(["--network", network.name]);
   await using db = await serve(["--network", network.name]);
-  await using outside = await serve(["--network", "bridge", "--ipv6"]);
+  const published = ["-p", "8080:80", "-p", "8080:80/udp"];
+  await using outside = await serve(["--network", "bridge", "--ipv6", ...published]);
   await using _server = await left.serve("left", [7000]);
   assertEquals(await web.gateways(), []);
   assertEquals(who(await web.ask(both(db.addresses, 80))), Array(4).fill(db.name));
@@ -45,6 +46,8 @@ backendTest("network: from an internal network there is no way out, and none in 
   await web.network.must("ip", "route", "add", "default", "via", gateway);
   await web.network.must("ip", "-6", "route", "add", "default", "via", ipv6Gateway);
   isSilent(await web.askInVain([...both(left.addresses, 7000), ...both(outside.addresses, 80)]));
+  // Nor by what others publish, at the host's own addresses.
+  isSilent(await web.askInVain(both([gateway, ipv6Gateway, ...left.gateways], 8080)));
   isSilent(await left.askInVain(both(web.addresses, 80)));
   isSilent(await outside.askInVain(both(web.addresses, 80)));
 });

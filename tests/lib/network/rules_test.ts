@@ -22,12 +22,15 @@ COMMIT
 :LIBFLUX-FORWARD-3 - [0:0]
 :LIBFLUX-INPUT-3 - [0:0]
 -A LIBFLUX-FORWARD-3 -i libflux3 -o libflux3 -j ACCEPT
--A LIBFLUX-FORWARD-3 -o libflux3 -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT
+-A LIBFLUX-FORWARD-3 -o libflux3 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A LIBFLUX-FORWARD-3 -i libflux+ -o libflux3 -m conntrack --ctstate DNAT -j RETURN
+-A LIBFLUX-FORWARD-3 -o libflux3 -m conntrack --ctstate DNAT -j ACCEPT
 -A LIBFLUX-FORWARD-3 -i libflux3 -o libflux+ -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP
 -A LIBFLUX-FORWARD-3 -i libflux3 -j ACCEPT
 -A LIBFLUX-FORWARD-3 -o libflux3 -j DROP
 -A LIBFLUX-INPUT-3 -d 127.0.0.0/8 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 -A LIBFLUX-INPUT-3 -d 127.0.0.0/8 -j DROP
+-A LIBFLUX-INPUT-3 -s 127.0.0.0/8 -j DROP
 -I FORWARD -j LIBFLUX-FORWARD-3
 -I INPUT -i libflux3 -j LIBFLUX-INPUT-3
 COMMIT
