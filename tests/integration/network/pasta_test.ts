@@ -150,7 +150,9 @@ use strict; use Socket qw(:all); $| = 1;
 my @all;
 for my $type (SOCK_STREAM, SOCK_DGRAM) {
   for my $where (pack_sockaddr_in(7000, inet_aton('127.0.0.1')), pack_sockaddr_in6(7000, inet_pton(AF_INET6, '::1'))) {
-    socket(my $socket, sockaddr_family($where), $type, 0); bind($socket, $where) or die "bind: $!";
+    socket(my $socket, sockaddr_family($where), $type, 0);
+    setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1) if $type == SOCK_STREAM;
+    bind($socket, $where) or die "bind: $!";
     listen($socket, 9) if $type == SOCK_STREAM;
     push @all, [$socket, $type];
   }
