@@ -5,7 +5,7 @@
  * @module
  */
 import { E, EPOLL, POLL } from "./abi/constants.ts";
-import { checked, type Descriptor, syscall, syscallInBackground } from "./libc.ts";
+import { checked, type Descriptor, NativeMemory, syscall, syscallInBackground } from "./libc.ts";
 
 /** `struct epoll_event`: packed on x86-64 only (`linux/eventpoll.h`). */
 const EVENT = Deno.build.arch === "x86_64" ? { size: 12, data: 4 } : { size: 16, data: 8 };
@@ -25,6 +25,8 @@ interface Waiter {
 }
 
 const waiting = new Map<number, Waiter>();
+/** Room for events, which is never given back. */
+const buffers: NativeMemory[] = [];
 let generations = 0;
 let reactor: Epoll | undefined;
 let running = false;
@@ -49,10 +51,11 @@ function open(): Epoll {
 /** Waits for all of them, as long as there is one. What goes wrong is theirs to hear. */
 async function run({ epoll, wake }: Epoll): Promise<void> {
   running = true;
-  const events = new Uint8Array(MAX_EVENTS * EVENT.size);
-  const view = new DataView(events.buffer);
+  // Not JavaScript's memory: a worker may be gone while the kernel still waits to write here.
+  const events = buffers.pop() ?? new NativeMemory(MAX_EVENTS * EVENT.size);
+  const view = new DataView(events.bytes.buffer);
   while (waiting.size > 0) {
-    const count = await syscallInBackground("epoll_pwait", epoll, events, MAX_EVENTS, -1, 0, 8);
+    const count = await syscallInBackground("epoll_pwait", epoll, events.address, MAX_EVENTS, -1, 0, 8);
     if (count < 0 && count !== -E.EINTR) fail(new Error(`epoll_pwait: errno ${-count}`));
     for (let i = 0; i < count; i++) {
       const descriptor = view.getInt32(i * EVENT.size + EVENT.data, true);
@@ -66,6 +69,7 @@ async function run({ epoll, wake }: Epoll): Promise<void> {
       waiter.resolve(view.getUint32(i * EVENT.size, true));
     }
   }
+  buffers.push(events);
   // In the same turn as the look at who waits: the next to come starts it again.
   running = false;
 }
