@@ -150,6 +150,7 @@ async function finish(child: Child, output: Descriptor, report: Descriptor): Pro
   } finally {
     output.close();
     report.close();
+    await child.wait().catch(() => {});
     child[Symbol.dispose]();
   }
 }

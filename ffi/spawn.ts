@@ -14,6 +14,7 @@ import {
   pipe,
   syscall,
   SyscallError,
+  syscallInBackground,
 } from "./libc.ts";
 import { ready } from "./reactor.ts";
 import { isType, statDescriptor } from "./stat.ts";
@@ -152,7 +153,19 @@ export class Child implements Disposable {
   }
 
   async #wait(): Promise<ExitStatus> {
-    await ready(this.pidfd.number, POLL.POLLIN);
+    try {
+      await ready(this.pidfd.number, POLL.POLLIN);
+    } catch {
+      // There is no descriptor left to wait with: on a thread of its own, so that no zombie stays.
+      await syscallInBackground(
+        "waitid",
+        WAIT.P_PIDFD,
+        this.pidfd.number,
+        0,
+        WAIT.WEXITED | WAIT.WALL | WAIT.WNOWAIT,
+        0,
+      );
+    }
     const info = new Uint8Array(128);
     checked("waitid", WAIT.P_PIDFD, this.pidfd.number, info, WAIT.WEXITED | WAIT.WALL, 0);
     this.#recycle();

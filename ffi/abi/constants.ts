@@ -225,7 +225,7 @@ export const EPOLL = {
 } as const;
 
 /** `linux/wait.h` */
-export const WAIT = { WNOHANG: 1, WEXITED: 4, P_PIDFD: 3, WALL: 0x40000000 } as const;
+export const WAIT = { WNOHANG: 1, WEXITED: 4, P_PIDFD: 3, WNOWAIT: 0x1000000, WALL: 0x40000000 } as const;
 
 /**
  * A signal's name.
