@@ -6,18 +6,33 @@
  *
  * @module
  */
+import { AT, O, or } from "./abi/constants.ts";
 import { ARCHITECTURE, pipe } from "./libc.ts";
 import { link, REPORT_DESCRIPTOR } from "./link.ts";
 import { encodeMessages, type Message, openNetlink } from "./netlink.ts";
 import { ProgramBuilder } from "./program.ts";
 import { executable, spawn } from "./spawn.ts";
 
-/** Sends a batch on links, addresses and routes, whose answer nobody hears. */
-export function sendAside(messages: readonly Message[]): void {
+/**
+ * Sends a batch on links, addresses and routes, whose answer nobody hears.
+ *
+ * @param settings What is written below /proc/sys before that: `["net/ipv4/ip_forward", "0"]`. The kernel has them wait as well.
+ */
+export function sendAside(messages: readonly Message[], settings: readonly (readonly [string, string])[] = []): void {
   const bytes = encodeMessages(messages);
   const b = new ProgramBuilder(ARCHITECTURE);
   const [SOCKET, LABEL] = [0, messages[0]?.step ?? "send"];
-  b.syscall("write", [SOCKET, b.bytes(bytes), bytes.length], { label: LABEL });
+  for (const [path, value] of settings) {
+    const meaning = { path: `/proc/sys/${path}`, optional: true };
+    const flags = or(O, "O_WRONLY", "O_CLOEXEC");
+    const file = b.call("openat", [AT.AT_FDCWD, b.string(meaning.path), flags, 0], "file", {
+      ...meaning,
+      label: "open",
+    });
+    b.syscall("write", [file, b.string(value), value.length], { ...meaning, label: `set it to ${value}` });
+    b.syscall("close", [file], { ...meaning, label: "close it" });
+  }
+  if (bytes.length > 0) b.syscall("write", [SOCKET, b.bytes(bytes), bytes.length], { label: LABEL, optional: true });
   b.exit(0, "end");
   using image = executable(link(b.build()).elf);
   using socket = openNetlink();

@@ -8,7 +8,7 @@ import { NetworkError, printable, UsageError } from "../errors.ts";
 import { DEFAULT_NETWORK } from "../spec/networks.ts";
 import { bootId, readIfThere } from "../store/directory.ts";
 import { takeDown } from "../store/leave.ts";
-import { ALIAS, aliasEnd, awaitGone, linkNamed, removeBridge } from "../store/link.ts";
+import { ALIAS, aliasEnd, awaitGone, BRIDGE, linkNamed, listedLinks, removeBridge } from "../store/link.ts";
 import type { Network, Networks } from "../store/network.ts";
 import { warn } from "../warnings.ts";
 import { addIPv6, bringUp } from "./bridge.ts";
@@ -82,8 +82,17 @@ function randomBytes(count: number): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+/** Waits until bridges have gone that nobody waited for: with them go subnets, and settings of the host are set back. */
+async function dismissed(networks: Networks): Promise<void> {
+  const used = new Set(networks.names().map((name) => networks.read(name)?.bridge));
+  for (const name of listedLinks().filter((one) => BRIDGE.test(one) && !used.has(one))) {
+    const alias = linkNamed(name)?.alias;
+    if (alias?.endsWith(aliasEnd(networks.root)) === true && !await awaitGone(name)) await removeBridge(name);
+  }
+}
+
 /** A bridge that nobody has. @throws {NetworkError} The default network's is somebody else's. */
-async function freeBridge(networks: Networks, isDefault: boolean): Promise<string> {
+function freeBridge(networks: Networks, isDefault: boolean): string {
   const used = new Set(networks.names().map((name) => networks.read(name)?.bridge));
   // The first is the default network's.
   for (let index = isDefault ? 0 : 1; index < 10_000; index++) {
@@ -91,11 +100,6 @@ async function freeBridge(networks: Networks, isDefault: boolean): Promise<strin
     if (used.has(bridge)) continue;
     const link = linkNamed(bridge);
     if (link === undefined) return bridge;
-    // The last container of a network has just gone, and its bridge is about to.
-    if (link.alias.endsWith(aliasEnd(networks.root))) {
-      if (!await awaitGone(bridge)) await removeBridge(bridge);
-      return bridge;
-    }
     if (isDefault && !link.alias.startsWith(ALIAS)) {
       throw new NetworkError(`there is a link ${bridge} on this host that isn't libflux's`, {
         hint: `rename or remove it: ip link delete ${bridge}`,
@@ -106,7 +110,7 @@ async function freeBridge(networks: Networks, isDefault: boolean): Promise<strin
 }
 
 /** What there is to be, before anything is. */
-async function plan(networks: Networks, wish: NetworkWish): Promise<Network> {
+function plan(networks: Networks, wish: NetworkWish): Network {
   const { name, internal = false, mtu = DEFAULT_MTU, temporary = false } = wish;
   const subnets = (wish.subnets ?? []).map((text) => formatSubnet(parseSubnet(text)));
   const isIPv6 = (text: string): boolean => text.includes(":");
@@ -114,8 +118,7 @@ async function plan(networks: Networks, wish: NetworkWish): Promise<Network> {
   const own6 = only(subnets, isIPv6, "subnet");
   const gateway = only(wish.gateways ?? [], (text) => !isIPv6(text), "gateway");
   const gateway6 = only(wish.gateways ?? [], isIPv6, "gateway");
-  // First: it waits for one that is about to go, and whose subnet is free then.
-  const bridge = await freeBridge(networks, name === DEFAULT_NETWORK);
+  const bridge = freeBridge(networks, name === DEFAULT_NETWORK);
   const taken = takenSubnets(networks);
   for (const text of subnets) {
     const [clash, who] = taken.find(([one]) => overlaps(one, parseSubnet(text))) ?? [];
@@ -154,7 +157,8 @@ export async function make(networks: Networks, wish: NetworkWish): Promise<Netwo
   if (networks.names().includes(wish.name) && networks.read(wish.name) === undefined) {
     await takeDown(networks, wish.name);
   }
-  const network = await plan(networks, wish);
+  await dismissed(networks);
+  const network = plan(networks, wish);
   networks.prepare(network.name);
   try {
     await bringUp(networks, network);

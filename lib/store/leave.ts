@@ -8,7 +8,7 @@ import { type Entry, Ledger } from "./ledger.ts";
 import { removePorts } from "./firewall.ts";
 import { dismissBridge } from "./link.ts";
 import { Networks } from "./network.ts";
-import type { NetworkEntry } from "./network_entry.ts";
+import { isAnyNetwork, type NetworkEntry } from "./network_entry.ts";
 
 /** What a container has on a network. */
 interface Membership {
@@ -59,10 +59,19 @@ export async function takeDown(networks: Networks, name: string, isHurried = fal
   const heir = networks.names().find((other) => other !== name && networks.read(other) !== undefined);
   // What all of them need is set back by the last.
   if (heir !== undefined) ledger.handOver((entry) => entry.kind === "sysctl", new Ledger(networks.ledger(heir)));
-  if (isHurried) { for (const entry of ledger.entries()) if (entry.kind === "bridge") dismissBridge(entry.name); }
-  const left = await ledger.undo(undefined, (entry) => isHurried && entry.kind === "bridge");
+  const done = isHurried ? await dismiss(ledger.entries(), networks.root) : new Set();
+  const left = await ledger.undo(undefined, (entry) => done.has(entry));
   if (left.length === 0) networks.forget(name);
   return left;
+}
+
+/** Leaves bridge and settings to somebody who isn't waited for; answers what that is. */
+async function dismiss(entries: readonly Entry[], root: string): Promise<ReadonlySet<unknown>> {
+  const bridge = entries.find((entry) => entry.kind === "bridge");
+  if (bridge === undefined) return new Set();
+  const settings = await isAnyNetwork(root) ? [] : entries.filter((entry) => entry.kind === "sysctl").toReversed();
+  dismissBridge(bridge.name, settings.map(({ path, value }) => [path, value]));
+  return new Set([bridge, ...settings]);
 }
 
 /** Undoes networks whose last container was killed with its libflux, and those that were never finished. */

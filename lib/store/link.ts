@@ -97,10 +97,14 @@ export async function removeBridge(name: string): Promise<void> {
   if (link !== undefined) await remove(name, link.index);
 }
 
-/** Has a bridge removed by somebody who isn't waited for: the kernel is busy with the container that was its last port. */
-export function dismissBridge(name: string): void {
+/**
+ * Has a bridge removed by somebody who isn't waited for: the kernel is busy with the container that was its last port.
+ *
+ * @param settings What is set back before that, below /proc/sys: when the bridge is gone, it is as it was.
+ */
+export function dismissBridge(name: string, settings: readonly (readonly [string, string])[]): void {
   const link = ownBridge(name);
-  if (link !== undefined) sendAside([deleteLink(name, link.index)]);
+  sendAside(link === undefined ? [] : [deleteLink(name, link.index)], settings);
 }
 
 /** Waits, not for long, until a bridge has gone that is being removed; answers whether it has. */

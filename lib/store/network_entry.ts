@@ -66,7 +66,7 @@ export function isNetworkEntry(entry: Readonly<Record<string, unknown>>): boolea
  * Whether another state root has a network still. One of the same root would have been given the settings of the host to set
  * back; its bridges that are listed are about to go.
  */
-async function isAnyNetwork(root: string): Promise<boolean> {
+export async function isAnyNetwork(root: string): Promise<boolean> {
   for (const name of listedLinks().filter((one) => BRIDGE.test(one))) {
     const alias = linkNamed(name)?.alias;
     // Of another root it may be about to go as well.
