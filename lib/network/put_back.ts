@@ -7,6 +7,7 @@ import { openNetlink, tryBatch } from "../../ffi/netlink.ts";
 import { findLink, setMaster } from "../../ffi/rtnetlink.ts";
 import { chainsOf, restore, tables } from "../store/firewall.ts";
 import type { Network, Networks } from "../store/network.ts";
+import { isAlive } from "../store/process.ts";
 import { Store } from "../store/state.ts";
 import { familiesOf, indexOf, makeLink, missingSettings, renewRules, vethName, writeDown } from "./bridge.ts";
 import { portRules } from "./rules.ts";
@@ -35,7 +36,8 @@ async function restorePorts(networks: Networks, network: Network, except?: strin
   const store = new Store(networks.root);
   for (const { name, id, address, ipv6Address } of networks.leases(network.name)) {
     const state = store.state(name);
-    if (name === except || state?.id !== id) continue;
+    // The rules of one that has ended are being taken away, by whoever waited for it.
+    if (name === except || state?.id !== id || !isAlive(state)) continue;
     for (const family of familiesOf(network)) {
       const own = family === 4 ? address : ipv6Address;
       if (own === undefined) continue;
