@@ -12,7 +12,8 @@ import {
   type RunOptions,
   UsageError,
 } from "../../mod.ts";
-import { BUSYBOX, hostTest, openDescriptors, quietDescriptors, uniqueName } from "./support.ts";
+import { readIfThere } from "../../lib/store/directory.ts";
+import { BUSYBOX, hostTest, openDescriptors, patience, quietDescriptors, uniqueName } from "./support.ts";
 
 const sh = (script: string, options: Partial<RunOptions> = {}) =>
   run({ image: BUSYBOX, command: ["sh", "-c", script], ...options });
@@ -196,6 +197,14 @@ hostTest("30 containers at once keep apart", async () => {
   assertEquals(outputs, Array.from({ length: 30 }, (_, index) => `${index}\nmany-${index}\n`));
 });
 
+/** This process's children, zombies too: what each is, and in which state. */
+function children(): string[] {
+  return Array.from(
+    Deno.readDirSync("/proc/self/task"),
+    ({ name }) => readIfThere(`/proc/self/task/${name}/children`)?.trim().split(" ") ?? [],
+  ).flat().filter((pid) => pid !== "").map((pid) => readIfThere(`/proc/${pid}/stat`)?.slice(0, 60) ?? pid);
+}
+
 hostTest("200 containers in a row leave no descriptor and no zombie", async () => {
   const once = async (): Promise<void> => {
     await using container = await sh("echo hello", { network: "none" });
@@ -205,11 +214,10 @@ hostTest("200 containers in a row leave no descriptor and no zombie", async () =
   const before = await quietDescriptors();
   for (let i = 0; i < 200; i++) await once();
   assertEquals(openDescriptors(), before);
-  const children = Array.from(
-    Deno.readDirSync("/proc/self/task"),
-    ({ name }) => Deno.readTextFileSync(`/proc/self/task/${name}/children`),
-  ).join("").trim();
-  assertEquals(children, "");
+  // Those who remove the bridges of tests before have the kernel's own time.
+  const deadline = performance.now() + patience(10_000);
+  while (children().length > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals(children(), []);
 });
 
 hostTest("benchmark() measures every container", async () => {
