@@ -37,8 +37,8 @@ export interface Reader extends Execution {
 /** What a line of comment begins with. */
 const COMMENT = "#";
 
-/** So much of what it writes is kept. */
-const MAX_OUTPUT = 1 << 20;
+/** So much of what it writes is kept: a host of Kubernetes' has tens of thousands of rules. */
+const MAX_OUTPUT = 1 << 26;
 const DEV_NULL = "/dev/null";
 const X_OK = 1;
 
@@ -138,11 +138,11 @@ async function finish(child: Child, output: Descriptor, report: Descriptor): Pro
     const errno = isFailure ? -Number(new DataView(failure.buffer).getBigInt64(8, true)) : 0;
     const chunks: Uint8Array<ArrayBuffer>[] = [];
     let size = 0;
+    const chunk = new Uint8Array(65_536);
     for (;;) {
-      const chunk = new Uint8Array(4096);
       const count = await read(output.number, chunk);
       if (count <= 0) break;
-      if (size < MAX_OUTPUT) chunks.push(chunk.subarray(0, count));
+      if (size < MAX_OUTPUT) chunks.push(chunk.slice(0, count));
       size += count;
     }
     const { code } = await child.wait();

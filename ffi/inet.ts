@@ -5,23 +5,13 @@
  */
 import { SOCKET } from "./abi/constants.ts";
 import { AF } from "./abi/netlink.ts";
+import { socketAddress } from "./abi/network.ts";
 import { checked, Descriptor, syscall } from "./libc.ts";
 
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
-
-/** `struct sockaddr_in`, `struct sockaddr_in6`. @param address 4 or 16 bytes. */
-function socketAddress(address: Uint8Array, port: number): Uint8Array<ArrayBuffer> {
-  const isIPv6 = address.length === 16;
-  const bytes = new Uint8Array(isIPv6 ? 28 : 16);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, isIPv6 ? AF.AF_INET6 : AF.AF_INET, true);
-  view.setUint16(2, port);
-  bytes.set(address, isIPv6 ? 8 : 4);
-  return bytes;
-}
 
 /**
  * Binds a socket to a port, which nobody else can have as long as it is open.

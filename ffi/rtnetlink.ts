@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { E } from "./abi/constants.ts";
 import { AF, IFA, IFF_UP, IFLA, NLM_F, RT, RTA, RTM } from "./abi/netlink.ts";
 import type { Descriptor } from "./libc.ts";
-import { ask, type Attribute, decodeAttributes, encodeAttributes, type Message } from "./netlink.ts";
+import { ask, type Attribute, decodeAttributes, encodeAttributes, type Message, NetlinkError } from "./netlink.ts";
 
 const CREATE = NLM_F.NLM_F_CREATE | NLM_F.NLM_F_EXCL;
 
@@ -93,13 +94,13 @@ export function newVeth({ name, bridge, namespace, peer, mtu }: Veth): Message {
 }
 
 /** Brings a link up. */
-export function linkUp(name: string, index = 0): Message {
+export function linkUp(name: string, index: number): Message {
   return {
     step: `bring up the link ${name}`,
     type: RTM.RTM_SETLINK,
     flags: 0,
     header: linkHeader(index, true),
-    attributes: index === 0 ? [[IFLA.IFLA_IFNAME, name]] : [],
+    attributes: [],
   };
 }
 
@@ -179,16 +180,18 @@ export interface Link {
   readonly kind: string;
 }
 
-/** Looks for a link; nothing where there is none of this name. */
+/** Looks for a link; nothing where there is none of this name. @throws {NetlinkError} The kernel doesn't tell. */
 export function findLink(socket: Descriptor, name: string): Link | undefined {
+  const step = `look for the link ${name}`;
   const answer = ask(socket, {
-    step: `look for the link ${name}`,
+    step,
     type: RTM.RTM_GETLINK,
     flags: 0,
     header: linkHeader(),
     attributes: [[IFLA.IFLA_IFNAME, name]],
   });
-  if (typeof answer === "number") return undefined;
+  if (answer === E.ENODEV) return undefined;
+  if (typeof answer === "number") throw new NetlinkError(step, answer);
   const attributes = decodeAttributes(answer.subarray(16));
   const text = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes).replace(/\0.*$/s, "");
   const info = attributes.get(IFLA.IFLA_LINKINFO);

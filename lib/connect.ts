@@ -24,7 +24,8 @@ import { needsNetwork } from "./spec/networks.ts";
 import { parseAddress } from "./spec/addresses.ts";
 import type { RunOptions } from "./spec/options.ts";
 import type { PublishedPort } from "./spec/ports.ts";
-import { chainsOf, hasPorts, restore, tables } from "./store/firewall.ts";
+import { chainsOf, tables } from "./store/chains.ts";
+import { hasPorts, restore } from "./store/firewall.ts";
 import { hostsFile, tellNeighbours } from "./store/hosts.ts";
 import { takeDown } from "./store/leave.ts";
 import { type Lease, type Network, Networks } from "./store/network.ts";
@@ -101,12 +102,12 @@ class BridgeConnection implements Connection {
     try {
       await restore(family, text, "publish its ports", this.claim.lock);
     } catch (error) {
-      if (!(error instanceof NetworkError) || await hasPorts(family, index)) throw error;
-      // Somebody has wiped libflux's chains: all that are on this network publish theirs anew.
+      if (!(error instanceof NetworkError)) throw error;
       await this.networks.exclusively(async () => {
-        await putBack(this.networks, this.network, this.claim.name);
+        // Somebody has wiped libflux's chains.
+        if (!await hasPorts(family, index)) await putBack(this.networks, this.network);
+        await restore(family, text, "publish its ports", this.claim.lock);
       });
-      await restore(family, text, "publish its ports", this.claim.lock);
     }
   }
 
@@ -141,7 +142,8 @@ class BridgeConnection implements Connection {
   async settle(pid: number, isOwnFile: boolean): Promise<void> {
     const file = isOwnFile ? hostsFile(pid) : undefined;
     await this.networks.exclusively(() => {
-      this.networks.writeLease(this.network.name, { ...this.lease, ...(file === undefined ? {} : { hosts: file }) });
+      const lease = { ...this.lease, isSettled: true, ...(file === undefined ? {} : { hosts: file }) };
+      this.networks.writeLease(this.network.name, lease);
       tellNeighbours(this.networks.leases(this.network.name));
     });
   }

@@ -131,10 +131,12 @@ function needRoot(): void {
 
 function describe(networks: Networks, store: Store, network: Network): NetworkInfo {
   const { bootId: _, created, ...rest } = network;
-  const containers = networks.leases(network.name).map(({ hosts: _, names: [name = "", ...aliases], ...lease }) => {
-    const state = store.state(name);
-    return { ...lease, name, aliases, ports: state?.id === lease.id ? state.ports ?? [] : [] };
-  });
+  const containers = networks.leases(network.name).map(
+    ({ hosts: _, isSettled: _settled, names: [name = "", ...aliases], ...lease }) => {
+      const state = store.state(name);
+      return { ...lease, name, aliases, ports: state?.id === lease.id ? state.ports ?? [] : [] };
+    },
+  );
   return { ...rest, created: new Date(created), containers: containers.sort((a, b) => a.name < b.name ? -1 : 1) };
 }
 
@@ -153,7 +155,7 @@ function change<T>(networks: Networks, body: () => Promise<T>): Promise<T> {
   return networks.exclusively(() =>
     runToolsBy(async (name, args, input) => {
       const { code, stdout, stderr } = await script(name, args, input);
-      return { code, output: stderr === "" ? stdout : stderr };
+      return { code, output: code === 0 ? stdout : `${stderr}${stdout}` };
     }, body)
   );
 }
@@ -275,6 +277,7 @@ export async function removeNetwork(name: string, where: { readonly root?: strin
  * Removes every network that nobody is on.
  *
  * @returns Their names.
+ * @throws {NetworkError} Some of them can't be removed: all others were.
  *
  * @example
  * ```ts
@@ -288,13 +291,22 @@ export async function pruneNetworks(where: { readonly root?: string } = {}): Pro
   const { networks } = await open(where);
   return await change(networks, async () => {
     const removed: string[] = [];
+    const failures: NetworkError[] = [];
     for (const name of networks.names()) {
       const network = networks.read(name);
       if (network === undefined || networks.addresses(name).length > 0) continue;
-      await remove(networks, network);
-      removed.push(name);
+      try {
+        await remove(networks, network);
+        removed.push(name);
+      } catch (error) {
+        if (!(error instanceof NetworkError)) throw error;
+        failures.push(error);
+      }
     }
-    return removed;
+    const [first] = failures;
+    if (first === undefined) return removed;
+    const message = failures.map((failure) => failure.message).join("; ");
+    throw new NetworkError(message, { ...(first.hint === undefined ? {} : { hint: first.hint }) });
   });
 }
 

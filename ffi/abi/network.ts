@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { AF } from "./netlink.ts";
 
 /** `struct ifreq` (`linux/if.h`): the name in 16 bytes, then what is set. */
 function linkRequest(name: string, value: Uint8Array): Uint8Array<ArrayBuffer> {
@@ -22,13 +23,14 @@ export function loopbackUp(): Uint8Array<ArrayBuffer> {
   return linkRequest("lo", new Uint8Array([0x41]));
 }
 
-const AF_INET = 2;
-
-/** `struct sockaddr_in` without a port. @param address 4 bytes. */
-function socketAddress(address: Uint8Array): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(16);
-  bytes[0] = AF_INET;
-  bytes.set(address, 4);
+/** `struct sockaddr_in`, `struct sockaddr_in6`. @param address 4 or 16 bytes. */
+export function socketAddress(address: Uint8Array, port = 0): Uint8Array<ArrayBuffer> {
+  const isIPv6 = address.length === 16;
+  const bytes = new Uint8Array(isIPv6 ? 28 : 16);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, isIPv6 ? AF.AF_INET6 : AF.AF_INET, true);
+  view.setUint16(2, port);
+  bytes.set(address, isIPv6 ? 8 : 4);
   return bytes;
 }
 

@@ -78,10 +78,22 @@ async function inspect(flags: Parsed, where: { readonly root?: string }): Promis
 }
 
 async function rm(flags: Parsed, where: { readonly root?: string }): Promise<void> {
-  for (const name of namesOf("rm", flags)) {
-    await removeNetwork(name, where);
-    print(`${name}\n`);
+  const names = namesOf("rm", flags);
+  const failures: NetworkError[] = [];
+  for (const name of names) {
+    try {
+      await removeNetwork(name, where);
+      print(`${name}\n`);
+    } catch (error) {
+      // One that can't be removed keeps nobody from the others.
+      if (!(error instanceof NetworkError)) throw error;
+      failures.push(error);
+    }
   }
+  const [first, ...more] = failures;
+  if (first === undefined) return;
+  if (more.length === 0) throw first;
+  throw new NetworkError(failures.map(({ message }) => message).join("; "));
 }
 
 const printNames = (names: readonly string[]): void => print(names.map((name) => `${name}\n`).join(""));

@@ -8,8 +8,9 @@ import { batch, type Message, NetlinkError, openNetlink, tryBatch } from "../../
 import { findLink, linkUp, newAddress, newBridge } from "../../ffi/rtnetlink.ts";
 import { errnoText, NetworkError } from "../errors.ts";
 import { write } from "../store/cgroup.ts";
-import { readIfThere } from "../store/directory.ts";
-import { type Family, removeChains, restore } from "../store/firewall.ts";
+import { bootId, readIfThere } from "../store/directory.ts";
+import { type Family, type Lines, tables } from "../store/chains.ts";
+import { renew, restore } from "../store/firewall.ts";
 import { Ledger } from "../store/ledger.ts";
 import { ALIAS, aliasEnd } from "../store/link.ts";
 import type { Network, Networks } from "../store/network.ts";
@@ -65,7 +66,7 @@ export function missingSettings(network: Network): Settings {
   return {
     entries: changed.flatMap((path) => {
       const value = read(path);
-      return value === undefined ? [] : [{ kind: "sysctl", path, value } as const];
+      return value === undefined ? [] : [{ kind: "sysctl", path, value, bootId: bootId() } as const];
     }),
     wanted,
   };
@@ -139,18 +140,25 @@ export async function addIPv6(networks: Networks, network: Network): Promise<voi
   await setRules(networks, network, 6);
 }
 
-function setRules(networks: Networks, network: Network, family: Family): Promise<void> {
+function rulesOf(network: Network, family: Family): Lines {
   const subnet = family === 4 ? network.subnet : network.ipv6Subnet ?? "";
-  const rules = networkRules({ index: indexOf(network), subnet, internal: network.internal }, family);
-  return restore(family, rules, `set the rules of the network ${network.name}`, networks.lock);
+  return networkRules({ index: indexOf(network), subnet, internal: network.internal }, family);
 }
 
-/** Sets a network's rules anew, whatever has become of them. The chain of published ports is empty then. */
-export async function renewRules(networks: Networks, network: Network): Promise<void> {
-  for (const family of familiesOf(network)) {
-    await removeChains(family, indexOf(network));
-    await setRules(networks, network, family);
-  }
+const stepOf = ({ name }: Network): string => `set the rules of the network ${name}`;
+
+function setRules(networks: Networks, network: Network, family: Family): Promise<void> {
+  return restore(family, tables(rulesOf(network, family)), stepOf(network), networks.lock);
+}
+
+/** Sets a network's rules anew, whatever has become of them. @param ports The rules of ports that are published. */
+export function renewRules(
+  networks: Networks,
+  network: Network,
+  family: Family,
+  ports: readonly string[],
+): Promise<void> {
+  return renew(family, indexOf(network), rulesOf(network, family), ports, stepOf(network), networks.lock);
 }
 
 /** The link, up, with its addresses. */

@@ -6,45 +6,11 @@
  *
  * @module
  */
-import { AF, NETLINK, NF, NFT } from "../../ffi/abi/netlink.ts";
-import { decodeAttributes, dump, openNetlink } from "../../ffi/netlink.ts";
 import { readIfThere } from "../store/directory.ts";
+import { type NftablesChain, nftablesChains } from "../store/nftables.ts";
 
 /** A chain of nftables' that all forwarded packets go through. */
-export interface ForwardChain {
-  /** `NFPROTO_*`: 1 is IPv4 and IPv6, 2 IPv4, 10 IPv6. */
-  readonly family: number;
-  readonly table: string;
-  readonly drops: boolean;
-}
-
-const text = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes).replace(/\0.*$/s, "");
-const bigEndian = (bytes: Uint8Array<ArrayBuffer> | undefined): number =>
-  bytes?.length === 4 ? new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) : -1;
-
-/** The chains that nftables shows forwarded packets to; none where it isn't there. */
-function forwardChains(): ForwardChain[] {
-  try {
-    using socket = openNetlink(NETLINK.NETLINK_NETFILTER);
-    return dump(socket, {
-      step: "list the chains of nftables",
-      type: NFT.NFT_MSG_GETCHAIN,
-      flags: 0,
-      header: new Uint8Array([AF.AF_UNSPEC, 0, 0, 0]),
-      attributes: [],
-    }).flatMap((body) => {
-      const attributes = decodeAttributes(body.subarray(4));
-      const hook = attributes.get(NFT.NFTA_CHAIN_HOOK);
-      const isForward = hook !== undefined &&
-        bigEndian(decodeAttributes(hook).get(NFT.NFTA_HOOK_HOOKNUM)) === NF.NF_INET_FORWARD;
-      if (!isForward) return [];
-      const drops = bigEndian(attributes.get(NFT.NFTA_CHAIN_POLICY)) === NF.NF_DROP;
-      return [{ family: body[0] ?? 0, table: text(attributes.get(NFT.NFTA_CHAIN_TABLE)), drops }];
-    });
-  } catch {
-    return [];
-  }
-}
+export type ForwardChain = Pick<NftablesChain, "family" | "table" | "drops">;
 
 /** What is known of the host's firewalls. */
 export interface Firewalls {
@@ -81,7 +47,7 @@ export function obstacle(bridge: string, { chains, zones, ufw }: Firewalls): str
 
 /** Looks at the host. */
 export function firewalls(): Firewalls {
-  const chains = forwardChains();
+  const chains = nftablesChains().filter(({ isForward }) => isForward);
   const isFirewalld = chains.some(({ table }) => table === "firewalld");
   const conf = readIfThere("/etc/ufw/ufw.conf") ?? "";
   const rules = conf === ""

@@ -10,20 +10,19 @@
 import { AT, CLONE, O, or } from "../../ffi/abi/constants.ts";
 import type { NetworkNamespace } from "../../ffi/network_namespace.ts";
 import type { Operand, ProgramBuilder, Slot } from "../../ffi/program.ts";
-import { isExecutable, Service } from "../../ffi/service.ts";
+import { Service } from "../../ffi/service.ts";
 import { errnoText, NetworkError, printable } from "../errors.ts";
 import type { RunOptions } from "../spec/options.ts";
 import type { PublishedPort } from "../spec/ports.ts";
-import type { Family } from "../store/firewall.ts";
+import type { Family } from "../store/chains.ts";
 import { readIfThere } from "../store/directory.ts";
 import { startTime } from "../store/process.ts";
+import { findProgram } from "../store/programs.ts";
 import type { Claim, Store } from "../store/state.ts";
 import { warn } from "../warnings.ts";
 import type { Connection } from "./connection.ts";
 import { type HeldPorts, holdPorts } from "./publish.ts";
 
-/** Where it is looked for: never where the caller's PATH says. */
-const DIRECTORIES = ["/usr/bin", "/usr/local/bin", "/bin"] as const;
 /** Milliseconds that it may take until packets get through; usually it is a few. */
 const PATIENCE = 10_000;
 /** What the hint of a missing one says. */
@@ -31,7 +30,7 @@ export const PASTA_HINT = "install what Debian calls passt";
 
 /** Where this host has pasta. */
 export function findPasta(): string | undefined {
-  return DIRECTORIES.map((directory) => `${directory}/pasta`).find(isExecutable);
+  return findProgram("pasta");
 }
 
 /**

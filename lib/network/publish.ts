@@ -9,7 +9,7 @@ import type { Descriptor } from "../../ffi/libc.ts";
 import { errnoText, NetworkError, printable } from "../errors.ts";
 import { parseAddress } from "../spec/addresses.ts";
 import type { PortMapping, PublishedPort } from "../spec/ports.ts";
-import type { Family } from "../store/firewall.ts";
+import type { Family } from "../store/chains.ts";
 import type { Store } from "../store/state.ts";
 import { holderOf } from "./holder.ts";
 

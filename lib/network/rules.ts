@@ -5,7 +5,7 @@
  */
 import { isIPv6, parseAddress } from "../spec/addresses.ts";
 import type { PortMapping, PublishedPort } from "../spec/ports.ts";
-import { chainsOf, type Family, jumpsTo, tables } from "../store/firewall.ts";
+import { chainsOf, type Family, jumpsTo, type Lines } from "../store/chains.ts";
 
 /** What rules depend on. */
 export interface Ruled {
@@ -20,7 +20,7 @@ export interface Ruled {
 const ANY_BRIDGE = "libflux+";
 
 /** A network's chains, what is in them, and the jumps to them. */
-export function networkRules({ index, subnet, internal }: Ruled, family: Family): string {
+export function networkRules({ index, subnet, internal }: Ruled, family: Family): Lines {
   const { ports, nat, forward, input } = chainsOf(index);
   const bridge = `libflux${index}`;
   const known = "-m conntrack --ctstate";
@@ -53,10 +53,10 @@ export function networkRules({ index, subnet, internal }: Ruled, family: Family)
   const jumps = jumpsTo(index, family);
   const into = (table: "nat" | "filter"): string[] =>
     jumps.filter((jump) => jump.table === table).map(({ rule, first }) => `${first ? "-I" : "-A"} ${rule}`);
-  return tables({
+  return {
     nat: [`:${ports} - [0:0]`, `:${nat} - [0:0]`, ...translated.map((rule) => `-A ${rule}`), ...into("nat")],
     filter: [`:${forward} - [0:0]`, `:${input} - [0:0]`, ...filter.map((rule) => `-A ${rule}`), ...into("filter")],
-  });
+  };
 }
 
 /** What tells a container's rules from others'. @param id 64 hexadecimal digits. */

@@ -1,5 +1,5 @@
 /**
- * Runs the host's network programs with a script on their standard input: `ip -batch -`, `iptables-restore`.
+ * Runs the host's network programs with a script on their standard input, such as `iptables-restore`.
  *
  * The only place that imports dax, and only when it is called: dax and what it imports of Node take 40 ms and 24 MB, more
  * than all else that libflux does. A packed executable has dax in a second bundle, for which `tasks/packer/lazy.ts` looks
@@ -8,9 +8,7 @@
  * @module
  */
 import { NetworkError } from "../errors.ts";
-
-/** Where the host's programs are looked for: the same ones whoever calls. */
-const DIRECTORIES = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"] as const;
+import { DIRECTORIES, findProgram } from "../store/programs.ts";
 
 /** All that a program gets of an environment: nothing of the caller's may change what it loads, or its language. */
 const ENVIRONMENT = { PATH: DIRECTORIES.join(":"), LC_ALL: "C" } as const;
@@ -30,18 +28,9 @@ export interface ScriptResult {
   readonly stderr: string;
 }
 
-function isExecutable(path: string): boolean {
-  try {
-    const { isFile, mode } = Deno.statSync(path);
-    return isFile && ((mode ?? 0) & 0o111) !== 0;
-  } catch {
-    return false;
-  }
-}
-
 /** Where a program is. */
 function find(program: string): string {
-  const found = DIRECTORIES.map((directory) => `${directory}/${program}`).find(isExecutable);
+  const found = findProgram(program);
   if (found !== undefined) return found;
   const what = /^ip6?tables/.test(program)
     ? "what Debian calls iptables"

@@ -203,9 +203,3 @@ export function macFor(address: string): string {
   if (bytes.length !== 4) throw new TypeError(`"${printable(address)}" is no IPv4 address`);
   return Array.of(0x0a, 0x58, ...bytes).map((byte) => byte.toString(16).padStart(2, "0")).join(":");
 }
-
-/** Whether a text is a MAC address that a device can have: six bytes, neither a group's nor all zero. */
-export function isMac(text: string): boolean {
-  if (!/^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/.test(text)) return false;
-  return (Number.parseInt(text.slice(0, 2), 16) & 1) === 0 && text !== "00:00:00:00:00:00";
-}

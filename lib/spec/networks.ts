@@ -62,7 +62,7 @@ export function checkNetwork(text: string): asserts text is NonNullable<RunOptio
 }
 
 /** Whether a text is the address of one network card: six bytes, not of a group (`linux/etherdevice.h`). */
-function isMac(text: string): boolean {
+export function isMac(text: string): boolean {
   return /^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$/.test(text) && (parseInt(text.slice(0, 2), 16) & 1) === 0 &&
     /[1-9a-fA-F]/.test(text);
 }

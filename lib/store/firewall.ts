@@ -1,5 +1,5 @@
 /**
- * Rules of the host's firewall: in chains of libflux's own, four for each network, and jumps to them.
+ * Changing the rules of the host's firewall: in chains of libflux's own, and jumps to them.
  *
  * Nothing else is touched, and no policy. What a network or a container has added is taken away by the same words; where
  * somebody else has taken a part of it away already, `iptables-save` tells what is left.
@@ -10,12 +10,9 @@ import { E } from "../../ffi/abi/constants.ts";
 import { execute, type Executed, executeLines, type Execution } from "../../ffi/execute.ts";
 import type { Descriptor } from "../../ffi/libc.ts";
 import { errnoText, NetworkError, printable } from "../errors.ts";
-
-/** The version of IP. */
-export type Family = 4 | 6;
-
-/** Where the tools are: never where the caller's PATH says. */
-const DIRECTORIES = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"] as const;
+import { chainsOf, type Family, type Lines, removalFrom, removalOf, renewal, tables } from "./chains.ts";
+import { nftablesChains } from "./nftables.ts";
+import { DIRECTORIES } from "./programs.ts";
 
 /** Starts `iptables-restore` or its like, by name. */
 function start<T extends Execution>(name: string, how: (path: string) => T | number): T {
@@ -94,91 +91,6 @@ function check(name: string, { code, output }: Outcome, step: string): void {
   throw new NetworkError(`could not ${step}: ${name} ended with ${code}${says === "" ? "" : `: ${says}`}`, { step });
 }
 
-/** The chains of a network. @param index The N of its bridge `libfluxN`. */
-export function chainsOf(index: number): Readonly<Record<"ports" | "nat" | "forward" | "input", string>> {
-  return {
-    ports: `LIBFLUX-PORTS-${index}`,
-    nat: `LIBFLUX-NAT-${index}`,
-    forward: `LIBFLUX-FORWARD-${index}`,
-    input: `LIBFLUX-INPUT-${index}`,
-  };
-}
-
-/** A jump from a chain of the kernel's to one of libflux's. */
-interface Jump {
-  readonly table: "nat" | "filter";
-  /** As in `iptables -A`. */
-  readonly rule: string;
-  readonly chain: string;
-  /** Before all others, so that nobody's DROP comes first. */
-  readonly first: boolean;
-}
-
-/** The jumps to a network's chains. */
-export function jumpsTo(index: number, family: Family): readonly Jump[] {
-  const { ports, nat, forward, input } = chainsOf(index);
-  const local = "-m addrtype --dst-type LOCAL";
-  // The host's loopback is for the host alone, whoever sends there: what is published at it too.
-  const beyond = family === 4 ? "! -d 127.0.0.0/8" : "! -d ::1/128";
-  // That of IPv6 can't be translated: no answer finds its way back. Refused at once, programs go on to 127.0.0.1.
-  const own = family === 4 ? "" : `${beyond} `;
-  return [
-    { table: "nat", rule: `PREROUTING ${beyond} ${local} -j ${ports}`, chain: ports, first: false },
-    { table: "nat", rule: `OUTPUT ${own}${local} -j ${ports}`, chain: ports, first: false },
-    { table: "nat", rule: `POSTROUTING -j ${nat}`, chain: nat, first: false },
-    { table: "filter", rule: `FORWARD -j ${forward}`, chain: forward, first: true },
-    { table: "filter", rule: `INPUT -i libflux${index} -j ${input}`, chain: input, first: true },
-  ];
-}
-
-/** The text of tables. */
-export function tables(lines: Readonly<Partial<Record<"nat" | "filter", readonly string[]>>>): string {
-  return Object.entries(lines).filter(([, list]) => list.length > 0)
-    .map(([table, list]) => `*${table}\n${list.join("\n")}\nCOMMIT\n`).join("");
-}
-
-/** What takes a network's jumps and chains away, where all of them are there. */
-export function removalOf(index: number, family: Family): string {
-  const lines = (table: Jump["table"]): string[] => {
-    const jumps = jumpsTo(index, family).filter((jump) => jump.table === table);
-    const chains = [...new Set(jumps.map(({ chain }) => chain))];
-    return [
-      ...jumps.map(({ rule }) => `-D ${rule}`),
-      ...chains.flatMap((chain) => [`-F ${chain}`, `-X ${chain}`]),
-    ];
-  };
-  return tables({ nat: lines("nat"), filter: lines("filter") });
-}
-
-/** What `iptables-save` tells of some chains, and of who jumps there, turned into what takes it away. Pure. */
-export function removalFrom(saved: string, isMine: (chain: string) => boolean, id?: string): string {
-  const lines: Record<string, string[]> = {};
-  const chains: Record<string, string[]> = {};
-  let table = "";
-  for (const line of saved.split("\n")) {
-    if (line.startsWith("*")) table = line.slice(1);
-    const [, chain = ""] = /^:(\S+) /.exec(line) ?? [];
-    if (id === undefined && isMine(chain)) (chains[table] ??= []).push(chain);
-    const [, from = ""] = /^-A (\S+) /.exec(line) ?? [];
-    // At the end of the line: what comes before may be anybody's words, in a comment.
-    const [, target = ""] = / -j (\S+)$/.exec(line) ?? [];
-    const isRule = id === undefined
-      ? from !== "" && isMine(target) && !isMine(from)
-      : isMine(from) && line.includes(id);
-    if (isRule) (lines[table] ??= []).push(line.replace("-A", "-D"));
-  }
-  return tables(Object.fromEntries(
-    [...new Set([...Object.keys(lines), ...Object.keys(chains)])].map((name) => [
-      name,
-      [
-        ...lines[name] ?? [],
-        ...(chains[name] ?? []).map((chain) => `-F ${chain}`),
-        ...(chains[name] ?? []).map((chain) => `-X ${chain}`),
-      ],
-    ]),
-  ));
-}
-
 /** What `iptables-save` tells; nothing where there is none, or it doesn't work. */
 async function save(family: Family): Promise<string | undefined> {
   try {
@@ -187,6 +99,28 @@ async function save(family: Family): Promise<string | undefined> {
   } catch (error) {
     if (error instanceof NetworkError) return undefined;
     throw error;
+  }
+}
+
+/** How often rules are looked at anew that somebody else has changed meanwhile. */
+const TRIES = 3;
+
+/** Sets a network's rules anew, as {@linkcode renewal} tells. @param step What it is for, as for {@linkcode restore}. */
+export async function renew(
+  family: Family,
+  index: number,
+  lines: Lines,
+  rules: readonly string[],
+  step: string,
+  lock?: Descriptor,
+): Promise<void> {
+  for (let tries = 1;; tries++) {
+    const text = renewal(await save(family) ?? "", index, lines, rules);
+    try {
+      return await restore(family, text, step, lock);
+    } catch (error) {
+      if (!(error instanceof NetworkError) || tries === TRIES) throw error;
+    }
   }
 }
 
@@ -204,8 +138,9 @@ async function remove(family: Family, short: string, isMine: (chain: string) => 
     if (!(error instanceof NetworkError)) throw error;
     const saved = await save(family);
     if (saved === undefined) {
-      // Where nothing can be seen, nothing of libflux's was made: unless it is libflux that may not look.
-      if (/permi/i.test(error.message)) throw error;
+      // Where nothing can be seen, nothing of libflux's was made: unless it is libflux that may not look, or the kernel
+      // itself tells of it.
+      if (/permi/i.test(error.message) || nftablesChains().some(({ name }) => isMine(name))) throw error;
       return;
     }
     const rest = removalFrom(saved, isMine, id);

@@ -6,6 +6,7 @@
 import { tellNeighbours } from "./hosts.ts";
 import { type Entry, Ledger } from "./ledger.ts";
 import { removePorts } from "./firewall.ts";
+import { bootId } from "./directory.ts";
 import { dismissBridge } from "./link.ts";
 import { Networks } from "./network.ts";
 import { isAnyNetwork, type NetworkEntry } from "./network_entry.ts";
@@ -56,7 +57,7 @@ export async function takeDown(networks: Networks, name: string, isHurried = fal
   // Half of a network is none: whoever wants it makes it anew.
   networks.forgetRecord(name);
   const ledger = new Ledger(networks.ledger(name));
-  const heir = networks.names().find((other) => other !== name && networks.read(other) !== undefined);
+  const heir = networks.names().find((other) => other !== name && networks.read(other)?.internal === false);
   // What all of them need is set back by the last.
   if (heir !== undefined) ledger.handOver((entry) => entry.kind === "sysctl", new Ledger(networks.ledger(heir)));
   const done = isHurried ? await dismiss(ledger.entries(), networks.root) : new Set();
@@ -69,7 +70,9 @@ export async function takeDown(networks: Networks, name: string, isHurried = fal
 async function dismiss(entries: readonly Entry[], root: string): Promise<ReadonlySet<unknown>> {
   const bridge = entries.find((entry) => entry.kind === "bridge");
   if (bridge === undefined) return new Set();
-  const settings = await isAnyNetwork(root) ? [] : entries.filter((entry) => entry.kind === "sysctl").toReversed();
+  const isCurrent = (entry: Entry): entry is Entry & { readonly kind: "sysctl" } =>
+    entry.kind === "sysctl" && entry.bootId === bootId();
+  const settings = await isAnyNetwork(root) ? [] : entries.filter(isCurrent).toReversed();
   dismissBridge(bridge.name, settings.map(({ path, value }) => [path, value]));
   return new Set([bridge, ...settings]);
 }

@@ -56,6 +56,8 @@ export interface Lease {
   readonly macAddress: string;
   /** What the others find it by: its name, then its aliases. */
   readonly names: readonly string[];
+  /** Whether its command runs, and the rules of its ports are set. */
+  readonly isSettled?: boolean;
   /** The `/etc/hosts` that the others are written to. */
   readonly hosts?: HostsFile;
 }
@@ -233,12 +235,13 @@ export function parseNetwork(text: string | undefined): Network | undefined {
 export function parseLease(text: string | undefined, address: string): Lease | undefined {
   const found = parse(text);
   if (found === undefined || found.address !== address) return undefined;
-  const { name, id, ipv6Address, macAddress, names, hosts } = found;
+  const { name, id, ipv6Address, macAddress, names, isSettled, hosts } = found;
   const file = hosts as Record<string, unknown> | null | undefined;
   const isRight = isText(name, isName) && isText(id, (one) => /^[0-9a-f]{64}$/.test(one)) &&
     isText(macAddress, (one) => /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(one)) &&
     (ipv6Address === undefined || isText(ipv6Address, isIPv6)) &&
     Array.isArray(names) && names.every((one) => isText(one, (word) => /^[A-Za-z0-9_.+-]+$/.test(word))) &&
+    (isSettled === undefined || typeof isSettled === "boolean") &&
     (file === undefined ||
       typeof file === "object" && file !== null && isCount(file.pid) && isCount(file.startTime) &&
         isCount(file.inode) &&

@@ -3,10 +3,14 @@
  *
  * @module
  */
+import { E } from "../../ffi/abi/constants.ts";
+import { errnoText, NetworkError } from "../errors.ts";
 import { isIPv4 } from "../spec/addresses.ts";
 import { isNetworkName } from "../spec/networks.ts";
 import { write } from "./cgroup.ts";
-import { type Family, removeChains, removePorts } from "./firewall.ts";
+import { bootId } from "./directory.ts";
+import type { Family } from "./chains.ts";
+import { removeChains, removePorts } from "./firewall.ts";
 import { aliasEnd, awaitGone, BRIDGE, linkNamed, listedLinks, removeBridge, removeVeth, VETH } from "./link.ts";
 import { Networks } from "./network.ts";
 
@@ -27,8 +31,8 @@ export type NetworkEntry =
   | { readonly kind: "bridge"; readonly name: string }
   /** A network's chains, and the jumps to them. */
   | { readonly kind: "chains"; readonly family: Family; readonly index: number }
-  /** A setting of the kernel's, below /proc/sys, and what it was. */
-  | { readonly kind: "sysctl"; readonly path: string; readonly value: string };
+  /** A setting of the kernel's, below /proc/sys, and what it was before libflux changed it, in this boot. */
+  | { readonly kind: "sysctl"; readonly path: string; readonly value: string; readonly bootId: string };
 
 const isIndex = (value: unknown): boolean =>
   Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) < 10_000;
@@ -41,7 +45,7 @@ const SETTING = /^net\/(ipv4|ipv6)\/(?!.*\.\.)[A-Za-z0-9_/.-]+$/;
 
 /** Whether something is an entry of a network's. */
 export function isNetworkEntry(entry: Readonly<Record<string, unknown>>): boolean {
-  const { kind, name, index, family, rules, id, network, address, path, value } = entry;
+  const { kind, name, index, family, rules, id, network, address, path, value, bootId } = entry;
   switch (kind) {
     case "lease":
       return typeof network === "string" && isNetworkName(network) && typeof address === "string" && isIPv4(address) &&
@@ -56,7 +60,7 @@ export function isNetworkEntry(entry: Readonly<Record<string, unknown>>): boolea
     case "chains":
       return isFamily(family) && isIndex(index);
     case "sysctl":
-      return matches(path, SETTING) && matches(value, /^[0-9]$/);
+      return matches(path, SETTING) && matches(value, /^[0-9]$/) && matches(bootId, /^[0-9a-f-]{36}$/);
     default:
       return false;
   }
@@ -114,7 +118,17 @@ export async function undoNetworkEntry(
     case "chains":
       return await removeChains(entry.family, entry.index);
     case "sysctl":
-      if (!await isAnyNetwork(root)) write(`/proc/sys/${entry.path}`, entry.value);
+      if (entry.bootId === bootId() && !await isAnyNetwork(root)) setBack(entry);
+  }
+}
+
+function setBack({ path, value }: NetworkEntry & { readonly kind: "sysctl" }): void {
+  const result = write(`/proc/sys/${path}`, value);
+  // What a link had is gone with it.
+  if (result < 0 && result !== -E.ENOENT) {
+    throw new NetworkError(`/proc/sys/${path} can't be set back to ${value}: ${errnoText(-result)}`, {
+      errno: -result,
+    });
   }
 }
 

@@ -202,8 +202,7 @@ export class Claim {
       warn(
         `${
           left.map(describeEntry).join(" and ")
-        } of the container ${this.name} can't be removed yet, since what is in ` +
-          "there doesn't end; the next libflux command tries again",
+        } of the container ${this.name} can't be removed yet; the next libflux command tries again`,
       );
       return this.lock.close();
     }

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { uniqueName } from "../support.ts";
+import { libflux, uniqueName } from "../support.ts";
 import { command, createNetwork, inspect, refused, serve, who } from "./container.ts";
 import { both } from "./echo.ts";
 import { backendTest, type Lab, labTest } from "./lab.ts";
@@ -69,6 +69,15 @@ labTest("network: a network is removed when nobody is in it, and not before", as
   assertEquals((await inspect(used))[0].containers.map(({ name }) => name), [again.name]);
   await again.end();
   await command("network", "rm", used);
+});
+
+labTest("network: one that can't be removed keeps nobody from the others", async () => {
+  const [first, second] = [uniqueName(), uniqueName()];
+  await command("network", "create", first);
+  await command("network", "create", second);
+  const { code, stdout, stderr } = await libflux(["network", "rm", "nobody", first, "nobody-else", second]);
+  assertEquals([code, stdout], [125, `${first}\n${second}\n`]);
+  assertEquals(stderr, "libflux: there is no network nobody; there is no network nobody-else\n");
 });
 
 labTest("network: what can't be is told in one sentence", async () => {

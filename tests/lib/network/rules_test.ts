@@ -1,13 +1,15 @@
 import { assert, assertEquals } from "@std/assert";
 import { isAny, networkRules, portRules, ruleId } from "../../../lib/network/rules.ts";
+import { tables } from "../../../lib/store/chains.ts";
 import type { PublishedPort } from "../../../lib/spec/ports.ts";
 
 const ID = "0123456789abcdef".repeat(4);
+const textOf = (...args: Parameters<typeof networkRules>): string => tables(networkRules(...args));
 const COMMENT = "-m comment --comment libflux-0123456789ab";
 
 Deno.test("networkRules() makes chains, fills them, and jumps there", () => {
   assertEquals(
-    networkRules({ index: 3, subnet: "10.87.3.0/24", internal: false }, 4),
+    textOf({ index: 3, subnet: "10.87.3.0/24", internal: false }, 4),
     `*nat
 :LIBFLUX-PORTS-3 - [0:0]
 :LIBFLUX-NAT-3 - [0:0]
@@ -39,7 +41,7 @@ COMMIT
 });
 
 Deno.test("networkRules() lets nothing out of an internal network, nor in", () => {
-  const text = networkRules({ index: 3, subnet: "10.87.3.0/24", internal: true }, 4);
+  const text = textOf({ index: 3, subnet: "10.87.3.0/24", internal: true }, 4);
   assert(!text.includes("MASQUERADE"));
   assertEquals(text.match(/^-A LIBFLUX-FORWARD.*$/gm), [
     "-A LIBFLUX-FORWARD-3 -i libflux3 -o libflux3 -j ACCEPT",
@@ -48,13 +50,13 @@ Deno.test("networkRules() lets nothing out of an internal network, nor in", () =
   ]);
   // The same chains and jumps: they are taken away by the same words.
   const jumps = (internal: boolean): unknown =>
-    networkRules({ index: 3, subnet: "10.87.3.0/24", internal }, 4).match(/^(:|.* -j LIBFLUX).*$/gm);
+    textOf({ index: 3, subnet: "10.87.3.0/24", internal }, 4).match(/^(:|.* -j LIBFLUX).*$/gm);
   assertEquals(jumps(true), jumps(false));
 });
 
 Deno.test("networkRules() has addresses of its own family only", () => {
-  const ipv4 = networkRules({ index: 3, subnet: "10.87.3.0/24", internal: false }, 4);
-  const ipv6 = networkRules({ index: 3, subnet: "fd00:1::/64", internal: false }, 6);
+  const ipv4 = textOf({ index: 3, subnet: "10.87.3.0/24", internal: false }, 4);
+  const ipv6 = textOf({ index: 3, subnet: "fd00:1::/64", internal: false }, 6);
   assert(!/ ::|fd00/.test(ipv4));
   assert(!/ \d+\.\d+/.test(ipv6));
   // The loopback of IPv6 can't be translated, and isn't.

@@ -56,7 +56,7 @@ Deno.test("script() keeps the caller's environment and directory to itself", asy
     const variables = stdout.split("\n").filter((line) => !/^$|^(PWD|SHLVL|_)=/.test(line));
     assertEquals(variables.sort(), [
       "LC_ALL=C",
-      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      "PATH=/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin:/usr/local/bin",
     ]);
     assertEquals((await script("pwd", [], "")).stdout, "/\n");
   } finally {
@@ -67,7 +67,7 @@ Deno.test("script() keeps the caller's environment and directory to itself", asy
 Deno.test("script() says which program is missing, and what to install", async () => {
   const error = await assertRejects(() => script("ip6tables-of-nobody", [], ""), NetworkError);
   assertEquals(error.message, "`ip6tables-of-nobody` is not there");
-  assert(error.hint?.startsWith("install what Debian calls iptables into one of /usr/local/sbin, "), error.hint);
+  assert(error.hint?.startsWith("install what Debian calls iptables into one of /usr/sbin, "), error.hint);
   const other = await assertRejects(() => script("program-of-nobody", [], ""), NetworkError);
   assert(other.hint?.startsWith("install it into one of "), other.hint);
 });

@@ -15,7 +15,7 @@ const CHAINS = { kind: "chains", family: 6, index: 9998 } as const;
 // Nobody has these: nothing is undone.
 const VETH = { kind: "veth", name: "lfffffffff" } as const;
 const BRIDGE = { kind: "bridge", name: "libflux9999" } as const;
-const SYSCTL = { kind: "sysctl", path: "net/ipv4/libflux_has_no_such_setting", value: "0" } as const;
+const SYSCTL = { kind: "sysctl", path: "net/ipv4/libflux_has_no_such_setting", value: "0", bootId: bootId() } as const;
 const ENTRIES: readonly Entry[] = [LEASE, VETH, PORTS, BRIDGE, CHAINS, SYSCTL];
 
 interface Root extends Disposable {

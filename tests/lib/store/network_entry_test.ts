@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { bootId } from "../../../lib/store/directory.ts";
 import { portRules } from "../../../lib/network/rules.ts";
 import { describeNetworkEntry, isNetworkEntry, type NetworkEntry } from "../../../lib/store/network_entry.ts";
 
@@ -12,7 +13,7 @@ const ENTRIES: readonly NetworkEntry[] = [
   { kind: "ports", family: 4, index: 0, rules: [RULE], id: "libflux-0123456789ab" },
   { kind: "bridge", name: "libflux0" },
   { kind: "chains", family: 6, index: 9999 },
-  { kind: "sysctl", path: "net/ipv4/ip_forward", value: "0" },
+  { kind: "sysctl", path: "net/ipv4/ip_forward", value: "0", bootId: bootId() },
 ];
 const [LEASE, VETH, PORTS, BRIDGE, CHAINS, SYSCTL] = ENTRIES;
 

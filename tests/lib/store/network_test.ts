@@ -24,6 +24,7 @@ const LEASE: Lease = {
   ipv6Address: "fd00:1::2",
   macAddress: "0a:58:0a:57:03:02",
   names: ["db", "database"],
+  isSettled: true,
   hosts: { pid: 42, startTime: 1, device: "0:99", inode: 5 },
 };
 
@@ -83,7 +84,7 @@ Deno.test("parseNetwork() and parseLease() refuse what is torn, and what is no o
 
 Deno.test("parseLease() reads what was written", () => {
   assertEquals(parseLease(JSON.stringify(LEASE), LEASE.address), LEASE);
-  const { ipv6Address: _, hosts: __, ...least } = LEASE;
+  const { ipv6Address: _, isSettled: _settled, hosts: __, ...least } = LEASE;
   assertEquals(parseLease(JSON.stringify(least), LEASE.address), least);
   assertEquals(parseLease(JSON.stringify(LEASE), "10.87.3.3"), undefined);
 });
@@ -109,6 +110,7 @@ Deno.test("parseLease() refuses forged values of every field", () => {
       '["a\\n10.0.0.1 b"]',
       '["#"]',
     ],
+    isSettled: ["null", "{}", "[]", "1", '"true"'],
     hosts: [
       "null",
       "[]",
