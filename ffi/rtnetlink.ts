@@ -6,7 +6,15 @@
 import { E } from "./abi/constants.ts";
 import { AF, IFA, IFF_UP, IFLA, NLM_F, RT, RTA, RTM } from "./abi/netlink.ts";
 import type { Descriptor } from "./libc.ts";
-import { ask, type Attribute, decodeAttributes, encodeAttributes, type Message, NetlinkError } from "./netlink.ts";
+import {
+  ask,
+  type Attribute,
+  decodeAttributes,
+  dump,
+  encodeAttributes,
+  type Message,
+  NetlinkError,
+} from "./netlink.ts";
 
 const CREATE = NLM_F.NLM_F_CREATE | NLM_F.NLM_F_EXCL;
 
@@ -169,6 +177,20 @@ export function defaultRoute(link: number, gateway: Uint8Array<ArrayBuffer>, tex
     ]),
     attributes: [[RTA.RTA_GATEWAY, gateway], [RTA.RTA_OIF, link]],
   };
+}
+
+/** The addresses that this network namespace has: 4 or 16 bytes each. */
+export function addresses(socket: Descriptor): Uint8Array[] {
+  return dump(socket, {
+    step: "list the addresses",
+    type: RTM.RTM_GETADDR,
+    flags: 0,
+    header: new Uint8Array(8),
+    attributes: [],
+  }).flatMap((body) => {
+    const attributes = decodeAttributes(body.subarray(8));
+    return attributes.get(IFA.IFA_LOCAL) ?? attributes.get(IFA.IFA_ADDRESS) ?? [];
+  });
 }
 
 /** A link of this network namespace. */

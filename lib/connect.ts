@@ -26,6 +26,7 @@ import type { RunOptions } from "./spec/options.ts";
 import type { PublishedPort } from "./spec/ports.ts";
 import { chainsOf, tables } from "./store/chains.ts";
 import { hasPorts, restore } from "./store/firewall.ts";
+import { forgetFlows } from "./store/flows.ts";
 import { hostsFile, tellNeighbours } from "./store/hosts.ts";
 import { takeDown } from "./store/leave.ts";
 import { type Lease, type Network, Networks } from "./store/network.ts";
@@ -109,6 +110,7 @@ class BridgeConnection implements Connection {
         await restore(family, text, "publish its ports", this.claim.lock);
       });
     }
+    forgetFlows(family, rules, true);
   }
 
   get #link(): string {

@@ -31,6 +31,7 @@ export const RTM = {
   RTM_GETLINK: 18,
   RTM_SETLINK: 19,
   RTM_NEWADDR: 20,
+  RTM_GETADDR: 22,
   RTM_NEWROUTE: 24,
 } as const;
 
@@ -76,6 +77,27 @@ export const NF = {
   NF_INET_FORWARD: 2,
   NF_INET_LOCAL_OUT: 3,
   NF_DROP: 0,
+} as const;
+
+/** `linux/netfilter/nfnetlink_conntrack.h`: messages and attributes; the flag of a filter by protocol is BIT(CTA_FILTER_*). */
+export const CT = {
+  IPCTNL_MSG_CT_GET: 1 << 8 | 1,
+  IPCTNL_MSG_CT_DELETE: 1 << 8 | 2,
+  CTA_TUPLE_ORIG: 1,
+  CTA_TUPLE_REPLY: 2,
+  CTA_ZONE: 18,
+  CTA_FILTER: 25,
+  CTA_FILTER_ORIG_FLAGS: 1,
+  CTA_TUPLE_IP: 1,
+  CTA_TUPLE_PROTO: 2,
+  CTA_IP_V4_SRC: 1,
+  CTA_IP_V4_DST: 2,
+  CTA_IP_V6_SRC: 3,
+  CTA_IP_V6_DST: 4,
+  CTA_PROTO_NUM: 1,
+  CTA_PROTO_DST_PORT: 3,
+  /** Only entries of the protocol that the tuple names. */
+  FILTER_PROTO_NUM: 1 << 3,
 } as const;
 
 /** `linux/netfilter/nf_tables.h`: messages, attributes and values, each with its own name there. */

@@ -7,6 +7,7 @@ import { openNetlink, tryBatch } from "../../ffi/netlink.ts";
 import { findLink, setMaster } from "../../ffi/rtnetlink.ts";
 import type { Family } from "../store/chains.ts";
 import { removePorts } from "../store/firewall.ts";
+import { forgetFlows } from "../store/flows.ts";
 import type { Lease, Network, Networks } from "../store/network.ts";
 import { isAlive } from "../store/process.ts";
 import { Store } from "../store/state.ts";
@@ -34,6 +35,7 @@ async function putRulesBack(networks: Networks, network: Network, family: Family
   const members = networks.leases(network.name).filter((lease) => isPublished(store, lease))
     .map((lease) => ({ lease, rules: rulesOf(store, lease, family) }));
   await renewRules(networks, network, family, members.flatMap(({ rules }) => rules));
+  for (const { rules } of members) forgetFlows(family, rules, true);
   // Whoever has ended meanwhile may have looked for its rules before they were there again.
   for (const { lease, rules } of members.filter(({ lease }) => !isPublished(store, lease))) {
     if (rules.length > 0) await removePorts(family, indexOf(network), rules, ruleId(lease.id));

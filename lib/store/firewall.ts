@@ -11,6 +11,7 @@ import { execute, type Executed, executeLines, type Execution } from "../../ffi/
 import type { Descriptor } from "../../ffi/libc.ts";
 import { errnoText, NetworkError, printable } from "../errors.ts";
 import { chainsOf, type Family, type Lines, removalFrom, removalOf, renewal, tables } from "./chains.ts";
+import { forgetFlows } from "./flows.ts";
 import { nftablesChains } from "./nftables.ts";
 import { DIRECTORIES } from "./programs.ts";
 
@@ -159,4 +160,5 @@ export async function removePorts(family: Family, index: number, rules: readonly
   const { ports } = chainsOf(index);
   const lines = rules.map((rule) => `-D ${ports} ${rule}`);
   await remove(family, tables({ nat: lines }), (chain) => chain === ports, id);
+  forgetFlows(family, rules, false);
 }

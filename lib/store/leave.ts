@@ -7,6 +7,7 @@ import { tellNeighbours } from "./hosts.ts";
 import { type Entry, Ledger } from "./ledger.ts";
 import { removePorts } from "./firewall.ts";
 import { bootId } from "./directory.ts";
+import { forgetFlows } from "./flows.ts";
 import { dismissBridge } from "./link.ts";
 import { Networks } from "./network.ts";
 import { isAnyNetwork, type NetworkEntry } from "./network_entry.ts";
@@ -37,7 +38,7 @@ export async function leave(
     networks.removeLease(network, address, id);
     return (await takeDown(networks, network, true)).length === 0;
   });
-  if (isGone) return;
+  if (isGone) return ports.forEach(({ family, rules }) => forgetFlows(family, rules, false));
   // Not while others wait, nor after somebody else can have the address.
   for (const entry of ports) await removePorts(entry.family, entry.index, entry.rules, entry.id);
   await networks.exclusively(async () => {
