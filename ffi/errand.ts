@@ -22,6 +22,8 @@ export function sendAside(messages: readonly Message[], settings: readonly (read
   const bytes = encodeMessages(messages);
   const b = new ProgramBuilder(ARCHITECTURE);
   const [SOCKET, LABEL] = [0, messages[0]?.step ?? "send"];
+  // Whoever reads what libflux prints isn't to wait for this one's end.
+  b.syscall("close_range", [1, 2, 0], { label: "close the streams" });
   for (const [path, value] of settings) {
     const meaning = { path: `/proc/sys/${path}`, optional: true };
     const flags = or(O, "O_WRONLY", "O_CLOEXEC");

@@ -191,7 +191,7 @@ export class Child implements Disposable {
 const BLOCK_SIZE = 4096;
 const blocks: NativeMemory[] = [];
 /** Offsets within a block. */
-const AREA = { words: 0, cloneArgs: 128, pidfd: 224, empty: 232, pairs: 320, argv: 1024, strings: 1536 } as const;
+const AREA = { words: 0, cloneArgs: 136, pidfd: 224, empty: 232, pairs: 320, argv: 1024, strings: 1536 } as const;
 const ARGV = ["libflux-init"];
 
 /** Clones a child into new namespaces, which executes an image there. */
@@ -255,6 +255,7 @@ export function spawn(options: SpawnOptions): Child {
       path,
       // The child's own copy of the gate's other end: with it open, a killed libflux would leave it waiting for ever.
       gate.write.number,
+      bound,
     ];
     words.forEach((value, index) => word(AREA.words + index * 8, value));
     // One that isn't held finds what it waits for in the pipe already.

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CLOSE_RANGE } from "../abi/constants.ts";
 import { type SyscallName, syscallNumber } from "../abi/syscalls.ts";
 import { AArch64, type Register } from "../assembler/aarch64.ts";
 import { DATA_ADDRESS } from "../elf.ts";
@@ -80,6 +81,10 @@ export function spawn(): AArch64 {
   a.subtract("x11", "x11", 1);
   a.jump("pair");
   a.label("execute");
+  a.load("x0", "x9", 128);
+  a.set("x1", 0xffffffff);
+  a.set("x2", CLOSE_RANGE.CLOSE_RANGE_CLOEXEC);
+  call("close_range");
   a.load("x0", "x9", 24);
   a.load("x1", "x9", 112);
   a.load("x2", "x9", 32);

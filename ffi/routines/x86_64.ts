@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CLOSE_RANGE } from "../abi/constants.ts";
 import { type SyscallName, syscallNumber } from "../abi/syscalls.ts";
 import { type Register, X86_64 } from "../assembler/x86_64.ts";
 import { DATA_ADDRESS } from "../elf.ts";
@@ -90,6 +91,10 @@ export function spawn(): X86_64 {
   a.arithmeticWith("sub", "r13", 1);
   a.jump("pair");
   a.label("execute");
+  a.load("rdi", "rbx", 128);
+  a.set("rsi", 0xffffffff);
+  a.set("rdx", CLOSE_RANGE.CLOSE_RANGE_CLOEXEC);
+  call("close_range");
   a.load("rdi", "rbx", 24);
   a.load("rsi", "rbx", 112);
   a.load("rdx", "rbx", 32);

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { E } from "../../ffi/abi/constants.ts";
 import { execute, type Executed } from "../../ffi/execute.ts";
-import { syscall } from "../../ffi/libc.ts";
+import { checked, Descriptor, syscall } from "../../ffi/libc.ts";
 
 const SHELL = "/bin/sh";
 
@@ -29,6 +29,13 @@ Deno.test("execute() answers the exit code, and what was written to both outputs
 
 Deno.test("execute() runs a program that no signal of the terminal's ends", async () => {
   assertEquals((await shell("kill -INT $$; kill -HUP $$; kill -TERM $$; exit 5")).code, 5);
+});
+
+Deno.test("execute() gives the program its three streams, and nothing that somebody has left open", async () => {
+  // Not close-on-exec: a shell's `9</etc/shadow`.
+  const F_DUPFD = 0;
+  using _open = new Descriptor(checked("fcntl", 0, F_DUPFD, 50));
+  assertEquals(await shell("ls /proc/$$/fd"), { code: 0, output: "0\n1\n2\n", errno: 0 });
 });
 
 Deno.test("execute() decodes UTF-8 across the pieces that it reads", async () => {
