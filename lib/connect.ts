@@ -136,7 +136,9 @@ class BridgeConnection implements Connection {
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       const why = error.errno === E.EOPNOTSUPP ? "this kernel has no veth links" : errnoText(error.errno);
-      throw new NetworkError(`could not ${error.step}: ${why}`, { step: error.step, errno: error.errno, cause: error });
+      const { step, errno } = error;
+      const hint = "--network none or host does without";
+      throw new NetworkError(`could not ${step}: ${why}`, { step, errno, hint, cause: error });
     }
   }
 
