@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { MachineError } from "../tests/vm/kernel.ts";
+import { kernel, MachineError } from "../tests/vm/kernel.ts";
 import { type MachineOptions, runInMachine, TIMED_OUT } from "../tests/vm/machine.ts";
 import { systemd, type SystemdOptions } from "../tests/vm/systemd.ts";
 import { BINARY, build } from "./build.ts";
@@ -16,7 +16,7 @@ import { capture, configArgs, NAMESPACES, ROOT, run, which } from "./process.ts"
 import { setup, SetupError } from "./setup.ts";
 import { addSummaries, readSummary, type Summary, summaryLine } from "./summary.ts";
 
-/** The whole suite, in milliseconds: it takes 15 minutes on a busy machine with two cores, and one that hangs must end. */
+/** The whole suite, in milliseconds: a half takes 15 minutes on a busy machine with two cores, and one that hangs must end. */
 const TIMEOUT = 35 * 60_000;
 
 /** How much longer than on a host everything may take. */
@@ -49,7 +49,6 @@ type Command = Pick<MachineOptions, "command"> & Partial<MachineOptions>;
 
 /** Runs a command in the machine, with this Deno and what the tests need. */
 async function inMachine(options: Command): Promise<number> {
-  await setup("vm");
   const denoDir = await denoDirectory();
   const deno = Deno.execPath();
   const directory = deno.slice(0, deno.lastIndexOf("/"));
@@ -97,25 +96,33 @@ function testFiles(folder: string): string[] {
 const SYSTEMD_FILES = "tests/vm/systemd";
 
 /** How the tests are run. */
-export interface SuiteOptions {
-  readonly files?: readonly string[];
+interface SuiteOptions {
   /** With systemd as PID 1. */
   readonly systemd?: SystemdOptions;
 }
 
-/** Runs the integration tests there, or with systemd those that need it. */
-export async function vmTests(options: SuiteOptions = {}): Promise<Summary> {
-  const files = options.files ?? FOLDERS.flatMap(testFiles);
-  console.log(`\n== integration tests in a virtual machine with cgroup v2${options.systemd ? " and systemd" : ""}`);
-  const begin = performance.now();
+/** Makes ready what every machine needs: nothing of it may be made twice at the same time. */
+async function prepare(files: readonly string[]): Promise<boolean> {
+  await setup("vm");
+  await kernel();
   if (!await build({ output: BINARY, quiet: true })) throw new MachineError("./libflux could not be built");
   // Types are checked here: there it would take half a minute.
-  const checked = await run(Deno.execPath(), ["check", "--quiet", ...configArgs(), ...files]);
-  if (checked !== 0) return { passed: 0, failed: 1 };
+  if (await run(Deno.execPath(), ["check", "--quiet", ...configArgs(), ...files]) !== 0) return false;
   await capture(Deno.execPath(), ["cache", ...configArgs(), "mod.ts", "cli.ts", "tasks/cgroup_cost.ts"]);
   if (await run(Deno.execPath(), ["run", "-A", ...configArgs(), "tests/integration/prepare.ts"]) !== 0) {
     throw new MachineError("tests/integration/prepare.ts failed");
   }
+  return true;
+}
+
+/** Runs test files in a machine of their own. @param tell Gets what is printed, as it comes. */
+async function runFiles(
+  files: readonly string[],
+  options: SuiteOptions,
+  tell: (bytes: Uint8Array) => void,
+): Promise<Summary> {
+  const say = (line: string): void => tell(new TextEncoder().encode(`${line}\n`));
+  const begin = performance.now();
   const test = ["test", "-A", "--no-check", "--cached-only", ...configArgs()];
   const command = options.systemd === undefined
     ? [
@@ -127,22 +134,58 @@ export async function vmTests(options: SuiteOptions = {}): Promise<Summary> {
     : [Deno.execPath(), ...test, ...files];
   const decoder = new TextDecoder();
   let text = "";
+  say(`\n== integration tests in a virtual machine with cgroup v2${options.systemd ? " and systemd" : ""}`);
   const code = await inMachine({
     ...(options.systemd === undefined ? {} : await systemd(options.systemd)),
     command,
     output: (bytes) => {
-      write(bytes);
+      tell(bytes);
       text += decoder.decode(bytes, { stream: true });
     },
   });
-  if (code >= TIMED_OUT) console.error(`test: the virtual machine ended with code ${code}`);
-  console.log(`the virtual machine took ${Math.round((performance.now() - begin) / 1000)} seconds`);
+  if (code >= TIMED_OUT) say(`test: the virtual machine ended with code ${code}`);
+  say(`the virtual machine took ${Math.round((performance.now() - begin) / 1000)} seconds`);
   return readSummary(text, code);
 }
 
-/** All of them: one boot without systemd, and one with it. */
+/** Runs the integration tests there, or with systemd those that need it. */
+async function vmTests(files: readonly string[], options: SuiteOptions = {}): Promise<Summary> {
+  return await prepare(files) ? await runFiles(files, options, write) : { passed: 0, failed: 1 };
+}
+
+/** Parts with about as many tests each: a machine keeps one core busy, whatever it runs. Pure. */
+export function halves(files: readonly string[], countOf: (file: string) => number): [string[], string[]] {
+  const parts: [string[], string[]] = [[], []];
+  const sizes = [0, 0];
+  for (const file of files.toSorted((a, b) => countOf(b) - countOf(a))) {
+    const index = (sizes[0] ?? 0) <= (sizes[1] ?? 0) ? 0 : 1;
+    parts[index].push(file);
+    sizes[index] = (sizes[index] ?? 0) + countOf(file);
+  }
+  return [parts[0].sort(), parts[1].sort()];
+}
+
+function countTests(file: string): number {
+  return Deno.readTextFileSync(`${ROOT}/${file}`).match(/^(\w*Test|Deno\.test)\(/gm)?.length ?? 0;
+}
+
+/** All of them: two machines without systemd, side by side, and one with it. */
 export async function allVmTests(): Promise<Summary[]> {
-  return [await vmTests(), await vmTests({ files: [SYSTEMD_FILES], systemd: { user: false } })];
+  const files = FOLDERS.flatMap(testFiles);
+  if (!await prepare([...files, SYSTEMD_FILES])) return [{ passed: 0, failed: 1 }];
+  const [first, second] = halves(files, countTests);
+  // What the second prints comes after the first: two at once nobody could read.
+  const later: Uint8Array[] = [];
+  const keep = (bytes: Uint8Array): void => void later.push(bytes.slice());
+  const beside = (async () => [
+    await runFiles([SYSTEMD_FILES], { systemd: { user: false } }, keep),
+    await runFiles(second, {}, keep),
+  ])();
+  beside.catch(() => {});
+  const summary = await runFiles(first, {}, write);
+  const others = await beside;
+  later.forEach(write);
+  return [summary, ...others];
 }
 
 function systemdFlags(flags: readonly string[]): SystemdOptions | undefined {
@@ -159,11 +202,14 @@ async function main(): Promise<number> {
   try {
     if (reason !== undefined) throw new MachineError(reason);
     const asked = systemdFlags(flags);
-    if (command.length > 0) return await inMachine({ ...(asked === undefined ? {} : await systemd(asked)), command });
+    if (command.length > 0) {
+      await setup("vm");
+      return await inMachine({ ...(asked === undefined ? {} : await systemd(asked)), command });
+    }
     const files = flags.filter((flag) => !flag.startsWith("-"));
     const summary = files.length === 0
       ? addSummaries(await allVmTests())
-      : await vmTests({ files, ...(asked === undefined ? {} : { systemd: asked }) });
+      : await vmTests(files, asked === undefined ? {} : { systemd: asked });
     console.log(`\n${summaryLine(summary)}`);
     return summary.failed === 0 && summary.passed > 0 ? 0 : 1;
   } catch (error) {

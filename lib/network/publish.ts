@@ -112,5 +112,11 @@ async function refusal(
       },
     );
   }
-  return new NetworkError(`the port ${where} can't be had: ${errnoText(errno)}`, options);
+  const hint = errno === E.EMFILE
+    ? "each takes one or two descriptors: publish fewer, or raise 'ulimit -n'"
+    : undefined;
+  return new NetworkError(`the port ${where} can't be had: ${errnoText(errno)}`, {
+    ...options,
+    ...(hint === undefined ? {} : { hint }),
+  });
 }

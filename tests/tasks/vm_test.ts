@@ -1,4 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { halves } from "../../tasks/vm.ts";
 import { moduleFiles } from "../vm/initramfs.ts";
 import { MachineError, payload } from "../vm/kernel.ts";
 import { overlaysOf } from "../vm/machine.ts";
@@ -29,4 +30,11 @@ Deno.test("overlaysOf() names what the machine's memory filesystems hide, the ou
     "/tmp/ab",
     "/run/c",
   ]);
+});
+
+Deno.test("halves() gives both machines about as many tests, and each file once", () => {
+  const counts: Readonly<Record<string, number>> = { a: 30, b: 1, c: 12, d: 10, e: 9, f: 0 };
+  const [one, two] = halves(Object.keys(counts), (file) => counts[file] ?? 0);
+  assertEquals([one, two], [["a", "b", "f"], ["c", "d", "e"]]);
+  assertEquals(halves([], () => 1), [[], []]);
 });
