@@ -26,7 +26,7 @@ const header = (family: 4 | 6): Uint8Array => new Uint8Array([family === 4 ? AF.
 
 /** All flows of UDP. Throws a {@linkcode NetlinkError} where the kernel remembers none, or doesn't tell. */
 export function udpFlows(netfilter: Descriptor, family: 4 | 6): Flow[] {
-  const flags = [[CT.CTA_FILTER_ORIG_FLAGS, CT.FILTER_PROTO_NUM], [CT.CTA_FILTER_ORIG_FLAGS + 1, 0]] as const;
+  const flags = [[CT.CTA_FILTER_ORIG_FLAGS, CT.FILTER_PROTO_NUM], [CT.CTA_FILTER_REPLY_FLAGS, 0]] as const;
   return dump(netfilter, {
     step: "list the flows of UDP",
     type: CT.IPCTNL_MSG_CT_GET,
