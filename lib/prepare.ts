@@ -11,7 +11,7 @@ import { callersFileLimit, callersPath } from "./caller.ts";
 import { cgroupFacts, managerFacts, planContainer } from "./cgroups/host.ts";
 import { cgroupsPath, chooseManager } from "./cgroups/manager.ts";
 import type { CgroupPlan } from "./cgroups/plan.ts";
-import { CAPABILITIES } from "./compile/credentials.ts";
+import { CAPABILITIES } from "./spec/capabilities.ts";
 import { compile, type Launch } from "./compile/mod.ts";
 import { errnoText, ImageError, PermissionError, printable, UsageError } from "./errors.ts";
 import { buildSpec } from "./spec/build.ts";
@@ -97,6 +97,15 @@ export function lastCapability(): number {
   let number = CAPABILITIES.length - 1;
   while (number < 63 && syscall("prctl", PR.PR_CAPBSET_READ, number + 1, 0, 0, 0) >= 0) number++;
   return number;
+}
+
+/** The capabilities that this process has, and may hand on. */
+function ownCapabilities(): string[] {
+  const status = readIfThere("/proc/self/status") ?? "";
+  const set = (name: string): bigint =>
+    BigInt(`0x${new RegExp(`^${name}:\\t([0-9a-f]+)$`, "m").exec(status)?.[1] ?? "0"}`);
+  const bits = set("CapPrm") & set("CapBnd");
+  return CAPABILITIES.filter((_, number) => (bits >> BigInt(number) & 1n) === 1n);
 }
 
 /** A resource limit of this process. */
@@ -199,6 +208,7 @@ export function prepare(
     group: options.user === undefined ? "" : text("/etc/group"),
     hostname,
     fileLimit: callersFileLimit(),
+    capabilities: ownCapabilities,
     ...(joined === undefined ? {} : { networkPath: joined }),
     cgroupsPath: cgroupsPath(manager, options.cgroupParent, id, uid),
   });

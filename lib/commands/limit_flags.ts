@@ -43,12 +43,6 @@ export const PROCESS_LIMIT_FLAGS: readonly Flag[] = [
   },
   { name: "cgroup-parent", value: "PATH|SLICE", help: "the cgroup, or systemd's slice, to be in" },
   {
-    name: "security-opt",
-    value: "OPTION",
-    repeated: true,
-    help: "writable-cgroups: let it make cgroups below its own (cgroup v2)",
-  },
-  {
     name: "cgroup-manager",
     value: "auto|cgroupfs|systemd",
     help: "who makes cgroups; auto (default): systemd where it is PID 1",
@@ -137,21 +131,6 @@ export function readUlimits(flags: Parsed): Rlimit[] | undefined {
     }
     return { type, soft, hard };
   });
-}
-
-/** Reads `--security-opt`, as far as it is about cgroups. Throws a `UsageError` for what libflux doesn't know. */
-export function readWritableCgroups(flags: Parsed): boolean | undefined {
-  let writable: boolean | undefined;
-  for (const text of flags.values("security-opt")) {
-    const found = /^writable-cgroups(?:[=:](true|false))?$/.exec(text);
-    if (found === null) {
-      throw new UsageError(`libflux has no security option "${printable(text)}"`, {
-        hint: "write --security-opt writable-cgroups",
-      });
-    }
-    writable = found[1] !== "false";
-  }
-  return writable;
 }
 
 /** Reads `--oom-score-adj`. Throws a `UsageError`. */

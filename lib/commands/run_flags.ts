@@ -9,15 +9,9 @@ import { parseBind, parseMount, parseTmpfs } from "../spec/mounts.ts";
 import { checkName, type RunOptions } from "../spec/options.ts";
 import type { Mount } from "../spec/types.ts";
 import { type Flag, type Parsed, parseFlags } from "./flags.ts";
-import {
-  LIMIT_FLAGS,
-  PROCESS_LIMIT_FLAGS,
-  readLimits,
-  readScore,
-  readUlimits,
-  readWritableCgroups,
-} from "./limit_flags.ts";
+import { LIMIT_FLAGS, PROCESS_LIMIT_FLAGS, readLimits, readScore, readUlimits } from "./limit_flags.ts";
 import { NETWORK_FLAGS, readNetworkOptions } from "./network_flags.ts";
+import { readSecurity, SECURITY_FLAGS } from "./security_flags.ts";
 
 /** All of them. */
 export const RUN_FLAGS: readonly Flag[] = [
@@ -71,6 +65,7 @@ export const RUN_FLAGS: readonly Flag[] = [
   { name: "time-offset", value: "SECONDS", help: "how far the monotonic and boot-time clocks are ahead inside" },
   ...LIMIT_FLAGS,
   ...PROCESS_LIMIT_FLAGS,
+  ...SECURITY_FLAGS,
   { name: "quiet", short: "q", help: "say nothing of libflux's own, errors apart" },
   { name: "time", help: "show at the end where the time went" },
 ];
@@ -182,7 +177,7 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
     ulimits: readUlimits(flags),
     oomScoreAdj: readScore(flags),
     cgroupParent: flags.value("cgroup-parent"),
-    writableCgroups: readWritableCgroups(flags),
+    ...readSecurity(flags),
     cgroupManager: choice(flags, "cgroup-manager", ["auto", "cgroupfs", "systemd"]),
   };
   const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));

@@ -7,7 +7,7 @@ import { AT, E, IOCTL, MOVE_MOUNT, OPEN_TREE, or, SOCKET, STATX } from "../../ff
 import { AF, NETLINK } from "../../ffi/abi/netlink.ts";
 import { loopbackUp } from "../../ffi/abi/network.ts";
 import { loopbackGuard } from "../../ffi/loopback_guard.ts";
-import { MASKED_DIRECTORIES } from "../spec/defaults.ts";
+import { MASKED_DIRECTORIES, MASKED_PATHS } from "../spec/defaults.ts";
 import { MOUNT_ATTR_SIZE, READ_ONLY, setAttributes } from "./attributes.ts";
 import { type Context, CWD, named } from "./context.ts";
 import { joinsNetwork, writeProc } from "./isolate.ts";
@@ -26,16 +26,8 @@ export function maskPaths(context: Context): void {
   const { builder: b, spec, nullDevice, emptyDirectory } = context;
   if (nullDevice === undefined || emptyDirectory === undefined) throw new Error("no covers were prepared");
   const statx = b.buffer(256);
-  for (const path of spec.linux?.maskedPaths ?? []) {
-    const isDirectory = MASKED_DIRECTORIES.has(path);
+  const coverBy = (path: string, isDirectory: boolean): void => {
     const meaning = { path, field: "linux.maskedPaths" };
-    const done = b.target();
-    const found = b.call("statx", [CWD, b.string(path), NO_FOLLOW, or(STATX, "STATX_TYPE"), statx], "found", {
-      ...meaning,
-      label: `look for ${path}`,
-      tolerate: E.ENOENT,
-    });
-    b.branch(found, "<", 0, done, `if there is no ${path}, go on`);
     // By descriptor and not by a path, on which somebody may have mounted something else (CVE-2025-31133).
     const cover = b.call("open_tree", [isDirectory ? emptyDirectory : nullDevice, b.string(""), CLONE_HELD], "cover", {
       ...meaning,
@@ -48,6 +40,33 @@ export function maskPaths(context: Context): void {
       ...meaning,
       label: `cover ${path}`,
     });
+  };
+  for (const path of spec.linux?.maskedPaths ?? []) {
+    const meaning = { path, field: "linux.maskedPaths" };
+    const done = b.target();
+    const found = b.call("statx", [CWD, b.string(path), NO_FOLLOW, or(STATX, "STATX_TYPE"), statx], "found", {
+      ...meaning,
+      label: `look for ${path}`,
+      tolerate: E.ENOENT,
+    });
+    b.branch(found, "<", 0, done, `if there is no ${path}, go on`);
+    if (MASKED_PATHS.includes(path)) coverBy(path, MASKED_DIRECTORIES.has(path));
+    else {
+      // What one of the caller's is, only the container can tell.
+      const flags = context.open("O_PATH", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC");
+      const directory = b.call("openat", [CWD, b.string(path), flags, 0], "directory", {
+        ...meaning,
+        label: `see whether ${path} is a directory`,
+        tolerate: E.ENOTDIR,
+      });
+      const isFile = b.target();
+      b.branch(directory, "<", 0, isFile, "if it is none, go on");
+      b.syscall("close", [directory], { label: "close it" });
+      coverBy(path, true);
+      b.goto(done, "that is it");
+      b.place(isFile);
+      coverBy(path, false);
+    }
     b.place(done);
   }
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { CAPABILITIES } from "../compile/credentials.ts";
+import { CAPABILITIES } from "../spec/capabilities.ts";
 import { DEFAULT_CAPABILITIES } from "../spec/defaults.ts";
 import { parsePasswd } from "../users.ts";
 import { type Feature, found, missing, type Wanted } from "./feature.ts";

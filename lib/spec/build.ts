@@ -4,11 +4,13 @@
  * @module
  */
 import { UsageError } from "../errors.ts";
-import { type Account, parseGroups, parsePasswd, resolveUser } from "../users.ts";
-import { DEFAULT_CAPABILITIES, DEFAULT_PATH, MASKED_PATHS, READONLY_PATHS } from "./defaults.ts";
+import { parseGroups, parsePasswd, resolveUser } from "../users.ts";
+import { capabilitiesOf } from "./capabilities.ts";
+import { DEFAULT_PATH } from "./defaults.ts";
 import { toResources } from "./limits.ts";
 import { checkOptions, type RunOptions } from "./options.ts";
-import type { Capabilities, Mount, NamespaceType, Rlimit, Spec } from "./types.ts";
+import { protectedPaths } from "./security.ts";
+import type { Mount, NamespaceType, Rlimit, Spec } from "./types.ts";
 
 /** What the host and the image say. */
 export interface Facts {
@@ -28,6 +30,8 @@ export interface Facts {
   readonly fileLimit?: Rlimit | undefined;
   /** Where the network namespace is that it joins; nothing where it gets its own or has the host's. */
   readonly networkPath?: string;
+  /** The capabilities that libflux itself has, asked where some are to be added; none if left out. */
+  readonly capabilities?: () => readonly string[];
   /** `linux.cgroupsPath`: a path, or "slice:prefix:name" where systemd manages cgroups. */
   readonly cgroupsPath: string;
 }
@@ -91,12 +95,6 @@ function mergeMounts(system: readonly Mount[], user: readonly Mount[]): Mount[] 
   return [...system.filter(({ destination }) => !taken.has(destination)), ...mine];
 }
 
-/** A user other than root has no capability to begin with, as in docker; set-id programs still find theirs. */
-function capabilitiesOf({ uid }: Account): Capabilities {
-  const held = uid === 0 ? DEFAULT_CAPABILITIES : [];
-  return { bounding: DEFAULT_CAPABILITIES, effective: held, permitted: held };
-}
-
 /** Builds the spec. Throws a `UsageError` where an option can't be. */
 export function buildSpec(options: RunOptions, facts: Facts): Spec {
   checkOptions(options);
@@ -117,6 +115,7 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
     container: "libflux",
     ...options.env,
   };
+  const paths = protectedPaths(options);
   const rlimits = withInherited(options.ulimits, facts.fileLimit);
   const offset = { secs: options.timeOffset ?? 0 };
   return {
@@ -133,8 +132,12 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
         gid: account.gid,
         ...(account.groups.length === 0 ? {} : { additionalGids: account.groups }),
       },
-      capabilities: capabilitiesOf(account),
-      noNewPrivileges: false,
+      capabilities: capabilitiesOf(
+        account.uid,
+        { add: options.capAdd, drop: options.capDrop },
+        facts.capabilities ?? (() => []),
+      ),
+      noNewPrivileges: options.noNewPrivileges ?? true,
       ...(rlimits === undefined ? {} : { rlimits }),
       ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: options.oomScoreAdj }),
     },
@@ -149,8 +152,9 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
         ...(options.timeOffset === undefined ? [] : [{ type: "time" as const }]),
       ],
       ...(options.timeOffset === undefined ? {} : { timeOffsets: { monotonic: offset, boottime: offset } }),
-      maskedPaths: MASKED_PATHS,
-      readonlyPaths: READONLY_PATHS,
+      ...(options.sysctls === undefined ? {} : { sysctl: options.sysctls }),
+      maskedPaths: paths.masked,
+      readonlyPaths: paths.readonly,
     },
   };
 }

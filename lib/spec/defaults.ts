@@ -7,19 +7,19 @@
 /** Where commands are looked for. */
 export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** SECURITY.md, rule 15. */
+/** SECURITY.md, rule 15; in the order of their numbers. */
 export const DEFAULT_CAPABILITIES: readonly string[] = [
   "CAP_CHOWN",
   "CAP_DAC_OVERRIDE",
   "CAP_FOWNER",
   "CAP_FSETID",
   "CAP_KILL",
-  "CAP_NET_BIND_SERVICE",
-  "CAP_SETFCAP",
   "CAP_SETGID",
-  "CAP_SETPCAP",
   "CAP_SETUID",
+  "CAP_SETPCAP",
+  "CAP_NET_BIND_SERVICE",
   "CAP_SYS_CHROOT",
+  "CAP_SETFCAP",
 ];
 
 /** SECURITY.md, rule 13. */

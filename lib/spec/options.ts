@@ -4,9 +4,11 @@
  * @module
  */
 import { printable, UsageError } from "../errors.ts";
+import { checkCapabilities } from "./capabilities.ts";
 import { checkMount, checkPath } from "./check_mount.ts";
 import type { HostEntry } from "./addresses.ts";
 import { checkNetworkOptions } from "./networks.ts";
+import { checkSecurity } from "./security.ts";
 import type { PortMapping } from "./ports.ts";
 import { checkLimits, checkRlimit, isWhole, type Limits } from "./limits.ts";
 import type { Mount, Rlimit } from "./types.ts";
@@ -144,6 +146,18 @@ export interface RunOptions {
   readonly cgroupParent?: string;
   /** Let it make cgroups of its own below the one that it is in; false if left out. Takes v2, mounted with `nsdelegate`. */
   readonly writableCgroups?: boolean;
+  /** Capabilities besides the usual ones: "NET_RAW", or "ALL" that libflux has. */
+  readonly capAdd?: readonly string[];
+  /** Capabilities that it doesn't get; "ALL" for none but those that are added. */
+  readonly capDrop?: readonly string[];
+  /** Whether set-id programs give the command nothing; true if left out. */
+  readonly noNewPrivileges?: boolean;
+  /** Paths that are hidden from it, besides those of the kernel's that are in any case. */
+  readonly mask?: readonly string[];
+  /** Paths that are neither hidden nor read-only, though they usually are: "/proc/acpi", "/proc/*", or "ALL". */
+  readonly unmask?: readonly string[];
+  /** Settings of the kernel's for its own namespaces: `{ "net.core.somaxconn": "1024" }`. */
+  readonly sysctls?: Readonly<Record<string, string>>;
   /** Who makes the cgroups; `auto` if left out: systemd where it is PID 1 and v2 has all controllers. */
   readonly cgroupManager?: "auto" | "cgroupfs" | "systemd";
   /** Ask the cgroups at the end what was used: `ContainerStatus.usage`. */
@@ -232,6 +246,8 @@ export function checkOptions(options: RunOptions): void {
   if (options.terminal !== undefined) checkSize(options.terminal);
   if (options.cgroupParent !== undefined) checkCgroup(options.cgroupParent);
   checkNetworkOptions(options);
+  checkCapabilities({ add: options.capAdd, drop: options.capDrop });
+  checkSecurity(options);
 }
 
 /** Throws a {@link UsageError} unless a size can be a terminal's: `struct winsize` has 16 bits for each number. */

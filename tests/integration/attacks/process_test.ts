@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { DEFAULT_CAPABILITIES } from "../../../lib/spec/defaults.ts";
-import { CAPABILITIES } from "../../../lib/compile/credentials.ts";
+import { CAPABILITIES } from "../../../lib/spec/capabilities.ts";
 import { BUSYBOX, DEBIAN, hostTest, LIBFLUX, runContainer, startLibflux, uniqueName } from "../support.ts";
 import { run } from "../../../mod.ts";
 import { attack, linkInstead, trap } from "./tree.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { LaunchProgram, Operand, SyscallInstruction } from "../../../ffi/program.ts";
 import type { Launch } from "../../../lib/compile/context.ts";
-import { CAPABILITIES } from "../../../lib/compile/credentials.ts";
+import { CAPABILITIES } from "../../../lib/spec/capabilities.ts";
 import { compile } from "../../../lib/compile/mod.ts";
 import { lastCapability } from "../../../lib/prepare.ts";
 import { buildSpec } from "../../../lib/spec/build.ts";

@@ -1,0 +1,90 @@
+/**
+ * The flags of what a container may do, as docker and podman name them.
+ *
+ * @module
+ */
+import { printable, UsageError } from "../errors.ts";
+import type { RunOptions } from "../spec/options.ts";
+import type { Flag, Parsed } from "./flags.ts";
+
+/** All of them. */
+export const SECURITY_FLAGS: readonly Flag[] = [
+  { name: "cap-add", value: "CAP,…", repeated: true, help: "give it a capability: NET_RAW; ALL: all there are" },
+  { name: "cap-drop", value: "CAP,…", repeated: true, help: "take one away; ALL: leave only what is added" },
+  {
+    name: "security-opt",
+    value: "OPTION",
+    repeated: true,
+    help: "no-new-privileges=false, mask=PATH:…, unmask=PATH:…|ALL, writable-cgroups (cgroup v2)",
+  },
+  { name: "sysctl", value: "NAME=VALUE", repeated: true, help: "set one of its own: net.core.somaxconn=1024" },
+];
+
+type SecurityOptions = Pick<
+  RunOptions,
+  "capAdd" | "capDrop" | "mask" | "noNewPrivileges" | "sysctls" | "unmask" | "writableCgroups"
+>;
+
+function listed(flags: Parsed, name: string): string[] | undefined {
+  const given = flags.values(name);
+  return given.length === 0 ? undefined : given.flatMap((text) => text.split(","));
+}
+
+/** `true` for a bare name, as docker has it. */
+function truth(option: string, value: string | undefined): boolean {
+  if (value === undefined || value === "true") return true;
+  if (value === "false") return false;
+  throw new UsageError(`the security option ${option} is true or false, not "${printable(value)}"`);
+}
+
+function paths(option: string, value: string | undefined): string[] {
+  if (value !== undefined && value !== "") return value.split(":");
+  throw new UsageError(`the security option ${option} takes paths`, {
+    hint: `write --security-opt ${option}=/proc/acpi`,
+  });
+}
+
+function readSecurityOptions(flags: Parsed): SecurityOptions {
+  let found: SecurityOptions = {};
+  for (const text of flags.values("security-opt")) {
+    const [, option = "", value] = /^([^=:]*)(?:[=:](.*))?$/s.exec(text) ?? [];
+    switch (option) {
+      case "writable-cgroups":
+        found = { ...found, writableCgroups: truth(option, value) };
+        break;
+      case "no-new-privileges":
+        found = { ...found, noNewPrivileges: truth(option, value) };
+        break;
+      case "mask":
+      case "unmask":
+        found = { ...found, [option]: [...found[option] ?? [], ...paths(option, value)] };
+        break;
+      default:
+        throw new UsageError(`libflux has no security option "${printable(text)}"`, {
+          hint: "it has no-new-privileges, mask, unmask and writable-cgroups",
+        });
+    }
+  }
+  return found;
+}
+
+function readSysctls(flags: Parsed): Record<string, string> | undefined {
+  const given = flags.values("sysctl");
+  if (given.length === 0) return undefined;
+  return Object.fromEntries(given.map((text) => {
+    const at = text.indexOf("=");
+    if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
+    throw new UsageError(`"${printable(text)}" sets no sysctl`, { hint: "write --sysctl net.core.somaxconn=1024" });
+  }));
+}
+
+/** Reads them; what wasn't given is undefined. Throws a `UsageError`. */
+export function readSecurity(flags: Parsed): Readonly<Record<keyof SecurityOptions, unknown>> {
+  const { mask, noNewPrivileges, unmask, writableCgroups } = readSecurityOptions(flags);
+  return {
+    capAdd: listed(flags, "cap-add"),
+    capDrop: listed(flags, "cap-drop"),
+    sysctls: readSysctls(flags),
+    ...{ mask, noNewPrivileges, unmask, writableCgroups },
+  };
+}
