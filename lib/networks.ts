@@ -240,7 +240,7 @@ export async function inspectNetwork(name: string, where: { readonly root?: stri
 
 /** Removes one. To be called while nobody else changes any. */
 async function remove(networks: Networks, network: Network): Promise<void> {
-  const left = await takeDown(networks, network.name);
+  const left = (await takeDown(networks, network.name)).filter(({ kind }) => kind !== "sysctl");
   if (left.length === 0) return;
   throw new NetworkError(`${left.map(describeEntry).join(" and ")} of the network ${network.name} can't be removed`, {
     hint: "the warning before tells why: try again when that is mended",

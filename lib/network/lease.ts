@@ -27,7 +27,11 @@ function checkWish(text: string | undefined, address: string, network: Network):
     index > usableCount(subnet)
   ) {
     throw new NetworkError(`${address} is no address of the network ${network.name}`, {
-      hint: text === undefined ? "it has no IPv6" : `its subnet is ${text}`,
+      hint: text === undefined
+        ? "it has no IPv6"
+        : network.temporary && address.includes(":")
+        ? `its subnet is ${text}, another one each time: make one that stays, libflux network create NAME --ipv6`
+        : `its subnet is ${text}`,
     });
   }
   if (address === network.gateway || address === network.ipv6Gateway) {

@@ -87,7 +87,9 @@ async function dismissed(networks: Networks): Promise<void> {
   const used = new Set(networks.names().map((name) => networks.read(name)?.bridge));
   for (const name of listedLinks().filter((one) => BRIDGE.test(one) && !used.has(one))) {
     const alias = linkNamed(name)?.alias;
-    if (alias?.endsWith(aliasEnd(networks.root)) === true && !await awaitGone(name)) await removeBridge(name);
+    if (alias?.endsWith(aliasEnd(networks.root)) === true && !await awaitGone(name)) {
+      await removeBridge(name, networks.root);
+    }
   }
 }
 

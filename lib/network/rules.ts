@@ -27,6 +27,9 @@ export function networkRules({ index, subnet, internal }: Ruled, family: Family)
   const loopback = family === 4 ? "127.0.0.0/8" : "::1/128";
   const filter = [
     `${forward} -i ${bridge} -o ${bridge} -j ACCEPT`,
+    // A socket of IPv6 sends from any address that it likes, without a privilege (IPV6_FREEBIND): answers to it would be
+    // let in to whoever has that address.
+    `${forward} -i ${bridge} ! -s ${subnet} -j DROP`,
     ...internal ? [`${forward} -i ${bridge} -j DROP`] : [
       `${forward} -o ${bridge} ${known} RELATED,ESTABLISHED -j ACCEPT`,
       // Whether a network may ask for ports that are published by this one is told by its own chain: an internal one may not.
@@ -42,6 +45,9 @@ export function networkRules({ index, subnet, internal }: Ruled, family: Family)
     `${input} -d ${loopback} ${known} RELATED,ESTABLISHED -j ACCEPT`,
     `${input} -d ${loopback} -j DROP`,
     `${input} -s ${loopback} -j DROP`,
+    // Neighbour discovery, before there is an address.
+    ...family === 4 ? [] : ["fe80::/10", "::/128"].map((source) => `${input} -s ${source} -j RETURN`),
+    `${input} ! -s ${subnet} -j DROP`,
   ];
   const translated = internal ? [] : [
     `${nat} -s ${subnet} ! -o ${bridge} -j MASQUERADE`,

@@ -87,7 +87,9 @@ export function parseSubnet(text: string): Subnet {
  */
 function isReserved(address: Uint8Array): boolean {
   const [first = 0, second = 0] = address;
-  if (address.length === 4) return first === 0 || first === 127 || first >= 224;
+  if (address.length === 4) {
+    return first === 0 || first === 127 || first >= 224 || first === 169 && second === 254;
+  }
   const isLinkLocal = first === 0xfe && (second & 0xc0) === 0x80;
   return first === 0xff || isLinkLocal || address.subarray(0, 6).every((byte) => byte === 0);
 }

@@ -83,6 +83,9 @@ export function checkNetworkOptions(options: RunOptions): void {
   }
   for (const alias of networkAliases) {
     if (!ALIAS.test(alias)) throw new UsageError(`"${printable(alias)}" can't be the name of a host`);
+    if (/^localhost$/i.test(alias)) {
+      throw new UsageError(`"${alias}" is every host's name for itself`, { hint: "use another alias" });
+    }
   }
   checkPorts(ports);
   const isOwn = network !== undefined && isNetworkName(network) || network === undefined;

@@ -153,6 +153,12 @@ function oneSided(address: string, port: string | undefined, text: string): Usag
   });
 }
 
+/** Whether an address is a group's, everybody's, or one that means something on a single link only. */
+function isNobodys([first = 0, second = 0, ...rest]: Uint8Array): boolean {
+  if (rest.length === 2) return first >= 224;
+  return first === 0xff || first === 0xfe && (second & 0xc0) === 0x80;
+}
+
 function parseHost(address: string, text: string): string {
   const bytes = parseAddress(address);
   if (bytes === undefined) {
@@ -222,6 +228,11 @@ export function checkPorts(ports: readonly PortMapping[]): void {
     if (hostAddress !== undefined && (bytes === undefined || isMapped(bytes))) {
       throw new UsageError(`ports[${index}].hostAddress is an IP address, not "${printable(hostAddress)}"`, {
         hint: bytes === undefined ? "write 127.0.0.1 or ::1" : `write ${bytes.subarray(12).join(".")}`,
+      });
+    }
+    if (bytes !== undefined && isNobodys(bytes)) {
+      throw new UsageError(`no port can be published at ${hostAddress}: it is no address that a host has to itself`, {
+        hint: "leave it out for every address of this host; 'ip addr' lists those it has",
       });
     }
     if (hostPort === undefined) continue;

@@ -84,12 +84,12 @@ function writeText(path: string, text: string, flags: number): void {
   }
 }
 
-/** No file of libflux's own state is longer. */
-const MAX_STATE = 1 << 20;
+/** No file of libflux's own state is longer: a ledger with every port there is has 20 MiB. */
+const MAX_STATE = 1 << 26;
 
 /**
  * Reads a file of the state root as what it is: something that somebody else may have put there. A link, a FIFO, a
- * directory or more than a mebibyte is nothing.
+ * directory or more than 64 MiB is nothing.
  */
 export function readState(path: string): string | undefined {
   const opened = syscall("openat", AT.AT_FDCWD, path, STATE_FLAGS, 0);

@@ -74,7 +74,7 @@ async function dismiss(entries: readonly Entry[], root: string): Promise<Readonl
   const isCurrent = (entry: Entry): entry is Entry & { readonly kind: "sysctl" } =>
     entry.kind === "sysctl" && entry.bootId === bootId();
   const settings = await isAnyNetwork(root) ? [] : entries.filter(isCurrent).toReversed();
-  dismissBridge(bridge.name, settings.map(({ path, value }) => [path, value]));
+  dismissBridge(bridge.name, root, settings.map(({ path, value }) => [path, value]));
   return new Set([bridge, ...settings]);
 }
 
@@ -83,7 +83,8 @@ export async function reconcileNetworks(root: string): Promise<void> {
   const networks = new Networks(root);
   const isIdle = (name: string): boolean =>
     networks.read(name)?.temporary !== false && networks.addresses(name).length === 0;
-  if (!networks.names().some(isIdle)) return;
+  // Who makes a network or takes one down isn't waited for, however long a tool takes: the next command looks again.
+  if (!networks.names().some(isIdle) || !networks.isIdle) return;
   await networks.exclusively(async () => {
     for (const name of networks.names().filter(isIdle)) await takeDown(networks, name);
   });

@@ -178,8 +178,13 @@ async function undo(
       return await removeScope(entry.directory, deadline);
     default:
       try {
-        await undoNetworkEntry(entry, all.filter(isNetworks), root, (lease, ports) => leave(root, lease, ports));
-        return true;
+        const isGone = await undoNetworkEntry(
+          entry,
+          all.filter(isNetworks),
+          root,
+          (lease, ports) => leave(root, lease, ports),
+        );
+        return isGone ?? true;
       } catch (error) {
         if (!(error instanceof FluxError || error instanceof SyscallError)) throw error;
         warn(`${describeEntry(entry)} can't be removed: ${error.message}`);

@@ -85,25 +85,33 @@ export async function removeVeth(name: string): Promise<void> {
   }
 }
 
-/** A bridge, if it is libflux's. */
-function ownBridge(name: string): Link | undefined {
+/** A bridge, if it is of this state root's networks. */
+function ownBridge(name: string, root: string): Link | undefined {
   const link = linkNamed(name);
-  return link?.kind === "bridge" && link.alias.startsWith(ALIAS) ? link : undefined;
+  return link?.kind === "bridge" && link.alias.startsWith(ALIAS) && link.alias.endsWith(aliasEnd(root))
+    ? link
+    : undefined;
 }
 
-/** Removes a bridge, if it is libflux's. */
-export async function removeBridge(name: string): Promise<void> {
-  const link = ownBridge(name);
+/** Whether a bridge is of another state root's networks: its chains are theirs as well. */
+export function isOthersBridge(name: string, root: string): boolean {
+  const alias = linkNamed(name)?.alias ?? "";
+  return alias.startsWith(ALIAS) && !alias.endsWith(aliasEnd(root));
+}
+
+/** Removes a bridge, if it is of this state root's networks. */
+export async function removeBridge(name: string, root: string): Promise<void> {
+  const link = ownBridge(name, root);
   if (link !== undefined) await remove(name, link.index);
 }
 
 /**
  * Has a bridge removed by somebody who isn't waited for: the kernel is busy with the container that was its last port.
  *
- * @param settings What is set back before that, below /proc/sys: when the bridge is gone, it is as it was.
+ * @param root The state root. @param settings What is set back before that, below /proc/sys: when the bridge is gone, it is as it was.
  */
-export function dismissBridge(name: string, settings: readonly (readonly [string, string])[]): void {
-  const link = ownBridge(name);
+export function dismissBridge(name: string, root: string, settings: readonly (readonly [string, string])[]): void {
+  const link = ownBridge(name, root);
   sendAside(link === undefined ? [] : [deleteLink(name, link.index)], settings);
 }
 

@@ -54,15 +54,32 @@ export async function exclusively<T>(path: string, body: (lock: Descriptor) => P
   }
 }
 
-/** Waits on a thread of Deno's pool, in the kernel's own queue: a hundred who look every moment leave nobody time to work. */
-async function waitFor(path: string): Promise<Descriptor> {
-  const flags = openFlags(ARCHITECTURE, "O_RDWR", "O_CREAT", "O_NOFOLLOW", "O_CLOEXEC").value;
+/** Whether nobody has a lock, nor waits for it in this process, just now. */
+export function isFree(path: string): boolean {
+  if (queues.has(path)) return false;
+  using file = open(path);
+  return syscall("flock", file.number, LOCK_EX | LOCK_NB) !== -E.EAGAIN;
+}
+
+/** A namespace of the kernel's is a lock as well: one for all who are in it, without a file that somebody has to make. */
+export const NETWORK_NAMESPACE = "/proc/self/ns/net";
+
+function open(path: string): Descriptor {
+  const flags = path === NETWORK_NAMESPACE
+    ? openFlags(ARCHITECTURE, "O_RDONLY", "O_CLOEXEC").value
+    : openFlags(ARCHITECTURE, "O_RDWR", "O_CREAT", "O_NOFOLLOW", "O_CLOEXEC").value;
   const opened = syscall("openat", AT.AT_FDCWD, path, flags, 0o600);
   if (opened === -E.ENOENT || opened === -E.ENOTDIR) {
     throw new LaunchError(`the lock ${path} can't be had`, { path, hint: "its directory has been removed" });
   }
   if (opened < 0) throw unwritable(path, -opened);
-  const file = new Descriptor(opened);
+  return new Descriptor(opened);
+}
+
+/** Waits on a thread of Deno's pool, in the kernel's own queue: a hundred who look every moment leave nobody time to work. */
+async function waitFor(path: string): Promise<Descriptor> {
+  const file = open(path);
+  const opened = file.number;
   const locked = syscall("flock", opened, LOCK_EX | LOCK_NB);
   if (locked === 0) return file;
   if (locked !== -E.EAGAIN) {

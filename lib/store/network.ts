@@ -20,7 +20,7 @@ import {
   writeAtomically,
 } from "./directory.ts";
 import { BRIDGE } from "./link.ts";
-import { exclusively } from "./lock.ts";
+import { exclusively, isFree, NETWORK_NAMESPACE } from "./lock.ts";
 
 /** A network. */
 export interface Network {
@@ -95,14 +95,25 @@ export class Networks {
   exclusively<T>(body: () => Promise<T> | T): Promise<T> {
     makePrivateDirectory(this.root);
     makePrivateDirectory(this.#all);
-    return exclusively(`${this.#all}/.lock`, async (lock) => {
-      this.#lock = lock;
-      try {
-        return await body();
-      } finally {
-        this.#lock = undefined;
-      }
-    });
+    return exclusively(this.#lockFile, (lock) =>
+      // Bridges and chains are numbered: two state roots may not choose the same.
+      exclusively(NETWORK_NAMESPACE, async () => {
+        this.#lock = lock;
+        try {
+          return await body();
+        } finally {
+          this.#lock = undefined;
+        }
+      }));
+  }
+
+  /** Whether nobody changes any just now. */
+  get isIdle(): boolean {
+    return isFree(this.#lockFile) && isFree(NETWORK_NAMESPACE);
+  }
+
+  get #lockFile(): string {
+    return `${this.#all}/.lock`;
   }
 
   /** What nobody else has meanwhile; nothing at other times. */

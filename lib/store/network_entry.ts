@@ -11,7 +11,17 @@ import { write } from "./cgroup.ts";
 import { bootId } from "./directory.ts";
 import type { Family } from "./chains.ts";
 import { removeChains, removePorts } from "./firewall.ts";
-import { aliasEnd, awaitGone, BRIDGE, linkNamed, listedLinks, removeBridge, removeVeth, VETH } from "./link.ts";
+import {
+  aliasEnd,
+  awaitGone,
+  BRIDGE,
+  isOthersBridge,
+  linkNamed,
+  listedLinks,
+  removeBridge,
+  removeVeth,
+  VETH,
+} from "./link.ts";
 import { Networks } from "./network.ts";
 
 /** Something that a network, or a container on it, has. */
@@ -96,6 +106,7 @@ type Ports = NetworkEntry & { readonly kind: "ports" };
 /**
  * Undoes one. Throws where that can't be done now.
  *
+ * @returns False where it has to wait for something that is nobody's fault.
  * @param all The others of its ledger.
  * @param root The state root.
  */
@@ -104,7 +115,7 @@ export async function undoNetworkEntry(
   all: readonly NetworkEntry[],
   root: string,
   leave: (lease: NetworkEntry & { readonly kind: "lease" }, ports: readonly Ports[]) => Promise<void>,
-): Promise<void> {
+): Promise<boolean | void> {
   switch (entry.kind) {
     case "lease":
       return await leave(entry, all.flatMap((one) => one.kind === "ports" ? [one] : []));
@@ -112,13 +123,16 @@ export async function undoNetworkEntry(
       // By now it may be the link of somebody who was given the address.
       return isHeldByOther(root, all) ? undefined : await removeVeth(entry.name);
     case "bridge":
-      return await removeBridge(entry.name);
+      return await removeBridge(entry.name, root);
     case "ports":
       return await removePorts(entry.family, entry.index, entry.rules, entry.id);
     case "chains":
-      return await removeChains(entry.family, entry.index);
+      return isOthersBridge(`libflux${entry.index}`, root) ? undefined : await removeChains(entry.family, entry.index);
     case "sysctl":
-      if (entry.bootId === bootId() && !await isAnyNetwork(root)) setBack(entry);
+      if (entry.bootId !== bootId()) return;
+      // Set back by the last network that needs it, by whichever command of this root comes after that.
+      if (await isAnyNetwork(root)) return false;
+      setBack(entry);
   }
 }
 

@@ -28,6 +28,49 @@ backendTest("network: containers of two networks can't reach each other", async 
   assertEquals(new Set([first.bridge, second?.bridge, "libflux0"]).size, 3);
 });
 
+/** A socket of IPv6 that sends to a port of an address from whatever address and port it is told, without any privilege. */
+const FORGE = String.raw`
+use Socket qw(:all);
+my ($from, $from_port, $to, $port) = @ARGV;
+socket(my $s, AF_INET6, SOCK_DGRAM, 0) or die "socket: $!";
+setsockopt($s, 41, 78, 1) or die "IPV6_FREEBIND: $!";
+bind($s, pack_sockaddr_in6($from_port, inet_pton(AF_INET6, $from))) or die "bind: $!";
+send($s, "?\n", 0, pack_sockaddr_in6($port, inet_pton(AF_INET6, $to))) for 1 .. 3;
+`;
+
+/** A server of UDP that prints whom it hears, and answers. */
+const HEAR = String.raw`
+use Socket qw(:all);
+$| = 1;
+socket(my $s, AF_INET6, SOCK_DGRAM, 0) or die "socket: $!";
+bind($s, pack_sockaddr_in6($ARGV[0], inet_pton(AF_INET6, '::'))) or die "bind: $!";
+alarm 3;
+while (my $peer = recv($s, my $text, 999, 0)) {
+  my ($error, $host) = getnameinfo($peer, NI_NUMERICHOST, NIx_NOSERV);
+  print "$host\n";
+  send($s, "answer\n", 0, $peer);
+}
+`;
+
+labTest("network: nobody sends from another's address, and so lets nobody in to it", async ({ left, here }) => {
+  await using other = await createNetwork("--ipv6");
+  await using victim = await serve(["--network", "bridge", "--ipv6"]);
+  await using villain = await serve(["--network", other.name]);
+  const [, own = ""] = villain.addresses;
+  const [, outside = ""] = left.addresses;
+  const [, host = ""] = left.gateways;
+  for (const [place, to] of [[left, outside], [here, host]] as const) {
+    const heard = place.must("sh", "-c", 'perl -e "$1" 9999; exit 0', "sh", HEAR);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    for (const from of [victim.addresses[1] ?? "", host, outside, "2001:db8:77::7"]) {
+      await villain.must("perl", "-e", FORGE, from, "4444", to, "9999");
+    }
+    await villain.must("perl", "-e", FORGE, own, "4444", to, "9999");
+    const from = place === left ? host : own;
+    assertEquals([...new Set((await heard).trim().split("\n"))], [from]);
+  }
+});
+
 backendTest("network: from an internal network there is no way out, and none in from other hosts", async (lab) => {
   const { left } = lab;
   await using network = await createNetwork("--internal", "--ipv6");

@@ -4,6 +4,7 @@ import { command, createNetwork, serve, who } from "./container.ts";
 import { both } from "./echo.ts";
 import { backendTest, labTest } from "./lab.ts";
 import { assertNetwork, network } from "./state.ts";
+import { holdCommands } from "./xtables.ts";
 
 /** A generator whose numbers can be had again: mulberry32. */
 function generator(seed: number): () => number {
@@ -53,6 +54,53 @@ async function wholeRun(): Promise<number> {
   assertEquals([code, stderr], [0, ""]);
   return performance.now() - begin;
 }
+
+labTest("network: a killed libflux with thousands of ports leaves nothing after the next command", async () => {
+  const before = await network();
+  const name = uniqueName();
+  const flags = ["--image", BUSYBOX, "--network", "bridge", "-p", "20000-29999:20000-29999"];
+  const child = startLibflux(["run", name, ...flags, "--", "sh", "-c", "echo ready; sleep 1000"]);
+  const reader = child.stdout.getReader();
+  await reader.read();
+  child.kill("SIGKILL");
+  await child.status;
+  await command("ps");
+  await Promise.all([reader.cancel(), child.stderr.cancel(), child.stdin.close()]);
+  await assertNetwork(before);
+});
+
+labTest("network: two state roots keep apart, and the last sets back what both need", async () => {
+  const before = await network();
+  const root = Deno.makeTempDirSync({ prefix: "libflux-test-root-" });
+  try {
+    for (let round = 0; round < 6; round++) {
+      const run = (...flags: readonly string[]) =>
+        libflux(["run", uniqueName(), "--image", BUSYBOX, "--cap-add", "NET_RAW", ...flags, "--", "sh", "-c", ASK]);
+      const ASK = "sleep 0.3; ping -c1 -W2 $(ip route | sed -n 's/default via \\([0-9.]*\\).*/\\1/p') >/dev/null";
+      const ends = await Promise.all([run(), run("--root", root)]);
+      assertEquals(ends.map(({ code, stderr }) => [code, stderr]), [[0, ""], [0, ""]]);
+    }
+    // Whichever was the first to end: it had to leave settings to a later command of its own.
+    await command("ps");
+    await command("ps", "--root", root);
+    await assertNetwork(before);
+  } finally {
+    Deno.removeSync(root, { recursive: true });
+  }
+});
+
+labTest("network: what needs no network waits for no other's tools", async () => {
+  await using held = await holdCommands("*-restore");
+  const child = startLibflux(["run", uniqueName(), "--image", BUSYBOX, "--network", "bridge", "--", "true"]);
+  await child.stdin.close();
+  await held.called();
+  await command("ps");
+  await command("run", uniqueName(), "--image", BUSYBOX, "--network", "none", "--", "true");
+  held.release();
+  const { code } = await child.status;
+  await Promise.all([child.stdout.cancel(), child.stderr.cancel()]);
+  assertEquals(code, 0);
+});
 
 backendTest(`network: libflux killed at ${ROUNDS} random moments leaves nothing after the next command`, async () => {
   const seed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;

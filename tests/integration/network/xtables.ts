@@ -122,3 +122,48 @@ export async function withoutCommands(): Promise<AsyncDisposable> {
   await must("mount", "-t", "tmpfs", "none", directory);
   return { [Symbol.asyncDispose]: async () => void await must("umount", directory) };
 }
+
+/** Commands that go no further until they are let go. */
+export interface Held extends AsyncDisposable {
+  /** Waits until one has been called. */
+  readonly called: () => Promise<void>;
+  readonly release: () => void;
+}
+
+/** Holds commands up, for a minute at most. @param pattern As for {@linkcode breakCommands}. */
+export async function holdCommands(pattern: string): Promise<Held> {
+  const program = [...PROGRAMS.values()][0];
+  const script = `${DIRECTORY}/held-${Deno.pid}`;
+  const [called, go] = [`${script}.called`, `${script}.go`];
+  Deno.writeTextFileSync(
+    script,
+    `#!/bin/sh
+case \${0##*/} in
+${pattern})
+  : >${called}
+  count=0
+  until [ -e ${go} ] || [ $count = 600 ]; do count=$((count + 1)); sleep 0.1; done
+esac
+exec ${program} "\${0##*/}" "$@"
+`,
+  );
+  Deno.chmodSync(script, 0o755);
+  const mount = await mounted(script, COMMAND);
+  const exists = (path: string): boolean =>
+    Array.from(Deno.readDirSync(DIRECTORY)).some(({ name }) => path.endsWith(`/${name}`));
+  const release = (): void => Deno.writeTextFileSync(go, "");
+  return {
+    called: async () => {
+      for (let tries = 0; tries < 600 && !exists(called); tries++) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      assertEquals(exists(called), true, "nobody has called it");
+    },
+    release,
+    [Symbol.asyncDispose]: async () => {
+      release();
+      await mount[Symbol.asyncDispose]();
+      for (const path of [script, called, go]) Deno.removeSync(path);
+    },
+  };
+}

@@ -96,9 +96,12 @@ Deno.test("chooseLease() gives the IPv6 address that is asked for, to one, howev
   for (const ip6 of ["fd00:1::3", "fd00:0001::3"]) refusal(DUAL, leases, { ip6 }, "is in use by the container c0");
   for (const ip6 of ["fd00:1::1", "FD00:1::0:1"]) refusal(DUAL, leases, { ip6 }, "is the gateway of the network web");
   for (const ip6 of ["fd00:1::", "fd00:2::2", "2001:db8::1"]) {
-    const { hint } = refusal(DUAL, leases, { ip6 }, `${ip6} is no address of the network web`);
+    const { hint } = refusal({ ...DUAL, temporary: false }, leases, { ip6 }, `${ip6} is no address of the network web`);
     assertEquals(hint, "its subnet is fd00:1::/64");
   }
+  const temporary = { ...DUAL, temporary: true };
+  const { hint = "" } = refusal(temporary, [], { ip6: "fd00:2::2" }, "is no address of the network web");
+  assertEquals(hint.includes("another one each time"), true, hint);
   assertEquals(refusal(NETWORK, [], { ip6: "fd00:1::2" }, "is no address").hint, "it has no IPv6");
 });
 

@@ -24,6 +24,7 @@ COMMIT
 :LIBFLUX-FORWARD-3 - [0:0]
 :LIBFLUX-INPUT-3 - [0:0]
 -A LIBFLUX-FORWARD-3 -i libflux3 -o libflux3 -j ACCEPT
+-A LIBFLUX-FORWARD-3 -i libflux3 ! -s 10.87.3.0/24 -j DROP
 -A LIBFLUX-FORWARD-3 -o libflux3 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 -A LIBFLUX-FORWARD-3 -i libflux+ -o libflux3 -m conntrack --ctstate DNAT -j RETURN
 -A LIBFLUX-FORWARD-3 -o libflux3 -m conntrack --ctstate DNAT -j ACCEPT
@@ -33,6 +34,7 @@ COMMIT
 -A LIBFLUX-INPUT-3 -d 127.0.0.0/8 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 -A LIBFLUX-INPUT-3 -d 127.0.0.0/8 -j DROP
 -A LIBFLUX-INPUT-3 -s 127.0.0.0/8 -j DROP
+-A LIBFLUX-INPUT-3 ! -s 10.87.3.0/24 -j DROP
 -I FORWARD -j LIBFLUX-FORWARD-3
 -I INPUT -i libflux3 -j LIBFLUX-INPUT-3
 COMMIT
@@ -45,6 +47,7 @@ Deno.test("networkRules() lets nothing out of an internal network, nor in", () =
   assert(!text.includes("MASQUERADE"));
   assertEquals(text.match(/^-A LIBFLUX-FORWARD.*$/gm), [
     "-A LIBFLUX-FORWARD-3 -i libflux3 -o libflux3 -j ACCEPT",
+    "-A LIBFLUX-FORWARD-3 -i libflux3 ! -s 10.87.3.0/24 -j DROP",
     "-A LIBFLUX-FORWARD-3 -i libflux3 -j DROP",
     "-A LIBFLUX-FORWARD-3 -o libflux3 -j DROP",
   ]);
@@ -57,14 +60,18 @@ Deno.test("networkRules() lets nothing out of an internal network, nor in", () =
 Deno.test("networkRules() has addresses of its own family only", () => {
   const ipv4 = textOf({ index: 3, subnet: "10.87.3.0/24", internal: false }, 4);
   const ipv6 = textOf({ index: 3, subnet: "fd00:1::/64", internal: false }, 6);
-  assert(!/ ::|fd00/.test(ipv4));
+  assert(!/ ::|fd00|fe80/.test(ipv4));
   assert(!/ \d+\.\d+/.test(ipv6));
   // The loopback of IPv6 can't be translated, and isn't.
   const same = ipv4.replace(/^-A LIBFLUX-NAT-3 -s 127.*\n/m, "").replace(
     "-A OUTPUT -m",
     "-A OUTPUT ! -d 127.0.0.0/8 -m",
   );
-  assertEquals(ipv6.replaceAll("::1/128", "127.0.0.0/8").replaceAll("fd00:1::/64", "10.87.3.0/24"), same);
+  // Neighbours are looked for before there is an address.
+  const early = /^-A LIBFLUX-INPUT-3 -s (fe80::\/10|::\/128) -j RETURN\n/gm;
+  assertEquals(ipv6.match(early)?.length, 2);
+  const rest = ipv6.replace(early, "");
+  assertEquals(rest.replaceAll("::1/128", "127.0.0.0/8").replaceAll("fd00:1::/64", "10.87.3.0/24"), same);
 });
 
 Deno.test("ruleId() is the beginning of a container's id", () => assertEquals(ruleId(ID), "libflux-0123456789ab"));

@@ -73,6 +73,7 @@ Deno.test("parseSubnet() says what is wrong with a text, and what to write", () 
     ["fd00:1::1/64", "is an address in a subnet, and no subnet", "write fd00:1::/64"],
     ["127.0.0.0/8", "no container can have", "10.87.0.0/24"],
     ["0.0.0.0/8", "no container can have", "10.87.0.0/24"],
+    ["169.254.7.0/24", "no container can have", "10.87.0.0/24"],
     ["224.0.0.0/24", "no container can have", "10.87.0.0/24"],
     ["240.0.0.0/8", "no container can have", "10.87.0.0/24"],
     ["::/64", "no container can have", "fd00:1::/64"],

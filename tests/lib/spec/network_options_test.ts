@@ -81,6 +81,7 @@ Deno.test("checkNetworkOptions() refuses each value that can't be", () => {
   for (const ip6 of ["", "10.87.0.5", "fd00::1%eth0", "[fd00::1]", "fd00::1/64"]) {
     refusal({ ip6 }, `"${ip6}" is no IPv6 address`);
   }
+  refusal({ networkAliases: ["LocalHost"] }, "every host's name for itself");
   const macs = [
     "",
     "02:00:00:12:34",

@@ -146,6 +146,16 @@ Deno.test("checkPorts() names the first field that can't be", () => {
   checkPorts([]);
 });
 
+Deno.test("checkPorts() refuses addresses that no host has to itself", () => {
+  const at = (hostAddress: string): PortMapping[] => [{ hostAddress, containerPort: 80, protocol: "tcp" }];
+  for (const address of ["224.0.0.1", "255.255.255.255", "ff02::1", "fe80::1", "febf::1"]) {
+    assertThrows(() => checkPorts(at(address)), UsageError, `no port can be published at ${address}`);
+  }
+  for (const address of ["0.0.0.0", "127.0.0.1", "169.254.1.1", "::", "fec0::1", "2001:db8::1"]) {
+    checkPorts(at(address));
+  }
+});
+
 Deno.test("checkPorts() refuses a port of the host that two mappings ask for", () => {
   const pair = (one: string | undefined, other: string | undefined): PortMapping[] =>
     [one, other].map((hostAddress, index) =>
