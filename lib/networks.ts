@@ -294,7 +294,7 @@ export async function pruneNetworks(where: { readonly root?: string } = {}): Pro
     const failures: NetworkError[] = [];
     for (const name of networks.names()) {
       const network = networks.read(name);
-      if (network === undefined || networks.addresses(name).length > 0) continue;
+      if (network === undefined || networks.addresses(name).length > 0 || networks.isElsewhere(name)) continue;
       try {
         await remove(networks, network);
         removed.push(name);
@@ -330,7 +330,7 @@ export async function reloadNetworks(where: { readonly root?: string } = {}): Pr
     const names: string[] = [];
     for (const name of networks.names()) {
       const network = networks.read(name);
-      if (network === undefined) continue;
+      if (network === undefined || networks.isElsewhere(name)) continue;
       await putBack(networks, network);
       names.push(name);
     }

@@ -155,6 +155,7 @@ function plan(networks: Networks, wish: NetworkWish): Network {
 
 /** Makes a network, whole or not at all. To be called while nobody else changes any. */
 export async function make(networks: Networks, wish: NetworkWish): Promise<Network> {
+  networks.checkHere(wish.name);
   // What is left of one that was never finished, or of the last boot.
   if (networks.names().includes(wish.name) && networks.read(wish.name) === undefined) {
     await takeDown(networks, wish.name);
@@ -181,6 +182,7 @@ export async function make(networks: Networks, wish: NetworkWish): Promise<Netwo
  * @throws {NetworkError} There is none of this name, or it can't be made.
  */
 export async function ensure(networks: Networks, name: string, ipv6: boolean): Promise<Network> {
+  networks.checkHere(name);
   const found = networks.read(name);
   if (found === undefined) {
     if (name === DEFAULT_NETWORK) return await make(networks, { name, ipv6, temporary: true });

@@ -29,6 +29,7 @@ export async function leave(
   ports: readonly (NetworkEntry & { readonly kind: "ports" })[],
 ): Promise<void> {
   const networks = new Networks(root);
+  networks.checkHere(network);
   const isOwn = (): boolean => [undefined, id].includes(networks.lease(network, address)?.id);
   const isAlone = (): boolean =>
     networks.read(network)?.temporary === true && networks.addresses(network).every((one) => one === address) &&
@@ -55,10 +56,13 @@ export async function leave(
  * @returns What is left, for the next one who tries.
  */
 export async function takeDown(networks: Networks, name: string, isHurried = false): Promise<readonly Entry[]> {
+  networks.checkHere(name);
   // Half of a network is none: whoever wants it makes it anew.
   networks.forgetRecord(name);
   const ledger = new Ledger(networks.ledger(name));
-  const heir = networks.names().find((other) => other !== name && networks.read(other)?.internal === false);
+  const heir = networks.names().find((other) =>
+    other !== name && networks.read(other)?.internal === false && !networks.isElsewhere(other)
+  );
   // What all of them need is set back by the last.
   if (heir !== undefined) ledger.handOver((entry) => entry.kind === "sysctl", new Ledger(networks.ledger(heir)));
   const done = isHurried ? await dismiss(ledger.entries(), networks.root) : new Set();
@@ -82,7 +86,7 @@ async function dismiss(entries: readonly Entry[], root: string): Promise<Readonl
 export async function reconcileNetworks(root: string): Promise<void> {
   const networks = new Networks(root);
   const isIdle = (name: string): boolean =>
-    networks.read(name)?.temporary !== false && networks.addresses(name).length === 0;
+    networks.read(name)?.temporary !== false && networks.addresses(name).length === 0 && !networks.isElsewhere(name);
   // Who makes a network or takes one down isn't waited for, however long a tool takes: the next command looks again.
   if (!networks.names().some(isIdle) || !networks.isIdle) return;
   await networks.exclusively(async () => {

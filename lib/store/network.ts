@@ -8,6 +8,8 @@
  */
 import { AT, E } from "../../ffi/abi/constants.ts";
 import { type Descriptor, syscall } from "../../ffi/libc.ts";
+import { stat } from "../../ffi/stat.ts";
+import { NetworkError } from "../errors.ts";
 import { isIPv4, isIPv6 } from "../spec/addresses.ts";
 import { isNetworkName } from "../spec/networks.ts";
 import { isName } from "../spec/options.ts";
@@ -137,6 +139,25 @@ export class Networks {
   /** Makes room for a network that isn't there yet: for its ledger, to begin with. */
   prepare(name: string): void {
     for (const path of [this.directory(name), `${this.directory(name)}/leases`]) makePrivateDirectory(path);
+    writeAtomically(`${this.directory(name)}/namespace`, ownNamespace());
+  }
+
+  /**
+   * Whether a network is in another network namespace than this process, where nothing of it is seen, nor can be changed:
+   * of whoever shares a state root with `ip netns exec`.
+   */
+  isElsewhere(name: string): boolean {
+    const found = readState(`${this.directory(name)}/namespace`);
+    // That of another boot is gone.
+    return found?.startsWith(bootId()) === true && found !== ownNamespace();
+  }
+
+  /** Throws a {@link NetworkError} where a network is in another network namespace. */
+  checkHere(name: string): void {
+    if (!this.isElsewhere(name)) return;
+    throw new NetworkError(`the network ${name} is in another network namespace than this process`, {
+      hint: `run it there, or use another --root; if that namespace is gone, remove ${this.directory(name)}`,
+    });
   }
 
   /** Writes what is known of a network. */
@@ -154,7 +175,7 @@ export class Networks {
     const directory = this.directory(name);
     for (const address of this.addresses(name)) unlink(`${directory}/leases/${address}`);
     // Some of them only where somebody was killed while they were written.
-    for (const file of ["network.json", "ledger", "lease.new"]) {
+    for (const file of ["network.json", "ledger", "lease.new", "namespace"]) {
       for (const path of [file, `${file}.new`]) unlink(`${directory}/${path}`);
     }
     syscall("unlinkat", AT.AT_FDCWD, `${directory}/leases`, AT.AT_REMOVEDIR);
@@ -191,6 +212,12 @@ export class Networks {
     const lease = this.lease(name, address);
     if (lease === undefined || lease.id === id) unlink(`${this.directory(name)}/leases/${address}`);
   }
+}
+
+/** What tells this process's network namespace from all others of this boot. */
+function ownNamespace(): string {
+  const found = stat(NETWORK_NAMESPACE);
+  return `${bootId()} ${typeof found === "number" ? "" : found.inode}`;
 }
 
 function unlink(path: string): void {

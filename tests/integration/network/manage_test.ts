@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { libflux, uniqueName } from "../support.ts";
+import { LIBFLUX, libflux, uniqueName } from "../support.ts";
 import { command, createNetwork, inspect, refused, serve, who } from "./container.ts";
 import { both } from "./echo.ts";
 import { backendTest, type Lab, labTest } from "./lab.ts";
-import { must } from "./place.ts";
+import { execute, must } from "./place.ts";
 import { isInside } from "./subnet.ts";
 
 labTest("network: 'create', 'ls', 'inspect' and 'rm' agree on what there is", async () => {
@@ -78,6 +78,23 @@ labTest("network: one that can't be removed keeps nobody from the others", async
   const { code, stdout, stderr } = await libflux(["network", "rm", "nobody", first, "nobody-else", second]);
   assertEquals([code, stdout], [125, `${first}\n${second}\n`]);
   assertEquals(stderr, "libflux: there is no network nobody; there is no network nobody-else\n");
+});
+
+labTest("network: one of another network namespace is left alone, and told", async () => {
+  await using network = await createNetwork();
+  const before = await must("iptables-save");
+  const elsewhere = (...args: readonly string[]) => execute(["unshare", "--net", LIBFLUX, ...args]);
+  for (const args of [["network", "rm", network.name], ["run", "x", "--network", network.name, "--", "true"]]) {
+    const { code, stderr } = await elsewhere(...args);
+    assertEquals(code, 125);
+    assertMatch(stderr, /^libflux: the network \S+ is in another network namespace than this process; [^\n]+\n$/);
+  }
+  for (const args of [["network", "prune"], ["network", "reload"], ["ps"]]) {
+    assertEquals((await elsewhere(...args)).code, 0, args.join(" "));
+  }
+  assertEquals((await must("iptables-save")).replace(/^#.*$/gm, ""), before.replace(/^#.*$/gm, ""));
+  await using web = await serve(["--network", network.name]);
+  assertEquals(who(await web.ask(both(web.addresses, 80))), [web.name, web.name]);
 });
 
 labTest("network: what can't be is told in one sentence", async () => {
