@@ -158,6 +158,15 @@ export async function make(networks: Networks, wish: NetworkWish): Promise<Netwo
   networks.checkHere(wish.name);
   // What is left of one that was never finished, or of the last boot.
   if (networks.names().includes(wish.name) && networks.read(wish.name) === undefined) {
+    const members = networks.leases(wish.name).map((lease) => lease.name);
+    if (members.length > 0) {
+      throw new NetworkError(
+        `what is known of the network ${wish.name} is damaged, and it is in use by ${members.join(", ")}`,
+        {
+          hint: "end them first: the network is made anew then",
+        },
+      );
+    }
     await takeDown(networks, wish.name);
   }
   await dismissed(networks);

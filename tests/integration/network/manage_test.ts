@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { LIBFLUX, libflux, uniqueName } from "../support.ts";
+import { defaultRoot } from "../../../lib/store/directory.ts";
+import { BUSYBOX, LIBFLUX, libflux, uniqueName } from "../support.ts";
 import { command, createNetwork, inspect, refused, serve, who } from "./container.ts";
 import { both } from "./echo.ts";
 import { backendTest, type Lab, labTest } from "./lab.ts";
@@ -78,6 +79,19 @@ labTest("network: one that can't be removed keeps nobody from the others", async
   const { code, stdout, stderr } = await libflux(["network", "rm", "nobody", first, "nobody-else", second]);
   assertEquals([code, stdout], [125, `${first}\n${second}\n`]);
   assertEquals(stderr, "libflux: there is no network nobody; there is no network nobody-else\n");
+});
+
+labTest("network: a damaged record takes nothing from the containers on its network", async () => {
+  await using web = await serve([]);
+  const path = `${defaultRoot()}/networks/bridge/network.json`;
+  const record = Deno.readTextFileSync(path);
+  for (const damaged of ["", "garbage", record.slice(0, -10)]) {
+    Deno.writeTextFileSync(path, damaged);
+    await refused(["run", uniqueName(), "--image", BUSYBOX, "--network", "bridge", "--", "true"], new RegExp(web.name));
+  }
+  Deno.writeTextFileSync(path, record);
+  await using other = await serve([]);
+  assertEquals(who(await other.ask(both(web.addresses, 80))), [web.name, web.name]);
 });
 
 labTest("network: one of another network namespace is left alone, and told", async () => {
