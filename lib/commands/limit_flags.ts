@@ -43,10 +43,15 @@ export const PROCESS_LIMIT_FLAGS: readonly Flag[] = [
   },
   { name: "cgroup-parent", value: "PATH|SLICE", help: "the cgroup, or systemd's slice, to be in" },
   {
+    name: "seccomp",
+    value: "FILE|unconfined",
+    help: "let the syscalls of this profile through, a JSON file in docker's format; unconfined: all",
+  },
+  {
     name: "security-opt",
     value: "OPTION",
     repeated: true,
-    help: "writable-cgroups: let it make cgroups below its own (cgroup v2)",
+    help: "writable-cgroups: let it make cgroups below its own (cgroup v2); seccomp=FILE|unconfined: as --seccomp",
   },
   {
     name: "cgroup-manager",
@@ -143,15 +148,36 @@ export function readUlimits(flags: Parsed): Rlimit[] | undefined {
 export function readWritableCgroups(flags: Parsed): boolean | undefined {
   let writable: boolean | undefined;
   for (const text of flags.values("security-opt")) {
+    if (seccompOption(text) !== undefined) continue;
     const found = /^writable-cgroups(?:[=:](true|false))?$/.exec(text);
     if (found === null) {
       throw new UsageError(`libflux has no security option "${printable(text)}"`, {
-        hint: "write --security-opt writable-cgroups",
+        hint: "write --security-opt writable-cgroups or --security-opt seccomp=FILE",
       });
     }
     writable = found[1] !== "false";
   }
   return writable;
+}
+
+/** What docker's spelling of `--seccomp` says; nothing where an option is about something else. */
+function seccompOption(text: string): string | undefined {
+  return /^seccomp[=:]([^]*)$/.exec(text)?.[1];
+}
+
+/** Reads `--seccomp`, in libflux's spelling and in docker's. Throws a `UsageError`. */
+export function readSeccomp(flags: Parsed): string | undefined {
+  const own = flags.value("seccomp");
+  const given = [
+    ...(own === undefined ? [] : [own]),
+    ...flags.values("security-opt").flatMap((text) => seccompOption(text) ?? []),
+  ];
+  const [first, second] = given;
+  if (second !== undefined) throw new UsageError("there are two seccomp profiles", { hint: "leave one out" });
+  if (first === "") {
+    throw new UsageError("the seccomp profile has no name", { hint: "write --seccomp FILE or --seccomp unconfined" });
+  }
+  return first;
 }
 
 /** Reads `--oom-score-adj`. Throws a `UsageError`. */

@@ -14,6 +14,7 @@ import {
   PROCESS_LIMIT_FLAGS,
   readLimits,
   readScore,
+  readSeccomp,
   readUlimits,
   readWritableCgroups,
 } from "./limit_flags.ts";
@@ -183,6 +184,7 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
     oomScoreAdj: readScore(flags),
     cgroupParent: flags.value("cgroup-parent"),
     writableCgroups: readWritableCgroups(flags),
+    seccomp: readSeccomp(flags),
     cgroupManager: choice(flags, "cgroup-manager", ["auto", "cgroupfs", "systemd"]),
   };
   const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));

@@ -30,7 +30,7 @@ import {
 import { attachMounts, attachProc, prepareBinds, prepareFiles, prepareFilesystems } from "./mounts.ts";
 import { guardLoopback, hostname, loopback, maskPaths, readonlyPaths, readonlyRoot, sysctls } from "./protect.ts";
 import { openImage, pivot, prepareRoot, scratchFilesystem } from "./rootfs.ts";
-import { forbidUserNamespaces } from "./seccomp.ts";
+import { filterSyscalls } from "./seccomp.ts";
 import { newSession, openTerminal } from "./terminal.ts";
 
 /** The order of a launch program: see ARCHITECTURE.md, "The order of a launch program". */
@@ -66,7 +66,7 @@ const STEPS: readonly ((context: Context) => void)[] = [
   guardLoopback,
   awaitHost,
   limits,
-  forbidUserNamespaces,
+  filterSyscalls,
   credentials,
   enterWorkingDirectory,
 ];

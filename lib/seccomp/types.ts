@@ -4,18 +4,6 @@
  * @module
  */
 
-/** The actions that libflux compiles, and what `linux/seccomp.h` calls them: `SECCOMP_RET_*`. */
-export const ACTIONS = {
-  SCMP_ACT_KILL: 0x00000000,
-  SCMP_ACT_KILL_THREAD: 0x00000000,
-  SCMP_ACT_KILL_PROCESS: 0x80000000,
-  SCMP_ACT_TRAP: 0x00030000,
-  SCMP_ACT_ERRNO: 0x00050000,
-  SCMP_ACT_TRACE: 0x7ff00000,
-  SCMP_ACT_LOG: 0x7ffc0000,
-  SCMP_ACT_ALLOW: 0x7fff0000,
-} as const;
-
 /**
  * What becomes of a call.
  *
@@ -27,18 +15,27 @@ export const ACTIONS = {
  * console.log(action); // "SCMP_ACT_ERRNO"
  * ```
  */
-export type SeccompAction = keyof typeof ACTIONS;
+export type SeccompAction =
+  | "SCMP_ACT_KILL"
+  | "SCMP_ACT_KILL_THREAD"
+  | "SCMP_ACT_KILL_PROCESS"
+  | "SCMP_ACT_TRAP"
+  | "SCMP_ACT_ERRNO"
+  | "SCMP_ACT_TRACE"
+  | "SCMP_ACT_LOG"
+  | "SCMP_ACT_ALLOW";
 
-/** The comparisons of arguments. */
-export const OPERATORS = [
-  "SCMP_CMP_NE",
-  "SCMP_CMP_LT",
-  "SCMP_CMP_LE",
-  "SCMP_CMP_EQ",
-  "SCMP_CMP_GE",
-  "SCMP_CMP_GT",
-  "SCMP_CMP_MASKED_EQ",
-] as const;
+/** What `linux/seccomp.h` calls the actions: `SECCOMP_RET_*`. */
+export const ACTIONS: Readonly<Record<SeccompAction, number>> = {
+  SCMP_ACT_KILL: 0x00000000,
+  SCMP_ACT_KILL_THREAD: 0x00000000,
+  SCMP_ACT_KILL_PROCESS: 0x80000000,
+  SCMP_ACT_TRAP: 0x00030000,
+  SCMP_ACT_ERRNO: 0x00050000,
+  SCMP_ACT_TRACE: 0x7ff00000,
+  SCMP_ACT_LOG: 0x7ffc0000,
+  SCMP_ACT_ALLOW: 0x7fff0000,
+};
 
 /**
  * How an argument of a call is compared: as an unsigned number of 64 bits, or of 32 where the ABI has no more.
@@ -52,16 +49,25 @@ export const OPERATORS = [
  * console.log(syscalls.some(({ args }) => args?.some(({ op }) => op === masked))); // true
  * ```
  */
-export type SeccompOperator = typeof OPERATORS[number];
+export type SeccompOperator =
+  | "SCMP_CMP_NE"
+  | "SCMP_CMP_LT"
+  | "SCMP_CMP_LE"
+  | "SCMP_CMP_EQ"
+  | "SCMP_CMP_GE"
+  | "SCMP_CMP_GT"
+  | "SCMP_CMP_MASKED_EQ";
 
-/** The ABIs that libflux knows the syscall numbers of. */
-export const ARCHITECTURES = [
-  "SCMP_ARCH_X86_64",
-  "SCMP_ARCH_X86",
-  "SCMP_ARCH_X32",
-  "SCMP_ARCH_AARCH64",
-  "SCMP_ARCH_ARM",
-] as const;
+/** All comparisons, in the order of their numbers in libseccomp. */
+export const OPERATORS: readonly SeccompOperator[] = [
+  "SCMP_CMP_NE",
+  "SCMP_CMP_LT",
+  "SCMP_CMP_LE",
+  "SCMP_CMP_EQ",
+  "SCMP_CMP_GE",
+  "SCMP_CMP_GT",
+  "SCMP_CMP_MASKED_EQ",
+];
 
 /**
  * An ABI that a process can call the kernel by.
@@ -75,14 +81,21 @@ export const ARCHITECTURES = [
  * console.log(known);
  * ```
  */
-export type SeccompArchitecture = typeof ARCHITECTURES[number];
+export type SeccompArchitecture =
+  | "SCMP_ARCH_X86_64"
+  | "SCMP_ARCH_X86"
+  | "SCMP_ARCH_X32"
+  | "SCMP_ARCH_AARCH64"
+  | "SCMP_ARCH_ARM";
 
-/** `SECCOMP_FILTER_FLAG_*`, `linux/seccomp.h`; those that go without a listener. */
-export const FLAGS = {
-  SECCOMP_FILTER_FLAG_TSYNC: 1,
-  SECCOMP_FILTER_FLAG_LOG: 2,
-  SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
-} as const;
+/** All of them: those that libflux knows the syscall numbers of. */
+export const ARCHITECTURES: readonly SeccompArchitecture[] = [
+  "SCMP_ARCH_X86_64",
+  "SCMP_ARCH_X86",
+  "SCMP_ARCH_X32",
+  "SCMP_ARCH_AARCH64",
+  "SCMP_ARCH_ARM",
+];
 
 /**
  * A flag of the filter.
@@ -95,7 +108,17 @@ export const FLAGS = {
  * console.log(explain({ command: ["true"] }).spec.linux?.seccomp?.flags?.includes(log) ?? false); // false
  * ```
  */
-export type SeccompFlag = keyof typeof FLAGS;
+export type SeccompFlag =
+  | "SECCOMP_FILTER_FLAG_TSYNC"
+  | "SECCOMP_FILTER_FLAG_LOG"
+  | "SECCOMP_FILTER_FLAG_SPEC_ALLOW";
+
+/** Their numbers in `linux/seccomp.h`: those that go without a listener. */
+export const FLAGS: Readonly<Record<SeccompFlag, number>> = {
+  SECCOMP_FILTER_FLAG_TSYNC: 1,
+  SECCOMP_FILTER_FLAG_LOG: 2,
+  SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
+};
 
 /**
  * A condition on one argument of a call.

@@ -3,7 +3,11 @@
  *
  * @module
  */
+import type { Architecture } from "../../ffi/abi/syscalls.ts";
 import { UsageError } from "../errors.ts";
+import { defaultSeccomp } from "../seccomp/filters.ts";
+import { type Profile, resolveProfile } from "../seccomp/profile.ts";
+import type { Seccomp } from "../seccomp/types.ts";
 import { type Account, parseGroups, parsePasswd, resolveUser } from "../users.ts";
 import { DEFAULT_CAPABILITIES, DEFAULT_PATH, MASKED_PATHS, READONLY_PATHS } from "./defaults.ts";
 import { toResources } from "./limits.ts";
@@ -28,6 +32,10 @@ export interface Facts {
   readonly fileLimit?: Rlimit | undefined;
   /** Where the network namespace is that it joins; nothing where it gets its own or has the host's. */
   readonly networkPath?: string;
+  /** What it runs on: which syscalls there are. */
+  readonly architecture: Architecture;
+  /** The seccomp profile that the caller gave, and the kernel's release, which it may ask for. */
+  readonly profile?: { readonly content: Profile; readonly kernel: string };
   /** `linux.cgroupsPath`: a path, or "slice:prefix:name" where systemd manages cgroups. */
   readonly cgroupsPath: string;
 }
@@ -119,6 +127,8 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
   };
   const rlimits = withInherited(options.ulimits, facts.fileLimit);
   const offset = { secs: options.timeOffset ?? 0 };
+  const capabilities = capabilitiesOf(account);
+  const seccomp = seccompOf(options, facts, capabilities);
   return {
     ociVersion: "1.2.0",
     root: { path: facts.image, ...(options.readOnly === true ? { readonly: true } : {}) },
@@ -133,7 +143,7 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
         gid: account.gid,
         ...(account.groups.length === 0 ? {} : { additionalGids: account.groups }),
       },
-      capabilities: capabilitiesOf(account),
+      capabilities,
       noNewPrivileges: false,
       ...(rlimits === undefined ? {} : { rlimits }),
       ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: options.oomScoreAdj }),
@@ -151,8 +161,17 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
       ...(options.timeOffset === undefined ? {} : { timeOffsets: { monotonic: offset, boottime: offset } }),
       maskedPaths: MASKED_PATHS,
       readonlyPaths: READONLY_PATHS,
+      ...(seccomp === undefined ? {} : { seccomp }),
     },
   };
+}
+
+/** The filter of its syscalls: capabilities that it can't get need no calls that take them. */
+function seccompOf({ seccomp }: RunOptions, facts: Facts, { bounding = [] }: Capabilities): Seccomp | undefined {
+  const { architecture, profile } = facts;
+  if (seccomp === "unconfined") return undefined;
+  if (profile === undefined) return defaultSeccomp(architecture, bounding);
+  return resolveProfile(profile.content, { architecture, kernel: profile.kernel, capabilities: bounding });
 }
 
 /** The caller's limit of open files, unless there is to be another. */

@@ -144,6 +144,8 @@ export interface RunOptions {
   readonly cgroupParent?: string;
   /** Let it make cgroups of its own below the one that it is in; false if left out. Takes v2, mounted with `nsdelegate`. */
   readonly writableCgroups?: boolean;
+  /** A file with a seccomp profile in docker's JSON format, or `unconfined`; libflux's own profile if left out. */
+  readonly seccomp?: "unconfined" | (string & Record<never, never>);
   /** Who makes the cgroups; `auto` if left out: systemd where it is PID 1 and v2 has all controllers. */
   readonly cgroupManager?: "auto" | "cgroupfs" | "systemd";
   /** Ask the cgroups at the end what was used: `ContainerStatus.usage`. */
@@ -185,6 +187,7 @@ export function checkOptions(options: RunOptions): void {
     ["the user", options.user],
     ["the host name", options.hostname],
     ["the state directory", options.root],
+    ["the seccomp profile", options.seccomp],
     ...options.command.map((text) => ["the command", text] as const),
     ...Object.entries(options.labels ?? {}).flat().map((text) => ["a label", text] as const),
     ...Object.entries(options.env ?? {}).flatMap(([key, value]) =>
