@@ -149,7 +149,13 @@ export function compileSeccomp(seccomp: Seccomp): FilterInstruction[] {
   const chains = new Map<string, number>();
   const place = ({ fate, wide }: Span): number => {
     if (typeof fate === "number") return b.verdict(fate);
-    const key = `${wide} ${JSON.stringify(fate, (_, value) => typeof value === "bigint" ? `${value}` : value)}`;
+    // What only asks for the lower half is the same for every ABI.
+    const isNarrow = fate.every(({ args }) =>
+      args.every(({ op, value }) => op === "SCMP_CMP_MASKED_EQ" && high(BigInt(value)) === 0)
+    );
+    const key = `${wide && !isNarrow} ${
+      JSON.stringify(fate, (_, value) => typeof value === "bigint" ? `${value}` : value)
+    }`;
     const known = chains.get(key);
     if (known !== undefined) return known;
     let next = b.verdict(otherwise);
