@@ -182,11 +182,13 @@ function privilegedRules(): ProfileRule[] {
   ]);
 }
 
+/** What becomes of calls that aren't known. */
+export const DEFAULT_OUTCOME = { defaultAction: "SCMP_ACT_ERRNO", defaultErrnoRet: ENOSYS } as const;
+
 /** The profile. Made when it is asked for: not every command runs containers. */
 export function defaultProfile(): Profile {
   return {
-    defaultAction: "SCMP_ACT_ERRNO",
-    defaultErrnoRet: ENOSYS,
+    ...DEFAULT_OUTCOME,
     archMap: [
       { architecture: "SCMP_ARCH_X86_64", subArchitectures: ["SCMP_ARCH_X86", "SCMP_ARCH_X32"] },
       { architecture: "SCMP_ARCH_AARCH64", subArchitectures: ["SCMP_ARCH_ARM"] },

@@ -55,7 +55,7 @@ const NAMES: Readonly<Record<Architecture, { readonly go: string; readonly nativ
 };
 
 /** Which of the ABIs a kernel of each architecture has. */
-const OWN: Readonly<Record<Architecture, readonly SeccompArchitecture[]>> = {
+export const OWN: Readonly<Record<Architecture, readonly SeccompArchitecture[]>> = {
   x86_64: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
   aarch64: ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
 };

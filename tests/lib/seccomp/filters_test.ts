@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ASSEMBLED } from "../../../lib/seccomp/assembled.ts";
 import { describeSeccomp } from "../../../lib/seccomp/describe.ts";
+import { defaultProfile } from "../../../lib/seccomp/default_profile.ts";
 import { compiledFilter, defaultSeccomp, isDefault } from "../../../lib/seccomp/filters.ts";
+import { resolveProfile } from "../../../lib/seccomp/profile.ts";
 import { syscallTable } from "../../../lib/seccomp/tables.ts";
 import { ARCHITECTURES } from "../../../lib/seccomp/types.ts";
 import { DEFAULT_CAPABILITIES } from "../../../lib/spec/defaults.ts";
@@ -107,6 +109,10 @@ Deno.test("defaultSeccomp() makes a filter once for those capabilities that matt
   assert(defaultSeccomp("x86_64", ["CAP_SYS_ADMIN"]) !== made);
   assert(compiledFilter(made) === compiledFilter(made));
   assert(!isDefault({ ...made }));
+  for (const architecture of ["x86_64", "aarch64"] as const) {
+    const whole = resolveProfile(defaultProfile(), { architecture, kernel: "", capabilities: DEFAULT_CAPABILITIES });
+    assertEquals({ ...defaultSeccomp(architecture, DEFAULT_CAPABILITIES) }, whole);
+  }
 });
 
 Deno.test("describeSeccomp() tells what becomes of which calls", () => {
