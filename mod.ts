@@ -50,6 +50,15 @@ export type {
   TimeOffset,
   User,
 } from "./lib/spec/types.ts";
+export type {
+  Seccomp,
+  SeccompAction,
+  SeccompArchitecture,
+  SeccompArgument,
+  SeccompFlag,
+  SeccompOperator,
+  SeccompSyscall,
+} from "./lib/seccomp/types.ts";
 export {
   CommandNotFoundError,
   FluxError,

@@ -8,6 +8,7 @@ import { cloneFlags, hasNetworkBeside, joinedNetwork } from "./compile/mod.ts";
 import { CLONE } from "../ffi/abi/constants.ts";
 import { networkOf } from "./connect.ts";
 import { compileProgram, prepare, withDefaults } from "./prepare.ts";
+import { describeSeccomp } from "./seccomp/describe.ts";
 import type { RunOptions } from "./spec/options.ts";
 import { layOut } from "./streams.ts";
 import type { Spec } from "./spec/types.ts";
@@ -93,5 +94,7 @@ ${ports.join("")}`;
     `${beside}${asked}${limits}libflux, on the host: clone a process into new namespaces, let it execute the program below
      clone3({flags: ${["CLONE_VM", "CLONE_PIDFD", ...names].join("|")}})
      execveat(memfd, "", AT_EMPTY_PATH)\n${place}`;
-  return { spec, listing: before + listing(program), instructions: program.instructions.length };
+  const seccomp = spec.linux?.seccomp;
+  const filter = seccomp === undefined ? "" : describeSeccomp(seccomp);
+  return { spec, listing: before + listing(program) + filter, instructions: program.instructions.length };
 }

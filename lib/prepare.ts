@@ -14,6 +14,7 @@ import type { CgroupPlan } from "./cgroups/plan.ts";
 import { CAPABILITIES } from "./spec/capabilities.ts";
 import { compile, type Launch } from "./compile/mod.ts";
 import { errnoText, ImageError, PermissionError, printable, UsageError } from "./errors.ts";
+import { readProfile } from "./seccomp/read.ts";
 import { buildSpec } from "./spec/build.ts";
 import { isBind } from "./spec/check_mount.ts";
 import { RLIMITS } from "./spec/limits.ts";
@@ -210,6 +211,10 @@ export function prepare(
     fileLimit: callersFileLimit(),
     capabilities: ownCapabilities,
     ...(joined === undefined ? {} : { networkPath: joined }),
+    architecture: ARCHITECTURE,
+    ...(options.seccomp === undefined || options.seccomp === "unconfined"
+      ? {}
+      : { profile: { content: readProfile(options.seccomp), kernel: Deno.osRelease() } }),
     cgroupsPath: cgroupsPath(manager, options.cgroupParent, id, uid),
   });
   const cgroups = planContainer(options, spec, manager, host, uid);

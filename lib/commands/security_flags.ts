@@ -15,14 +15,19 @@ export const SECURITY_FLAGS: readonly Flag[] = [
     name: "security-opt",
     value: "OPTION",
     repeated: true,
-    help: "no-new-privileges=false, mask=PATH:…, unmask=PATH:…|ALL, writable-cgroups (cgroup v2)",
+    help: "no-new-privileges=false, mask=PATH:…, unmask=PATH:…|ALL, seccomp=…, writable-cgroups (cgroup v2)",
+  },
+  {
+    name: "seccomp",
+    value: "FILE|unconfined",
+    help: "let the syscalls of this profile through, a JSON file in docker's format; unconfined: all",
   },
   { name: "sysctl", value: "NAME=VALUE", repeated: true, help: "set one of its own: net.core.somaxconn=1024" },
 ];
 
 type SecurityOptions = Pick<
   RunOptions,
-  "capAdd" | "capDrop" | "mask" | "noNewPrivileges" | "sysctls" | "unmask" | "writableCgroups"
+  "capAdd" | "capDrop" | "mask" | "noNewPrivileges" | "seccomp" | "sysctls" | "unmask" | "writableCgroups"
 >;
 
 function listed(flags: Parsed, name: string): string[] | undefined {
@@ -44,6 +49,16 @@ function paths(option: string, value: string | undefined): string[] {
   });
 }
 
+/** The one seccomp profile of those that were given. */
+function profile(given: readonly (string | undefined)[]): string | undefined {
+  const [first, second] = given.filter((one) => one !== undefined);
+  if (second !== undefined) throw new UsageError("there are two seccomp profiles", { hint: "leave one out" });
+  if (first === "") {
+    throw new UsageError("the seccomp profile has no name", { hint: "write --seccomp FILE or --seccomp unconfined" });
+  }
+  return first;
+}
+
 function readSecurityOptions(flags: Parsed): SecurityOptions {
   let found: SecurityOptions = {};
   for (const text of flags.values("security-opt")) {
@@ -55,13 +70,16 @@ function readSecurityOptions(flags: Parsed): SecurityOptions {
       case "no-new-privileges":
         found = { ...found, noNewPrivileges: truth(option, value) };
         break;
+      case "seccomp":
+        found = { ...found, seccomp: profile([found.seccomp, value ?? ""]) ?? "" };
+        break;
       case "mask":
       case "unmask":
         found = { ...found, [option]: [...found[option] ?? [], ...paths(option, value)] };
         break;
       default:
         throw new UsageError(`libflux has no security option "${printable(text)}"`, {
-          hint: "it has no-new-privileges, mask, unmask and writable-cgroups",
+          hint: "it has no-new-privileges, mask, unmask, seccomp and writable-cgroups",
         });
     }
   }
@@ -80,11 +98,12 @@ function readSysctls(flags: Parsed): Record<string, string> | undefined {
 
 /** Reads them; what wasn't given is undefined. Throws a `UsageError`. */
 export function readSecurity(flags: Parsed): Readonly<Record<keyof SecurityOptions, unknown>> {
-  const { mask, noNewPrivileges, unmask, writableCgroups } = readSecurityOptions(flags);
+  const { mask, noNewPrivileges, seccomp, unmask, writableCgroups } = readSecurityOptions(flags);
   return {
     capAdd: listed(flags, "cap-add"),
     capDrop: listed(flags, "cap-drop"),
     sysctls: readSysctls(flags),
+    seccomp: profile([flags.value("seccomp"), seccomp]),
     ...{ mask, noNewPrivileges, unmask, writableCgroups },
   };
 }

@@ -1,15 +1,19 @@
 /**
- * Step 9: a filter that keeps the container from making user namespaces.
+ * Step 9: the filter of syscalls that the spec has; and, where that one doesn't, one that keeps the container from making
+ * user namespaces.
  *
- * Whoever is root of one may mount cgroups, and so lift the container's own limits on v1 and use the host's hierarchies
+ * Whoever is root of a user namespace may mount cgroups, and so lift the container's own limits on v1 and use the host's hierarchies
  * (SECURITY.md, rule 14; CVE-2022-0492), besides all else that kernels have let such a root do. docker and podman forbid it
  * in the same way.
  *
  * @module
  */
-import { CLONE, or } from "../../ffi/abi/constants.ts";
+import { CLONE, type Named, or } from "../../ffi/abi/constants.ts";
 import type { Architecture } from "../../ffi/abi/syscalls.ts";
-import type { Context } from "./context.ts";
+import { encodeFilter, type FilterInstruction } from "../seccomp/filter.ts";
+import { compiledFilter, isDefault } from "../seccomp/filters.ts";
+import { FLAGS } from "../seccomp/types.ts";
+import { type Context, named } from "./context.ts";
 
 /** `linux/bpf_common.h` and `linux/filter.h`: the instructions that the filter is made of. */
 const BPF = { LD_W_ABS: 0x20, JEQ: 0x15, JGE: 0x35, JSET: 0x45, RET: 0x06 } as const;
@@ -47,16 +51,13 @@ const ABIS: Readonly<Record<Architecture, readonly Abi[]>> = {
   ],
 };
 
-/** One instruction: code, what to skip if it holds and if it doesn't, operand. */
-type Filter = readonly [code: number, then: number, otherwise: number, k: number];
-
 /**
  * The filter: no new user namespace by `clone` or `unshare`, nor another's by `setns` (EPERM), no `clone3` (ENOSYS, since a
  * filter can't see its flags, and libcs then use `clone`), and no call of an ABI that it doesn't know (ENOSYS). Pure.
  */
-export function userNamespaceFilter(architecture: Architecture): Filter[] {
-  const fail = (errno: number): Filter => [BPF.RET, 0, 0, SECCOMP.SECCOMP_RET_ERRNO | errno];
-  const check = ({ clone, unshare, clone3, setns }: Abi): Filter[] => [
+export function userNamespaceFilter(architecture: Architecture): FilterInstruction[] {
+  const fail = (errno: number): FilterInstruction => [BPF.RET, 0, 0, SECCOMP.SECCOMP_RET_ERRNO | errno];
+  const check = ({ clone, unshare, clone3, setns }: Abi): FilterInstruction[] => [
     [BPF.LD_W_ABS, 0, 0, DATA.nr],
     [BPF.JGE, 6, 0, X32],
     [BPF.JEQ, 5, 0, clone3],
@@ -71,7 +72,7 @@ export function userNamespaceFilter(architecture: Architecture): Filter[] {
   ];
   return [
     [BPF.LD_W_ABS, 0, 0, DATA.arch],
-    ...ABIS[architecture].flatMap((abi): Filter[] => {
+    ...ABIS[architecture].flatMap((abi): FilterInstruction[] => {
       const body = check(abi);
       return [[BPF.JEQ, 0, body.length, abi.audit], ...body];
     }),
@@ -79,31 +80,39 @@ export function userNamespaceFilter(architecture: Architecture): Filter[] {
   ];
 }
 
-/** `struct sock_filter`, eight bytes each. */
-function encode(filter: readonly Filter[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(filter.length * 8);
-  const view = new DataView(bytes.buffer);
-  filter.forEach(([code, then, otherwise, k], index) => {
-    view.setUint16(index * 8, code, true);
-    view.setUint8(index * 8 + 2, then);
-    view.setUint8(index * 8 + 3, otherwise);
-    view.setUint32(index * 8 + 4, k, true);
-  });
-  return bytes;
+/**
+ * Whether the container could make user namespaces by what its own filter lets through, and must not, since its limits are
+ * on v1: their root may mount v1's hierarchies and lift them. On v2 the limits are in the cgroup above its own, and
+ * `unconfined` means what it says.
+ */
+function guardsLegacyLimits({ spec, launch }: Context): boolean {
+  const { seccomp } = spec.linux ?? {};
+  if (launch.legacyGroups.length === 0 || seccomp !== undefined && isDefault(seccomp)) return false;
+  // Who may do that much already has no limits that a filter could keep.
+  return spec.process.capabilities?.bounding?.includes("CAP_SYS_ADMIN") !== true;
 }
 
 /**
- * Installs the filter, unless the container may do so much already that it makes no difference. Before the capabilities
- * go: without no_new_privs it takes CAP_SYS_ADMIN, and what comes after makes no namespaces.
+ * Installs the filters. Before the capabilities go: without no_new_privs it takes CAP_SYS_ADMIN. What libflux itself does
+ * from here on, a profile must let through, as with runc.
  */
-export function forbidUserNamespaces({ builder: b, spec, launch }: Context): void {
-  if (spec.process.capabilities?.bounding?.includes("CAP_SYS_ADMIN") === true) return;
-  const filter = userNamespaceFilter(launch.architecture);
-  // struct sock_fprog: a 16-bit length, and where the instructions are.
-  const program = b.words([filter.length, b.bytes(encode(filter))]);
-  b.syscall("seccomp", [or(SECCOMP, "SECCOMP_SET_MODE_FILTER"), 0, program], {
-    label: "forbid new user namespaces",
-    field: "process",
-    hint: "does this kernel have seccomp? 'libflux info' tells",
-  });
+export function filterSyscalls(context: Context): void {
+  const { builder: b, spec, launch } = context;
+  const install = (filter: Uint8Array<ArrayBuffer>, flags: number | Named, label: string, field: string): void => {
+    // struct sock_fprog: a 16-bit length, and where the instructions are.
+    const program = b.words([filter.length / 8, b.bytes(filter)]);
+    b.syscall("seccomp", [or(SECCOMP, "SECCOMP_SET_MODE_FILTER"), flags, program], {
+      label,
+      field,
+      hint: "does this kernel have seccomp? 'libflux info' tells",
+    });
+  };
+  if (guardsLegacyLimits(context)) {
+    install(encodeFilter(userNamespaceFilter(launch.architecture)), 0, "forbid new user namespaces", "process");
+  }
+  const { seccomp } = spec.linux ?? {};
+  if (seccomp === undefined) return;
+  const flags = (seccomp.flags ?? []).reduce((sum, flag) => sum | FLAGS[flag], 0);
+  const shown = flags === 0 ? 0 : named(flags, (seccomp.flags ?? []).join("|"));
+  install(compiledFilter(seccomp), shown, "filter the syscalls", "linux.seccomp");
 }

@@ -33,7 +33,7 @@ const LAUNCH: Launch = {
 };
 
 function contextOf(builder: ProgramBuilder): Context {
-  const nobody = { passwd: "", group: "", hostname: "probe", cgroupsPath: "/probe" };
+  const nobody = { passwd: "", group: "", hostname: "probe", cgroupsPath: "/probe", architecture: ARCHITECTURE };
   return new Context(
     buildSpec({ command: ["true"] }, { name: "probe", id: "", image: "/", ...nobody }),
     LAUNCH,

@@ -3,14 +3,18 @@
  *
  * @module
  */
+import type { Architecture } from "../../ffi/abi/syscalls.ts";
 import { UsageError } from "../errors.ts";
+import { defaultSeccomp } from "../seccomp/filters.ts";
+import { type Profile, resolveProfile } from "../seccomp/profile.ts";
+import type { Seccomp } from "../seccomp/types.ts";
 import { parseGroups, parsePasswd, resolveUser } from "../users.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import { DEFAULT_PATH } from "./defaults.ts";
 import { toResources } from "./limits.ts";
 import { checkOptions, type RunOptions } from "./options.ts";
 import { protectedPaths } from "./security.ts";
-import type { Mount, NamespaceType, Rlimit, Spec } from "./types.ts";
+import type { Capabilities, Mount, NamespaceType, Rlimit, Spec } from "./types.ts";
 
 /** What the host and the image say. */
 export interface Facts {
@@ -32,6 +36,10 @@ export interface Facts {
   readonly networkPath?: string;
   /** The capabilities that libflux itself has, asked where some are to be added; none if left out. */
   readonly capabilities?: () => readonly string[];
+  /** What it runs on: which syscalls there are. */
+  readonly architecture: Architecture;
+  /** The seccomp profile that the caller gave, and the kernel's release, which it may ask for. */
+  readonly profile?: { readonly content: Profile; readonly kernel: string };
   /** `linux.cgroupsPath`: a path, or "slice:prefix:name" where systemd manages cgroups. */
   readonly cgroupsPath: string;
 }
@@ -118,6 +126,9 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
   const paths = protectedPaths(options);
   const rlimits = withInherited(options.ulimits, facts.fileLimit);
   const offset = { secs: options.timeOffset ?? 0 };
+  const wish = { add: options.capAdd, drop: options.capDrop };
+  const capabilities = capabilitiesOf(account.uid, wish, facts.capabilities ?? (() => []));
+  const seccomp = seccompOf(options, facts, capabilities);
   return {
     ociVersion: "1.2.0",
     root: { path: facts.image, ...(options.readOnly === true ? { readonly: true } : {}) },
@@ -132,11 +143,7 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
         gid: account.gid,
         ...(account.groups.length === 0 ? {} : { additionalGids: account.groups }),
       },
-      capabilities: capabilitiesOf(
-        account.uid,
-        { add: options.capAdd, drop: options.capDrop },
-        facts.capabilities ?? (() => []),
-      ),
+      capabilities,
       noNewPrivileges: options.noNewPrivileges ?? true,
       ...(rlimits === undefined ? {} : { rlimits }),
       ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: options.oomScoreAdj }),
@@ -155,8 +162,17 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
       ...(options.sysctls === undefined ? {} : { sysctl: options.sysctls }),
       maskedPaths: paths.masked,
       readonlyPaths: paths.readonly,
+      ...(seccomp === undefined ? {} : { seccomp }),
     },
   };
+}
+
+/** The filter of its syscalls: capabilities that it can't get need no calls that take them. */
+function seccompOf({ seccomp }: RunOptions, facts: Facts, { bounding = [] }: Capabilities): Seccomp | undefined {
+  const { architecture, profile } = facts;
+  if (seccomp === "unconfined") return undefined;
+  if (profile === undefined) return defaultSeccomp(architecture, bounding);
+  return resolveProfile(profile.content, { architecture, kernel: profile.kernel, capabilities: bounding });
 }
 
 /** The caller's limit of open files, unless there is to be another. */

@@ -158,6 +158,8 @@ export interface RunOptions {
   readonly unmask?: readonly string[];
   /** Settings of the kernel's for its own namespaces: `{ "net.core.somaxconn": "1024" }`. */
   readonly sysctls?: Readonly<Record<string, string>>;
+  /** A file with a seccomp profile in docker's JSON format, or `unconfined`; libflux's own profile if left out. */
+  readonly seccomp?: "unconfined" | (string & Record<never, never>);
   /** Who makes the cgroups; `auto` if left out: systemd where it is PID 1 and v2 has all controllers. */
   readonly cgroupManager?: "auto" | "cgroupfs" | "systemd";
   /** Ask the cgroups at the end what was used: `ContainerStatus.usage`. */
@@ -199,6 +201,7 @@ export function checkOptions(options: RunOptions): void {
     ["the user", options.user],
     ["the host name", options.hostname],
     ["the state directory", options.root],
+    ["the seccomp profile", options.seccomp],
     ...options.command.map((text) => ["the command", text] as const),
     ...Object.entries(options.labels ?? {}).flat().map((text) => ["a label", text] as const),
     ...Object.entries(options.env ?? {}).flatMap(([key, value]) =>

@@ -6,6 +6,8 @@
  * @module
  */
 
+import type { Seccomp } from "../seccomp/types.ts";
+
 /**
  * A mount, in the order in which it is attached.
  *
@@ -263,6 +265,8 @@ export interface Linux {
   readonly maskedPaths?: readonly string[];
   /** Absolute paths inside that nobody can write. */
   readonly readonlyPaths?: readonly string[];
+  /** Which syscalls are let through; all where left out. */
+  readonly seccomp?: Seccomp;
 }
 
 /**

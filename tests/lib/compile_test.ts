@@ -17,6 +17,7 @@ const FACTS = {
   group: "web:x:1000:\n",
   hostname: "host",
   id: "0123456789abcdef".repeat(4),
+  architecture: "x86_64" as const,
   cgroupsPath: "/libflux-id",
 };
 const KINDS: Launch["kinds"] = new Map([

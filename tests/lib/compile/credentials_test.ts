@@ -28,6 +28,7 @@ const FACTS = {
   group: "web:x:1000:\nlogs:x:70000:web\n",
   hostname: "host",
   id: "0123456789abcdef".repeat(4),
+  architecture: "x86_64" as const,
   cgroupsPath: "/libflux-id",
 };
 const spec = (options: Partial<RunOptions> = {}, process: Partial<Process> = {}): Spec => {

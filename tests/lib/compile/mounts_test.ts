@@ -25,6 +25,7 @@ const FACTS = {
   group: "",
   hostname: "host",
   id: "0".repeat(64),
+  architecture: "x86_64" as const,
   cgroupsPath: "/id",
 };
 

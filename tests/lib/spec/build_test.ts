@@ -12,6 +12,7 @@ const FACTS = {
   group: "web:x:1000:\nlogs:x:4:web\n",
   hostname: "host",
   id: "0123456789abcdef".repeat(4),
+  architecture: "x86_64" as const,
   cgroupsPath: "/libflux-id",
 };
 const build = (options: Partial<RunOptions> = {}): Spec => buildSpec({ command: ["true"], ...options }, FACTS);
