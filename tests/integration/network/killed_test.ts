@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { defaultRoot } from "../../../lib/store/directory.ts";
 import { BUSYBOX, host, libflux, patience, startLibflux, uniqueName } from "../support.ts";
 import { command, createNetwork, serve, who } from "./container.ts";
 import { both } from "./echo.ts";
@@ -58,10 +59,13 @@ async function wholeRun(): Promise<number> {
 labTest("network: a killed libflux with thousands of ports leaves nothing after the next command", async () => {
   const before = await network();
   const name = uniqueName();
-  const flags = ["--image", BUSYBOX, "--network", "bridge", "-p", "20000-29999:20000-29999"];
+  const flags = ["--image", BUSYBOX, "--network", "bridge", "-p", "127.0.0.1:20000-29999:20000-29999"];
   const child = startLibflux(["run", name, ...flags, "--", "sh", "-c", "echo ready; sleep 1000"]);
   const reader = child.stdout.getReader();
-  await reader.read();
+  const { done } = await reader.read();
+  assert(!done, done ? await new Response(child.stderr).text() : "");
+  // Longer than any other.
+  assert(Deno.statSync(`${defaultRoot()}/containers/${name}/ledger`).size > 1 << 20);
   child.kill("SIGKILL");
   await child.status;
   await command("ps");
