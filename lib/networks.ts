@@ -238,6 +238,23 @@ export async function inspectNetwork(name: string, where: { readonly root?: stri
   return describe(networks, store, find(networks, name));
 }
 
+/** Does something with each, and throws at the end what has gone wrong: one keeps nobody from the others. */
+async function forEach(all: readonly Network[], body: (network: Network) => Promise<void>): Promise<void> {
+  const failures: NetworkError[] = [];
+  for (const network of all) {
+    try {
+      await body(network);
+    } catch (error) {
+      if (!(error instanceof NetworkError)) throw error;
+      failures.push(error);
+    }
+  }
+  const [first] = failures;
+  if (first === undefined) return;
+  const message = failures.map((failure) => failure.message).join("; ");
+  throw new NetworkError(message, { ...(first.hint === undefined ? {} : { hint: first.hint }) });
+}
+
 /** Removes one. To be called while nobody else changes any. */
 async function remove(networks: Networks, network: Network): Promise<void> {
   const left = (await takeDown(networks, network.name)).filter(({ kind }) => kind !== "sysctl");
@@ -290,23 +307,14 @@ export async function pruneNetworks(where: { readonly root?: string } = {}): Pro
   needRoot();
   const { networks } = await open(where);
   return await change(networks, async () => {
-    const removed: string[] = [];
-    const failures: NetworkError[] = [];
-    for (const name of networks.names()) {
-      const network = networks.read(name);
-      if (network === undefined || networks.addresses(name).length > 0 || networks.isElsewhere(name)) continue;
-      try {
-        await remove(networks, network);
-        removed.push(name);
-      } catch (error) {
-        if (!(error instanceof NetworkError)) throw error;
-        failures.push(error);
-      }
-    }
-    const [first] = failures;
-    if (first === undefined) return removed;
-    const message = failures.map((failure) => failure.message).join("; ");
-    throw new NetworkError(message, { ...(first.hint === undefined ? {} : { hint: first.hint }) });
+    const idle = networks.names().flatMap((name) => {
+      const network = networks.addresses(name).length > 0 || networks.isElsewhere(name)
+        ? undefined
+        : networks.read(name);
+      return network ?? [];
+    });
+    await forEach(idle, (network) => remove(networks, network));
+    return idle.map(({ name }) => name);
   });
 }
 
@@ -327,13 +335,8 @@ export async function reloadNetworks(where: { readonly root?: string } = {}): Pr
   needRoot();
   const { networks } = await open(where);
   return await change(networks, async () => {
-    const names: string[] = [];
-    for (const name of networks.names()) {
-      const network = networks.read(name);
-      if (network === undefined || networks.isElsewhere(name)) continue;
-      await putBack(networks, network);
-      names.push(name);
-    }
-    return names;
+    const here = networks.names().flatMap((name) => networks.isElsewhere(name) ? [] : networks.read(name) ?? []);
+    await forEach(here, (network) => putBack(networks, network));
+    return here.map(({ name }) => name);
   });
 }

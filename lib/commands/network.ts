@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { NetworkError, NoContainerError, printable, UsageError } from "../errors.ts";
+import { type FluxError, NetworkError, NoContainerError, printable, UsageError } from "../errors.ts";
 import { list } from "../list.ts";
 import {
   createNetwork,
@@ -79,14 +79,14 @@ async function inspect(flags: Parsed, where: { readonly root?: string }): Promis
 
 async function rm(flags: Parsed, where: { readonly root?: string }): Promise<void> {
   const names = namesOf("rm", flags);
-  const failures: NetworkError[] = [];
+  const failures: FluxError[] = [];
   for (const name of names) {
     try {
       await removeNetwork(name, where);
       print(`${name}\n`);
     } catch (error) {
       // One that can't be removed keeps nobody from the others.
-      if (!(error instanceof NetworkError)) throw error;
+      if (!(error instanceof NetworkError || error instanceof UsageError)) throw error;
       failures.push(error);
     }
   }
@@ -179,8 +179,22 @@ export async function networkCommand(args: readonly string[]): Promise<number> {
     return 0;
   }
   const root = flags.value("root");
-  await action.run(flags, root === undefined ? {} : { root });
-  return 0;
+  return await uninterrupted(() => action.run(flags, root === undefined ? {} : { root }));
+}
+
+/** Does something that no signal cuts in two; answers the exit code, that of the first signal where one came. */
+async function uninterrupted(body: () => Promise<void>): Promise<number> {
+  let code = 0;
+  const listeners = ([["SIGHUP", 129], ["SIGINT", 130], ["SIGTERM", 143]] as const).map(([signal, end]) =>
+    [signal, () => void (code ||= end)] as const
+  );
+  for (const [signal, listener] of listeners) Deno.addSignalListener(signal, listener);
+  try {
+    await body();
+  } finally {
+    for (const [signal, listener] of listeners) Deno.removeSignalListener(signal, listener);
+  }
+  return code;
 }
 
 /** Runs `port`; answers the exit code. */

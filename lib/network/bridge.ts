@@ -178,6 +178,8 @@ function makeBridge(networks: Networks, network: Network): void {
       // No container tells the host its routes (CVE-2020-13401).
       write(`/proc/sys/net/ipv6/conf/${bridge}/accept_ra`, "0");
     }
+    // Without a subnet of IPv6 there are no rules for it, so nothing of it may get through.
+    write(`/proc/sys/net/ipv6/conf/${bridge}/disable_ipv6`, network.ipv6Subnet === undefined ? "1" : "0");
     const index = findLink(socket, bridge)?.index ?? 0;
     const messages = [linkUp(bridge, index), ...addressesOf(network, index)];
     const errnos = tryBatch(socket, messages);

@@ -4,7 +4,10 @@
  * @module
  */
 import { checked } from "../../ffi/libc.ts";
+import { openNetlink } from "../../ffi/netlink.ts";
+import { addresses } from "../../ffi/rtnetlink.ts";
 import { NetworkError, printable, UsageError } from "../errors.ts";
+import { formatAddress } from "../spec/addresses.ts";
 import { DEFAULT_NETWORK } from "../spec/networks.ts";
 import { bootId, readIfThere } from "../store/directory.ts";
 import { takeDown } from "../store/leave.ts";
@@ -51,8 +54,15 @@ function takenSubnets(networks: Networks): (readonly [Subnet, string])[] {
   });
   const read = (path: string): string => readIfThere(path) ?? "";
   const routes = parseRoutes(read("/proc/net/route"), read("/proc/net/ipv6_route"));
+  using socket = openNetlink();
+  const hosts = addresses(socket).map((bytes): Subnet => ({
+    family: bytes.length === 4 ? 4 : 6,
+    address: formatAddress(bytes),
+    prefix: bytes.length * 8,
+  }));
   return [
     ...own,
+    ...hosts.map((address) => [address, "is this host's own"] as const),
     ...routes.map((subnet) => [subnet, "a route of this host has"] as const),
     ...resolverSubnets(read("/etc/resolv.conf")).map((subnet) => [subnet, "the host's resolver is in"] as const),
   ];

@@ -48,6 +48,14 @@ export function networkRules({ index, subnet, internal }: Ruled, family: Family)
     // Neighbour discovery, before there is an address.
     ...family === 4 ? [] : ["fe80::/10", "::/128"].map((source) => `${input} -s ${source} -j RETURN`),
     `${input} ! -s ${subnet} -j DROP`,
+    // The host's own services, a resolver perhaps, would be a way out. Its own questions are answered.
+    ...internal
+      ? [
+        `${input} ${known} RELATED,ESTABLISHED -j ACCEPT`,
+        ...family === 4 ? [] : [`${input} -p ipv6-icmp -j RETURN`],
+        `${input} -j DROP`,
+      ]
+      : [],
   ];
   const translated = internal ? [] : [
     `${nat} -s ${subnet} ! -o ${bridge} -j MASQUERADE`,

@@ -4,6 +4,7 @@
  * @module
  */
 import { printable, UsageError } from "../errors.ts";
+import { capabilityName } from "./capabilities.ts";
 import { MASKED_PATHS, READONLY_PATHS } from "./defaults.ts";
 import type { RunOptions } from "./options.ts";
 
@@ -43,6 +44,16 @@ export function checkSecurity(options: RunOptions): void {
     if (path.split("/").some((part) => part === "." || part === "..")) {
       throw new UsageError(`the path "${printable(path)}" has '.' or '..' in it`, { hint: "leave them out" });
     }
+  }
+  const added = (options.capAdd ?? []).map(capabilityName);
+  const strong = added.find((name) => ["ALL", "CAP_NET_ADMIN", "CAP_NET_RAW"].includes(name));
+  if (options.network === "pasta" && strong !== undefined) {
+    throw new UsageError(
+      `a container that pasta connects can't have ${strong === "ALL" ? "all capabilities" : strong}`,
+      {
+        hint: "by it the host's own loopback would be within reach: use --network bridge",
+      },
+    );
   }
   for (const [name, value] of Object.entries(options.sysctls ?? {})) checkSysctl(name, value, options);
 }

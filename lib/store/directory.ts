@@ -110,7 +110,7 @@ export function readState(path: string): string | undefined {
 const STATE_FLAGS = openFlags(ARCHITECTURE, "O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC").value;
 
 /** No link that somebody else has put there is followed. */
-const PRIVATE = openFlags(ARCHITECTURE, "O_WRONLY", "O_CREAT", "O_NOFOLLOW", "O_CLOEXEC").value;
+const PRIVATE = openFlags(ARCHITECTURE, "O_WRONLY", "O_CREAT", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC").value;
 
 /** Writes a file whole or not at all. */
 export function writeAtomically(path: string, text: string): void {

@@ -11,6 +11,7 @@ import { execute, type Executed, executeLines, type Execution } from "../../ffi/
 import type { Descriptor } from "../../ffi/libc.ts";
 import { errnoText, NetworkError, printable } from "../errors.ts";
 import { chainsOf, type Family, type Lines, removalFrom, removalOf, renewal, tables } from "./chains.ts";
+import { readIfThere } from "./directory.ts";
 import { forgetFlows } from "./flows.ts";
 import { nftablesChains } from "./nftables.ts";
 import { DIRECTORIES } from "./programs.ts";
@@ -88,7 +89,9 @@ async function restoreSoon(family: Family, text: string, step: string): Promise<
 
 function check(name: string, { code, output }: Outcome, step: string): void {
   if (code === 0) return;
-  const says = printable(output.trim().split("\n")[0] ?? "").slice(0, 300);
+  // nft's tool says why on a line of its own, after its name and version.
+  const lines = output.trim().split("\n");
+  const says = printable(lines.find((line) => !/ v[\d.]+ \(\w+\): *$/.test(line)) ?? lines[0] ?? "").slice(0, 300);
   throw new NetworkError(`could not ${step}: ${name} ended with ${code}${says === "" ? "" : `: ${says}`}`, { step });
 }
 
@@ -116,13 +119,22 @@ export async function renew(
   lock?: Descriptor,
 ): Promise<void> {
   for (let tries = 1;; tries++) {
-    const text = renewal(await save(family) ?? "", index, lines, rules);
+    const saved = await save(family);
+    if (saved === undefined) {
+      throw new NetworkError(`could not ${step}: ${prefix(family)}-save doesn't tell which there are`, { step });
+    }
+    const text = renewal(saved, index, lines, rules);
     try {
       return await restore(family, text, step, lock);
     } catch (error) {
       if (!(error instanceof NetworkError) || tries === TRIES) throw error;
     }
   }
+}
+
+/** Whether the kernel has tables of `iptables-legacy` in this network namespace. */
+function hasLegacyTables(family: Family): boolean {
+  return (readIfThere(`/proc/net/ip${family === 4 ? "" : "6"}_tables_names`) ?? "").includes("nat");
 }
 
 /** Whether a network's chain of published ports is there. */
@@ -140,8 +152,9 @@ async function remove(family: Family, short: string, isMine: (chain: string) => 
     const saved = await save(family);
     if (saved === undefined) {
       // Where nothing can be seen, nothing of libflux's was made: unless it is libflux that may not look, or the kernel
-      // itself tells of it.
-      if (/permi/i.test(error.message) || nftablesChains().some(({ name }) => isMine(name))) throw error;
+      // itself tells of it; of what came before nf_tables it tells only whether there are tables.
+      const isThere = nftablesChains().some(({ name }) => isMine(name)) || hasLegacyTables(family);
+      if (/permi/i.test(error.message) || isThere) throw error;
       return;
     }
     const rest = removalFrom(saved, isMine, id);

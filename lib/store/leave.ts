@@ -65,30 +65,39 @@ export async function takeDown(networks: Networks, name: string, isHurried = fal
   );
   // What all of them need is set back by the last.
   if (heir !== undefined) ledger.handOver((entry) => entry.kind === "sysctl", new Ledger(networks.ledger(heir)));
-  const done = isHurried ? await dismiss(ledger.entries(), networks.root) : new Set();
+  const done = isHurried ? dismiss(ledger.entries(), networks.root) : new Set();
   const left = await ledger.undo(undefined, (entry) => done.has(entry));
   if (left.length === 0) networks.forget(name);
   return left;
 }
 
 /** Leaves bridge and settings to somebody who isn't waited for; answers what that is. */
-async function dismiss(entries: readonly Entry[], root: string): Promise<ReadonlySet<unknown>> {
+function dismiss(entries: readonly Entry[], root: string): ReadonlySet<unknown> {
   const bridge = entries.find((entry) => entry.kind === "bridge");
   if (bridge === undefined) return new Set();
   const isCurrent = (entry: Entry): entry is Entry & { readonly kind: "sysctl" } =>
     entry.kind === "sysctl" && entry.bootId === bootId();
-  const settings = await isAnyNetwork(root) ? [] : entries.filter(isCurrent).toReversed();
+  const settings = isAnyNetwork(root) ? [] : entries.filter(isCurrent).toReversed();
   dismissBridge(bridge.name, root, settings.map(({ path, value }) => [path, value]));
   return new Set([bridge, ...settings]);
 }
+
+/** Milliseconds that a command waits for others who change networks, though it needs none itself. */
+const HURRY = 3_000;
+const MOMENT = 10;
 
 /** Undoes networks whose last container was killed with its libflux, and those that were never finished. */
 export async function reconcileNetworks(root: string): Promise<void> {
   const networks = new Networks(root);
   const isIdle = (name: string): boolean =>
     networks.read(name)?.temporary !== false && networks.addresses(name).length === 0 && !networks.isElsewhere(name);
-  // Who makes a network or takes one down isn't waited for, however long a tool takes: the next command looks again.
-  if (!networks.names().some(isIdle) || !networks.isIdle) return;
+  if (!networks.names().some(isIdle)) return;
+  // A killed libflux's tool may be about to end. Whoever takes longer isn't waited for: the next command looks again.
+  const deadline = performance.now() + HURRY;
+  while (!networks.isIdle) {
+    if (performance.now() > deadline) return;
+    await new Promise((resolve) => setTimeout(resolve, MOMENT));
+  }
   await networks.exclusively(async () => {
     for (const name of networks.names().filter(isIdle)) await takeDown(networks, name);
   });

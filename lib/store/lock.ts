@@ -61,13 +61,8 @@ export function isFree(path: string): boolean {
   return syscall("flock", file.number, LOCK_EX | LOCK_NB) !== -E.EAGAIN;
 }
 
-/** A namespace of the kernel's is a lock as well: one for all who are in it, without a file that somebody has to make. */
-export const NETWORK_NAMESPACE = "/proc/self/ns/net";
-
 function open(path: string): Descriptor {
-  const flags = path === NETWORK_NAMESPACE
-    ? openFlags(ARCHITECTURE, "O_RDONLY", "O_CLOEXEC").value
-    : openFlags(ARCHITECTURE, "O_RDWR", "O_CREAT", "O_NOFOLLOW", "O_CLOEXEC").value;
+  const flags = openFlags(ARCHITECTURE, "O_RDWR", "O_CREAT", "O_NOFOLLOW", "O_CLOEXEC").value;
   const opened = syscall("openat", AT.AT_FDCWD, path, flags, 0o600);
   if (opened === -E.ENOENT || opened === -E.ENOTDIR) {
     throw new LaunchError(`the lock ${path} can't be had`, { path, hint: "its directory has been removed" });

@@ -16,13 +16,14 @@ import { isName } from "../spec/options.ts";
 import {
   bootId,
   checkPrivateDirectory,
+  defaultRoot,
   makePrivateDirectory,
   readState,
   unwritable,
   writeAtomically,
 } from "./directory.ts";
 import { BRIDGE } from "./link.ts";
-import { exclusively, isFree, NETWORK_NAMESPACE } from "./lock.ts";
+import { exclusively, isFree } from "./lock.ts";
 
 /** A network. */
 export interface Network {
@@ -99,7 +100,7 @@ export class Networks {
     makePrivateDirectory(this.#all);
     return exclusively(this.#lockFile, (lock) =>
       // Bridges and chains are numbered: two state roots may not choose the same.
-      exclusively(NETWORK_NAMESPACE, async () => {
+      exclusively(namespaceLock(), async () => {
         this.#lock = lock;
         try {
           return await body();
@@ -111,7 +112,7 @@ export class Networks {
 
   /** Whether nobody changes any just now. */
   get isIdle(): boolean {
-    return isFree(this.#lockFile) && isFree(NETWORK_NAMESPACE);
+    return isFree(this.#lockFile) && isFree(namespaceLock());
   }
 
   get #lockFile(): string {
@@ -214,10 +215,21 @@ export class Networks {
   }
 }
 
+function namespaceInode(): string {
+  const found = stat("/proc/self/ns/net");
+  return typeof found === "number" ? "" : String(found.inode);
+}
+
 /** What tells this process's network namespace from all others of this boot. */
 function ownNamespace(): string {
-  const found = stat(NETWORK_NAMESPACE);
-  return `${bootId()} ${typeof found === "number" ? "" : found.inode}`;
+  return `${bootId()} ${namespaceInode()}`;
+}
+
+/** The lock of all state roots that are used in this network namespace. The namespace itself anybody could lock. */
+function namespaceLock(): string {
+  const directory = defaultRoot();
+  makePrivateDirectory(directory);
+  return `${directory}/.networks-${namespaceInode()}.lock`;
 }
 
 function unlink(path: string): void {

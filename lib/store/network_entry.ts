@@ -11,17 +11,7 @@ import { write } from "./cgroup.ts";
 import { bootId } from "./directory.ts";
 import type { Family } from "./chains.ts";
 import { removeChains, removePorts } from "./firewall.ts";
-import {
-  aliasEnd,
-  awaitGone,
-  BRIDGE,
-  isOthersBridge,
-  linkNamed,
-  listedLinks,
-  removeBridge,
-  removeVeth,
-  VETH,
-} from "./link.ts";
+import { BRIDGE, isOthersBridge, listedLinks, removeBridge, removeVeth, VETH } from "./link.ts";
 import { Networks } from "./network.ts";
 
 /** Something that a network, or a container on it, has. */
@@ -76,21 +66,10 @@ export function isNetworkEntry(entry: Readonly<Record<string, unknown>>): boolea
   }
 }
 
-/**
- * Whether another state root has a network still. One of the same root would have been given the settings of the host to set
- * back; its bridges that are listed are about to go.
- */
-export async function isAnyNetwork(root: string): Promise<boolean> {
-  for (const name of listedLinks().filter((one) => BRIDGE.test(one))) {
-    const alias = linkNamed(name)?.alias;
-    // Of another root it may be about to go as well.
-    if (alias !== undefined && !alias.endsWith(aliasEnd(root)) && !await awaitGone(name, BRIEF)) return true;
-  }
-  return false;
+/** Whether another state root has a network still: it sets back what both need, by a later command of this one. */
+export function isAnyNetwork(root: string): boolean {
+  return listedLinks().filter((one) => BRIDGE.test(one)).some((name) => isOthersBridge(name, root));
 }
-
-/** Milliseconds within which a bridge is gone that somebody else is removing. */
-const BRIEF = 200;
 
 /** Whether somebody else has the address of a ledger's container. */
 function isHeldByOther(root: string, all: readonly NetworkEntry[]): boolean {
@@ -131,7 +110,7 @@ export async function undoNetworkEntry(
     case "sysctl":
       if (entry.bootId !== bootId()) return;
       // Set back by the last network that needs it, by whichever command of this root comes after that.
-      if (await isAnyNetwork(root)) return false;
+      if (isAnyNetwork(root)) return false;
       setBack(entry);
   }
 }

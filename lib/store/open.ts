@@ -15,12 +15,23 @@ const reconciled = new Set<string>();
 
 /** Opens a state root; the first time a process does, what killed ones left there is removed. */
 export async function openStore(root?: string): Promise<Store> {
-  const store = new Store(callersPath(root ?? defaultRoot()));
+  const store = new Store(root === undefined ? defaultRoot() : resolved(callersPath(root)));
   if (!reconciled.has(store.root)) {
     reconciled.add(store.root);
     await store.reconcile();
   }
   return store;
+}
+
+/** Whatever way leads there: bridges are marked with the root that they are of. */
+function resolved(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    // Not there yet, or not to be had: who makes it tells. What is above it may be a link all the same.
+    const at = path.replace(/\/+$/, "").lastIndexOf("/");
+    return at <= 0 ? path : `${resolved(path.slice(0, at))}/${path.slice(at + 1)}`;
+  }
 }
 
 /** What is known of a container that runs. Throws a {@link NoContainerError} where there is none of this name. */

@@ -52,6 +52,19 @@ while (my $peer = recv($s, my $text, 999, 0)) {
 }
 `;
 
+labTest("network: without a subnet of IPv6 there is none, not even by the link's own addresses", async () => {
+  const isOff = (bridge: string): string =>
+    Deno.readTextFileSync(`/proc/sys/net/ipv6/conf/${bridge}/disable_ipv6`).trim();
+  await using network = await createNetwork();
+  const [{ bridge }] = await inspect(network.name);
+  assertEquals(isOff(bridge), "1");
+  await using _one = await serve([]);
+  assertEquals(isOff("libflux0"), "1");
+  await using two = await serve(["--ipv6"]);
+  assertEquals(isOff("libflux0"), "0");
+  assertEquals(who(await two.ask(both([two.addresses[1] ?? ""], 80))), [two.name, two.name]);
+});
+
 labTest("network: nobody sends from another's address, and so lets nobody in to it", async ({ left, here }) => {
   await using other = await createNetwork("--ipv6");
   await using victim = await serve(["--network", "bridge", "--ipv6"]);
@@ -72,7 +85,7 @@ labTest("network: nobody sends from another's address, and so lets nobody in to 
 });
 
 backendTest("network: from an internal network there is no way out, and none in from other hosts", async (lab) => {
-  const { left } = lab;
+  const { left, here } = lab;
   await using network = await createNetwork("--internal", "--ipv6");
   const [{ internal, gateway, ipv6Gateway = "" }] = await inspect(network.name);
   assertEquals(internal, true);
@@ -85,6 +98,10 @@ backendTest("network: from an internal network there is no way out, and none in 
   assertEquals(who(await web.ask(both(db.addresses, 80))), Array(4).fill(db.name));
   assertEquals(await web.askInVain(both(left.addresses, 7000)), Array(4).fill("ENETUNREACH"));
   isSilent(await left.askInVain(both(web.addresses, 80)));
+  // The host reaches it, and isn't reached: what listens there may know a way out.
+  assertEquals(who(await here.ask(both(web.addresses, 80))), Array(4).fill(web.name));
+  await using _own = await here.serve("here", [7100]);
+  isSilent(await web.askInVain(both([gateway, ipv6Gateway], 7100)));
   // A container that makes a way for itself gets no further, and outside neither.
   await web.network.must("ip", "route", "add", "default", "via", gateway);
   await web.network.must("ip", "-6", "route", "add", "default", "via", ipv6Gateway);

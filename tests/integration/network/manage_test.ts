@@ -5,6 +5,7 @@ import { command, createNetwork, inspect, refused, serve, who } from "./containe
 import { both } from "./echo.ts";
 import { backendTest, type Lab, labTest } from "./lab.ts";
 import { execute, must } from "./place.ts";
+import { assertNetwork, network } from "./state.ts";
 import { isInside } from "./subnet.ts";
 
 labTest("network: 'create', 'ls', 'inspect' and 'rm' agree on what there is", async () => {
@@ -92,6 +93,23 @@ labTest("network: a damaged record takes nothing from the containers on its netw
   Deno.writeTextFileSync(path, record);
   await using other = await serve([]);
   assertEquals(who(await other.ask(both(web.addresses, 80))), [web.name, web.name]);
+});
+
+labTest("network: whichever way leads to the state root, its networks are the same", async () => {
+  const before = await network();
+  const name = uniqueName();
+  await command("network", "create", name);
+  const roots = [
+    `${defaultRoot()}/.`,
+    `${defaultRoot()}/../${defaultRoot().split("/").at(-1)}`,
+    `/proc/self/root${defaultRoot()}`,
+  ];
+  for (const root of roots) {
+    await command("network", "reload", "--root", root);
+    assertStringIncludes(await command("network", "ls", "--root", root), name);
+  }
+  await command("network", "rm", name, "--root", roots[0] ?? "");
+  await assertNetwork(before);
 });
 
 labTest("network: one of another network namespace is left alone, and told", async () => {

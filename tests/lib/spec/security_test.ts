@@ -30,6 +30,14 @@ Deno.test("checkSecurity() refuses what is no path", () => {
   for (const path of ["/proc/../etc", "/./x", "/x/.."]) refused({ mask: [path] }, "'.' or '..'");
 });
 
+Deno.test("checkSecurity() gives nobody the host's loopback whom pasta connects", () => {
+  for (const name of ["net_raw", "CAP_NET_ADMIN", "ALL"]) {
+    refused({ network: "pasta", capAdd: [name] }, "pasta connects");
+  }
+  check({ network: "pasta", capAdd: ["SYS_PTRACE"] });
+  check({ network: "bridge", capAdd: ["NET_RAW"] });
+});
+
 Deno.test("checkSecurity() takes sysctls of the container's own namespaces, and no others", () => {
   const own = [
     ...["net.core.somaxconn", "net.ipv4.conf.eth0/100.forwarding", "net.ipv6.conf.all.disable_ipv6"],

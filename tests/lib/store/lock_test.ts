@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { LaunchError } from "../../../lib/errors.ts";
-import { exclusively, isCurrent, isFree, lockFile, NETWORK_NAMESPACE } from "../../../lib/store/lock.ts";
+import { exclusively, isCurrent, isFree, lockFile } from "../../../lib/store/lock.ts";
 
 function temporary(): Disposable & { readonly path: string } {
   const path = Deno.makeTempDirSync({ prefix: "libflux-lock-" });
@@ -66,13 +66,12 @@ Deno.test("exclusively() passes errors through, and lets the next in", async () 
   assertEquals(await exclusively(path, () => 4), 4);
 });
 
-Deno.test("isFree() tells whether somebody has a lock, of a file or of this network namespace", async () => {
+Deno.test("isFree() tells whether somebody has a lock", async () => {
   using directory = temporary();
-  for (const path of [`${directory.path}/lock`, NETWORK_NAMESPACE]) {
-    assertEquals(isFree(path), true);
-    await exclusively(path, () => assertEquals(isFree(path), false));
-    assertEquals(isFree(path), true);
-  }
+  const path = `${directory.path}/lock`;
+  assertEquals(isFree(path), true);
+  await exclusively(path, () => assertEquals(isFree(path), false));
+  assertEquals(isFree(path), true);
 });
 
 Deno.test("exclusively() says at once that the lock's directory isn't there", async () => {
