@@ -8,7 +8,7 @@ import { type Entry, Ledger } from "./ledger.ts";
 import { removePorts } from "./firewall.ts";
 import { bootId } from "./directory.ts";
 import { forgetFlows } from "./flows.ts";
-import { dismissBridge } from "./link.ts";
+import { dismissBridge, isOthersBridge } from "./link.ts";
 import { Networks } from "./network.ts";
 import { isAnyNetwork, type NetworkEntry } from "./network_entry.ts";
 
@@ -65,8 +65,12 @@ export async function takeDown(networks: Networks, name: string, isHurried = fal
   );
   // What all of them need is set back by the last.
   if (heir !== undefined) ledger.handOver((entry) => entry.kind === "sysctl", new Ledger(networks.ledger(heir)));
+  // By now another state root may have a bridge of that number, and chains. Asked first: who removes a bridge keeps the
+  // kernel from answering.
+  const bridge = ledger.entries().find((entry) => entry.kind === "bridge");
+  const isOthers = bridge !== undefined && isOthersBridge(bridge.name, networks.root);
   const done = isHurried ? dismiss(ledger.entries(), networks.root) : new Set();
-  const left = await ledger.undo(undefined, (entry) => done.has(entry));
+  const left = await ledger.undo(undefined, (entry) => done.has(entry) || isOthers && entry.kind === "chains");
   if (left.length === 0) networks.forget(name);
   return left;
 }

@@ -106,7 +106,7 @@ export async function undoNetworkEntry(
     case "ports":
       return await removePorts(entry.family, entry.index, entry.rules, entry.id);
     case "chains":
-      return isOthersBridge(`libflux${entry.index}`, root) ? undefined : await removeChains(entry.family, entry.index);
+      return await removeChains(entry.family, entry.index);
     case "sysctl":
       if (entry.bootId !== bootId()) return;
       // Set back by the last network that needs it, by whichever command of this root comes after that.
