@@ -55,6 +55,8 @@ export const CAPABILITIES = [
 
 /** Every capability. */
 const ALL = "ALL";
+/** Nothing keeps a device node that a container makes from being the host's disk (SECURITY.md, rule 20): nobody gets this. */
+const NEVER = "CAP_MKNOD";
 
 /** A capability by the kernel's name, however it is written; `ALL` is all of them. Throws a {@link UsageError}. */
 export function capabilityName(text: string): string {
@@ -77,6 +79,11 @@ export interface CapabilityWish {
 /** Throws a {@link UsageError} where names are wrong, or one is both added and dropped. */
 export function checkCapabilities({ add = [], drop = [] }: CapabilityWish): void {
   const dropped = new Set(drop.map(capabilityName));
+  if (add.some((text) => capabilityName(text) === NEVER)) {
+    throw new UsageError(`the capability ${NEVER} can't be added: its nodes would open the host's own devices`, {
+      hint: "bind what the container needs of /dev: --bind /dev/fuse:/dev/fuse",
+    });
+  }
   const both = add.map(capabilityName).find((name) => dropped.has(name));
   if (both !== undefined) {
     throw new UsageError(`the capability ${both} is both added and dropped`, { hint: "leave one out" });
@@ -104,7 +111,7 @@ export function capabilitiesOf(
       hint: "'libflux info' tells what it has; root has all of them, but in a container",
     });
   }
-  const wanted = added.has(ALL) ? own : dropped.has(ALL) ? [] : DEFAULT_CAPABILITIES;
+  const wanted = added.has(ALL) ? own.filter((name) => name !== NEVER) : dropped.has(ALL) ? [] : DEFAULT_CAPABILITIES;
   const bounding = CAPABILITIES.filter((name) =>
     added.has(name) || (wanted as readonly string[]).includes(name) && !dropped.has(name)
   );
