@@ -7,6 +7,7 @@ import { AT, E, IOCTL, MOVE_MOUNT, OPEN_TREE, or, SOCKET, STATX } from "../../ff
 import { AF, NETLINK } from "../../ffi/abi/netlink.ts";
 import { loopbackUp } from "../../ffi/abi/network.ts";
 import { loopbackGuard } from "../../ffi/loopback_guard.ts";
+import { printable, UsageError } from "../errors.ts";
 import { MASKED_DIRECTORIES, MASKED_PATHS } from "../spec/defaults.ts";
 import { MOUNT_ATTR_SIZE, READ_ONLY, setAttributes } from "./attributes.ts";
 import { type Context, CWD, named } from "./context.ts";
@@ -114,7 +115,12 @@ export function readonlyRoot({ builder: b, spec }: Context): void {
 /** Sets namespaced sysctls through the private procfs. */
 export function sysctls(context: Context): void {
   for (const [key, value] of Object.entries(context.spec.linux?.sysctl ?? {})) {
-    writeProc(context, `sys/${key.replaceAll(".", "/")}`, String(value), {
+    // As in sysctl(8): a slash stands for a dot in the name of a link.
+    const path = key.replaceAll(/[./]/g, (one) => one === "." ? "/" : ".");
+    if (path.split("/").some((part) => /^\.{0,2}$/.test(part))) {
+      throw new UsageError(`linux.sysctl: "${printable(key)}" is no name of a sysctl`);
+    }
+    writeProc(context, `sys/${path}`, String(value), {
       label: `set the sysctl ${key}`,
       field: `linux.sysctl.${key}`,
       hint: "only sysctls of the container's own namespaces can be set",

@@ -36,8 +36,8 @@ const NAMESPACED: readonly (readonly ["network" | "ipc" | "uts", RegExp])[] = [
 /** Throws a {@link UsageError} that names the first of these options that can't be. */
 export function checkSecurity(options: RunOptions): void {
   for (const path of [...options.mask ?? [], ...options.unmask ?? []]) {
-    if (path !== ALL && !/^\/[^\0]+$/.test(path) || path === ALL && options.mask?.includes(ALL) === true) {
-      throw new UsageError(`"${printable(path)}" is no absolute path`, {
+    if (path !== ALL && !/^(\/[^/\0]+)+$/.test(path) || path === ALL && options.mask?.includes(ALL) === true) {
+      throw new UsageError(`"${printable(path)}" is no absolute path below /`, {
         hint: "write --security-opt mask=/proc/x:/sys/y, or unmask=ALL",
       });
     }
@@ -61,7 +61,7 @@ export function checkSecurity(options: RunOptions): void {
 function checkSysctl(name: string, value: string, { network, ipc, uts, hostname }: RunOptions): void {
   const shown = printable(name);
   // "net.ipv4.conf.eth0/100.forwarding": a slash stands for a dot of a link's name.
-  if (!/^[a-z0-9_-]+(\.[A-Za-z0-9_/:@-]+)+$/.test(name) || value.includes("\0")) {
+  if (!/^[a-z0-9_-]+(\.[A-Za-z0-9_:@-]+(\/[A-Za-z0-9_:@-]+)*)+$/.test(name) || value.includes("\0")) {
     throw new UsageError(`"${shown}" is no name of a sysctl`, { hint: "write --sysctl net.core.somaxconn=1024" });
   }
   const [namespace] = NAMESPACED.find(([, pattern]) => pattern.test(name)) ?? [];

@@ -25,7 +25,9 @@ Deno.test("protectedPaths() takes away and adds", () => {
 
 Deno.test("checkSecurity() refuses what is no path", () => {
   check({ mask: ["/etc/x"], unmask: ["ALL", "/proc/*"] });
-  for (const path of ["", "x", "ALL", "/", "/a\0b"]) refused({ mask: [path] }, "is no absolute path");
+  for (const path of ["", "x", "ALL", "/", "//", "/a/", "/a//b", "/a\0b"]) {
+    refused({ mask: [path] }, "is no absolute path");
+  }
   for (const path of ["", "x", "all"]) refused({ unmask: [path] }, "is no absolute path");
   for (const path of ["/proc/../etc", "/./x", "/x/.."]) refused({ mask: [path] }, "'.' or '..'");
 });
@@ -46,7 +48,21 @@ Deno.test("checkSecurity() takes sysctls of the container's own namespaces, and 
   for (const name of own) check({ sysctls: { [name]: "1" } });
   const foreign = ["kernel.panic", "vm.swappiness", "fs.file-max", "kernel.core_pattern", "kernel.msgmax2", "user.x"];
   for (const name of foreign) refused({ sysctls: { [name]: "1" } }, "is the whole host's");
-  for (const name of ["", "net", "net.", "net..x", ".net.x", "net/core", "Net.core", "net.a b", "net.x\n"]) {
+  for (
+    const name of [
+      "",
+      "net",
+      "net.",
+      "net..x",
+      ".net.x",
+      "net/core",
+      "Net.core",
+      "net.a b",
+      "net.x\n",
+      "net.//.kernel.panic",
+      "net./x",
+    ]
+  ) {
     refused({ sysctls: { [name]: "1" } }, "is no name of a sysctl");
   }
   refused({ sysctls: { "net.x": "a\0b" } }, "is no name of a sysctl");
