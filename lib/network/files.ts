@@ -66,7 +66,8 @@ const isLoopback = (line: string): boolean => /^nameserver\s+(127\.|::1\s*$)/.te
 
 function resolvFile(options: RunOptions, host: HostFiles, place?: Place): string {
   const { network = "none", dns = [], dnsSearch = [] } = options;
-  const beyond = ["host", "pasta"].includes(network) || network.startsWith("ns:") || place?.internal === false;
+  const beyond = ["host", "pasta"].includes(network) || /^(container|ns):/.test(network) ||
+    place?.internal === false;
   if (dns.length === 0 && dnsSearch.length === 0) {
     if (network === "host") return host.resolv;
     if (!beyond) return "# this container has no resolver: give it one with --dns\n";

@@ -30,6 +30,7 @@ Deno.test("networkFiles() gives resolvers that can be reached", () => {
   // systemd-resolved listens at the host's loopback; what it asks itself is in a file of its own.
   assertEquals(resolv({ network: "ns:/run/netns/x" }), "nameserver 192.0.2.1\nsearch example\noptions edns0\n");
   assertEquals(resolv({ network: "pasta" }), "nameserver 192.0.2.1\nsearch example\noptions edns0\n");
+  assertEquals(resolv({ network: "container:db" }), "nameserver 192.0.2.1\nsearch example\noptions edns0\n");
   const plain = { ...HOST, resolv: "nameserver 192.0.2.9\nnameserver ::1\n" };
   assertEquals(resolv({ network: "ns:/run/netns/x" }, plain), "nameserver 192.0.2.9\n");
   assertEquals(
