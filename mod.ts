@@ -39,6 +39,7 @@ export type { Usage } from "./lib/cgroups/usage.ts";
 export type {
   Capabilities,
   DeviceRate,
+  IdMapping,
   Linux,
   Mount,
   Namespace,

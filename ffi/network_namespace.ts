@@ -70,12 +70,14 @@ export class NetworkNamespace implements Disposable {
   /**
    * @param namespace It lives as long as this, or a process in it.
    * @param socket A socket in it for `ioctl`, where it is new.
+   * @param owner The user namespace that it belongs to, where that is another than libflux's and libflux isn't root.
    */
-  constructor(readonly namespace: Descriptor, readonly socket?: Descriptor) {}
+  constructor(readonly namespace: Descriptor, readonly socket?: Descriptor, readonly owner?: Descriptor) {}
   /** Lets go of it. */
   close(): void {
     this.namespace.close();
     this.socket?.close();
+    this.owner?.close();
   }
   [Symbol.dispose](): void {
     this.close();
@@ -109,15 +111,32 @@ export async function networkNamespace(): Promise<NetworkNamespace> {
   return new NetworkNamespace(namespace, socket);
 }
 
+/** The network namespace of a process that was made with it. @param isRoot Whether libflux may enter it as it is. */
+export async function networkOfProcess(pid: number, isRoot: boolean): Promise<NetworkNamespace> {
+  using opened = new DisposableStack();
+  const open = (name: string): Descriptor =>
+    opened.use(new Descriptor(checked("openat", AT.AT_FDCWD, `/proc/${pid}/ns/${name}`, O.O_RDONLY | O.O_CLOEXEC, 0)));
+  const namespace = open("net");
+  const owner = isRoot ? undefined : open("user");
+  const socket = isRoot ? opened.use(await socketIn(namespace, SOCKET.AF_INET, SOCKET.SOCK_DGRAM, 0)) : undefined;
+  opened.move();
+  return new NetworkNamespace(namespace, socket, owner);
+}
+
 /**
  * A netlink socket in a network namespace. Closed, it holds on to that for a grace period of the kernel's, 10 to 30 ms: so
  * where an `ioctl` does as well, the namespace is gone sooner with its last process.
  */
-export async function netlinkIn({ namespace }: NetworkNamespace): Promise<Descriptor> {
+export function netlinkIn({ namespace }: NetworkNamespace): Promise<Descriptor> {
+  return socketIn(namespace, AF.AF_NETLINK, SOCKET.SOCK_RAW, NETLINK.NETLINK_ROUTE);
+}
+
+/** A socket that belongs to a network namespace. */
+async function socketIn(namespace: Descriptor, family: number, type: number, protocol: number): Promise<Descriptor> {
   const home = ownNamespace();
   const answers = await inARow(() => [
     { name: "setns", args: [namespace.number, CLONE.CLONE_NEWNET] },
-    { name: "socket", args: [AF.AF_NETLINK, SOCKET.SOCK_RAW | SOCKET.SOCK_CLOEXEC, NETLINK.NETLINK_ROUTE] },
+    { name: "socket", args: [family, type | SOCKET.SOCK_CLOEXEC, protocol] },
     { name: "setns", args: [home, CLONE.CLONE_NEWNET] },
   ]);
   return new Descriptor(answers[1] ?? -1);

@@ -36,6 +36,8 @@ function program(path: string, args: readonly string[], prepare: Preparation): I
   const SIG_SETMASK = 2;
   b.syscall("rt_sigprocmask", [SIG_SETMASK, b.buffer(8), 0, 8], { label: "unblock all signals" });
   prepare(b);
+  // Again: who becomes another loses that.
+  b.syscall("prctl", [or(PR, "PR_SET_PDEATHSIG"), SIG.SIGKILL, 0, 0, 0], { label: "end with libflux" });
   b.syscall("close_range", [REPORT_DESCRIPTOR, 0xffffffff, or(CLOSE_RANGE, "CLOSE_RANGE_CLOEXEC")], {
     label: "close every descriptor but its streams",
   });
@@ -48,6 +50,8 @@ function program(path: string, args: readonly string[], prepare: Preparation): I
 export class Service implements AsyncDisposable {
   /** Settles when it has ended and was reaped. */
   readonly ended: Promise<ExitStatus>;
+  /** The number of the descriptor that only its preparation has. */
+  static readonly MORE: number = REPORT_DESCRIPTOR + 1;
   /** What it has said so far, on both of its outputs. */
   output = "";
   /** Why it couldn't be executed, positive; 0 where it could, or isn't released. */
@@ -61,8 +65,15 @@ export class Service implements AsyncDisposable {
    * @param path Absolute.
    * @param args Without its own name.
    * @param input Its standard input.
+   * @param more A descriptor for the preparation, as number {@linkcode Service.MORE}.
    */
-  constructor(path: string, args: readonly string[], input: Descriptor, prepare: Preparation = () => {}) {
+  constructor(
+    path: string,
+    args: readonly string[],
+    input: Descriptor,
+    prepare: Preparation = () => {},
+    more?: Descriptor,
+  ) {
     const image = program(path, args, prepare);
     using memfd = executable(image.elf);
     const [output, report] = [pipe(), pipe()];
@@ -70,10 +81,13 @@ export class Service implements AsyncDisposable {
     using farReport = report.write;
     this.#child = spawn({
       executable: memfd,
-      // With it end its own children, which may share its descriptors: the kernel waits for them.
-      flags: CLONE.CLONE_NEWPID,
+      // With it end its own children, which may share its descriptors: the kernel waits for them. Only root may.
+      flags: Deno.uid() === 0 ? CLONE.CLONE_NEWPID : 0,
       report: farReport.number,
-      descriptors: [[input.number, 0], [far.number, 1], [far.number, 2], [farReport.number, REPORT_DESCRIPTOR]],
+      descriptors: [
+        ...[[input.number, 0], [far.number, 1], [far.number, 2], [farReport.number, REPORT_DESCRIPTOR]] as const,
+        ...more === undefined ? [] : [[more.number, Service.MORE] as const],
+      ],
       hold: true,
     });
     this.ended = this.#run(image, output.read, report.read);

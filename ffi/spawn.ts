@@ -98,6 +98,11 @@ export interface SpawnOptions {
   readonly hold?: boolean;
   /** The cgroup v2 directory to be born in. */
   readonly cgroup?: number;
+  /**
+   * How many capabilities, from number 0 on, the image keeps: in a new user namespace `execve` takes them from all but its
+   * root, and who is born there isn't always root. 0 if left out.
+   */
+  readonly keepCapabilities?: number;
 }
 
 /** How a process ended. */
@@ -191,7 +196,9 @@ export class Child implements Disposable {
 const BLOCK_SIZE = 4096;
 const blocks: NativeMemory[] = [];
 /** Offsets within a block. */
-const AREA = { words: 0, cloneArgs: 136, pidfd: 224, empty: 232, pairs: 320, argv: 1024, strings: 1536 } as const;
+const AREA = { words: 0, cloneArgs: 176, pidfd: 264, empty: 272, pairs: 320, argv: 1024, strings: 1536 } as const;
+/** `_LINUX_CAPABILITY_VERSION_3` */
+const CAPABILITY_VERSION = 0x20080522;
 const ARGV = ["libflux-init"];
 
 /** Clones a child into new namespaces, which executes an image there. */
@@ -210,7 +217,7 @@ export function spawn(options: SpawnOptions): Child {
   };
   try {
     const view = new DataView(block.bytes.buffer);
-    const word = (offset: number, value: number): void =>
+    const word = (offset: number, value: number | bigint): void =>
       view.setBigUint64(offset, BigInt.asUintN(64, BigInt(value)), true);
     block.bytes.fill(0, 0, AREA.pairs);
     const argv = options.argv ?? ARGV;
@@ -236,6 +243,7 @@ export function spawn(options: SpawnOptions): Child {
       view.setUint32(AREA.pairs + index * 8, above(here), true);
       view.setUint32(AREA.pairs + index * 8 + 4, there, true);
     });
+    const kept = options.keepCapabilities ?? 0;
     const words = [
       block.address + AREA.cloneArgs,
       88,
@@ -256,6 +264,9 @@ export function spawn(options: SpawnOptions): Child {
       // The child's own copy of the gate's other end: with it open, a killed libflux would leave it waiting for ever.
       gate.write.number,
       bound,
+      kept,
+      CAPABILITY_VERSION,
+      ...capabilityWords(kept),
     ];
     words.forEach((value, index) => word(AREA.words + index * 8, value));
     // One that isn't held finds what it waits for in the pipe already.
@@ -271,6 +282,13 @@ export function spawn(options: SpawnOptions): Child {
     gate.read.close();
     for (const descriptor of moved) descriptor.close();
   }
+}
+
+/** `struct __user_cap_data_struct` twice, with the first `count` capabilities effective, permitted and inheritable. */
+function capabilityWords(count: number): readonly bigint[] {
+  const all = (1n << BigInt(count)) - 1n;
+  const [low, high] = [all & 0xffffffffn, all >> 32n];
+  return [low | low << 32n, low | high << 32n, high | high << 32n];
 }
 
 const SIG_IGN = 1n;

@@ -99,6 +99,27 @@ const MSG_DONTWAIT = 0x40;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 const [SOL_SOCKET, SCM_RIGHTS] = [1, 1];
 
+/** Sends a descriptor over a socket; false where nobody is there any more. */
+export function sendDescriptor(socket: number, descriptor: number): boolean {
+  using memory = new NativeMemory(4096);
+  const view = new DataView(memory.bytes.buffer);
+  const word = (offset: number, value: number): void => view.setBigUint64(offset, BigInt(value), true);
+  const [iov, data, control] = [64, 96, 128];
+  // struct msghdr, as below; struct cmsghdr: its length with one descriptor, level, type.
+  word(16, memory.address + iov);
+  word(24, 1);
+  word(32, memory.address + control);
+  word(40, 24);
+  word(iov, memory.address + data);
+  word(iov + 8, 1);
+  word(control, 20);
+  view.setUint32(control + 8, SOL_SOCKET, true);
+  view.setUint32(control + 12, SCM_RIGHTS, true);
+  view.setInt32(control + 16, descriptor, true);
+  const MSG_NOSIGNAL = 0x4000;
+  return syscall("sendmsg", socket, memory.address, MSG_NOSIGNAL) > 0;
+}
+
 /** Takes a descriptor that was sent over a socket, without waiting; nothing where none was. */
 export function receiveDescriptor(socket: number): Descriptor | undefined {
   using memory = new NativeMemory(4096);

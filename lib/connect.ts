@@ -20,6 +20,7 @@ import { type HeldPorts, holdPorts } from "./network/publish.ts";
 import { putBack } from "./network/put_back.ts";
 import { portRules, ruleId } from "./network/rules.ts";
 import type { Prepared } from "./prepare.ts";
+import { hasUserNamespace } from "./spec/id_maps.ts";
 import { needsNetwork } from "./spec/networks.ts";
 import { parseAddress } from "./spec/addresses.ts";
 import type { RunOptions } from "./spec/options.ts";
@@ -208,8 +209,9 @@ async function connect(store: Store, claim: Claim, id: string, name: string, opt
   return connection;
 }
 
-/** Whether a container gets a network namespace of its own. */
+/** Whether a container gets a network namespace that libflux makes: in a user namespace it is made with that. */
 export function hasOwnNetwork(options: RunOptions): boolean {
+  if (hasUserNamespace(options, Deno.uid())) return false;
   return options.network === "none" || options.network === "pasta" || networkOf(options) !== undefined;
 }
 

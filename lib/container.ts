@@ -13,7 +13,7 @@ import { setWindowSize } from "../ffi/terminal.ts";
 import type { Cgroups } from "./cgroups/cgroup.ts";
 import { makeCgroupsOr } from "./make_cgroups.ts";
 import type { Usage } from "./cgroups/usage.ts";
-import { LaunchError, PermissionError } from "./errors.ts";
+import { LaunchError } from "./errors.ts";
 import { hostError, initError } from "./failure.ts";
 import { connectOr, hasOwnNetwork, isOwnHosts } from "./connect.ts";
 import { joinedNetwork } from "./compile/mod.ts";
@@ -26,6 +26,7 @@ import { thaw } from "./store/cgroup.ts";
 import { openStore, replace } from "./store/open.ts";
 import type { Claim } from "./store/state.ts";
 import { killNamespace } from "./store/process.ts";
+import { IdLock } from "./user_namespace.ts";
 import { layOut, type Output, plumb, type Plumbing, readable, writable } from "./streams.ts";
 
 export type { Signal, Timings };
@@ -244,6 +245,7 @@ export class Container implements AsyncDisposable {
       } finally {
         await Promise.all([mounts?.closeInBackground(), claim.release()]);
         await connection?.[Symbol.asyncDispose]();
+        this.#parts.idLock.close();
         this.#timings = { ...timings, tearDown: performance.now() - before };
       }
     }
@@ -295,19 +297,18 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
   const created = new Date();
   const begin = performance.now();
   const layout = layOut(options);
-  const isRoot = Deno.uid() === 0;
   // On another thread, while this one compiles; should that fail, launch() tells.
-  let network = isRoot && hasOwnNetwork(named) ? networkNamespace() : undefined;
+  let network = hasOwnNetwork(named) ? networkNamespace() : undefined;
   network?.catch(() => {});
   const plumbing: Plumbing[] = [];
   let claim: Claim | undefined;
   let cgroups: Cgroups | undefined;
   let connection: Connection | undefined;
+  const idLock = new IdLock();
   try {
     // Wrong options are told before anything is touched.
     const nulls = layout.flatMap((how, index) => how === "null" ? [index] : []);
-    let prepared = prepare(named, nulls);
-    if (!isRoot) throw new PermissionError("making a container takes root", { hint: "run it with sudo" });
+    let prepared = prepare(named, nulls, undefined, (starts, size) => idLock.take(starts, size));
     const joined = joinedNetwork(prepared.spec);
     if (joined !== undefined) network = Promise.resolve(openNetwork(joined, named));
     const store = await openStore(options.root);
@@ -320,7 +321,7 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
     const program = compileProgram(prepared, named, connection?.place);
     const image = link(program, linkOptions);
     const launched = await launch({
-      ...{ prepared, image, claim, cgroups, plumbing, network, connection, created, begin, options },
+      ...{ prepared, image, claim, cgroups, plumbing, network, connection, idLock, created, begin, options },
     });
     const container = new Container(launched);
     try {
@@ -343,6 +344,7 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
     await connection?.[Symbol.asyncDispose]();
     await cgroups?.release();
     await claim?.release();
+    idLock.close();
     throw error instanceof SyscallError ? hostError(error) : error;
   }
 }

@@ -5,7 +5,7 @@
  */
 import { AT, CLONE, E, O, SIG } from "../ffi/abi/constants.ts";
 import { Descriptor, pipe, syscall, SyscallError } from "../ffi/libc.ts";
-import type { NetworkNamespace } from "../ffi/network_namespace.ts";
+import { type NetworkNamespace, networkOfProcess } from "../ffi/network_namespace.ts";
 import { type Image, REPORT_DESCRIPTOR } from "../ffi/link.ts";
 import { read } from "../ffi/reactor.ts";
 import { type Child, executable, spawn } from "../ffi/spawn.ts";
@@ -22,6 +22,7 @@ import type { Entry } from "./store/ledger.ts";
 import { mountNamespace, startTime } from "./store/process.ts";
 import type { Claim } from "./store/state.ts";
 import { duplicate, type Plumbing, setNonBlocking } from "./streams.ts";
+import { type IdLock, sendImage, writeMaps } from "./user_namespace.ts";
 
 /**
  * Where the time went, in milliseconds.
@@ -58,6 +59,8 @@ export interface LaunchOptions {
   readonly cgroups: Cgroups;
   /** The network namespace to join, where it is a new one. */
   readonly network: Promise<NetworkNamespace> | undefined;
+  /** The ids that are taken for it. */
+  readonly idLock: IdLock;
   /** Its way to others. */
   readonly connection: Connection | undefined;
   readonly created: Date;
@@ -145,8 +148,11 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
   const status = init ? ends.open(reading(), CHILD.status) : undefined;
   const lifeline = init ? ends.open(writing(), CHILD.lifeline) : undefined;
   const sync = ends.open(writing(), CHILD.sync);
-  using network = await from.network;
-  if (network !== undefined) ends.descriptors.push([network.namespace.number, CHILD.network]);
+  using opened = new DisposableStack();
+  let network = await from.network;
+  if (network !== undefined) ends.descriptors.push([opened.use(network).namespace.number, CHILD.network]);
+  const { ids } = prepared;
+  const images = prepared.launch.hasMappedImage === true ? ends.open(socketPair(), CHILD.image) : undefined;
   const console = options.terminal === undefined ? undefined : ends.open(socketPair(), CHILD.console);
   const ready = performance.now();
   // One that isn't born in its cgroup is put there before it runs anything.
@@ -158,20 +164,25 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     ...(cgroup === undefined ? {} : { cgroup: cgroup.number }),
     report: ends.descriptors[plumbing.length]?.[0] ?? -1,
     descriptors: ends.descriptors,
-    ...(attach === undefined ? {} : { hold: true }),
+    ...(attach === undefined && ids === undefined ? {} : { hold: true }),
+    ...(ids === undefined || prepared.launch.isRootInside === true
+      ? {}
+      : { keepCapabilities: prepared.launch.lastCapability + 1 }),
   });
   const cloned = performance.now();
   const ended = child.wait();
-  using opened = new DisposableStack();
   const abort = (): void => void child.signal(SIG.SIGKILL);
   options.signal?.addEventListener("abort", abort);
   // It may have fired while the network was waited for.
   if (options.signal?.aborted === true) abort();
   try {
     ends.give();
-    if (attach !== undefined) {
-      await attach(child.pid);
-      child.release();
+    if (ids !== undefined) await writeMaps(child.pid, ids);
+    if (images !== undefined) sendImage(images, child.pid, prepared.spec.root.path, prepared.launch.writable);
+    await attach?.(child.pid);
+    if (attach !== undefined || ids !== undefined) child.release();
+    if (ids !== undefined && from.connection !== undefined && network === undefined) {
+      network = opened.use(await networkOfProcess(child.pid, Deno.uid() === 0));
     }
     // While the child makes its mounts; it runs no command before the byte has come.
     const written = writeDown(from, child.pid);

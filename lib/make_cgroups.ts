@@ -62,7 +62,8 @@ export async function makeCgroupsOr(
     // Nobody asked for systemd, and no trouble of its keeps a container from running.
     if (isNews) warn(`${error.message}; libflux manages the cgroups of containers itself`);
     isNews = false;
-    const others = prepare({ ...options, cgroupManager: "cgroupfs" }, nullStreams, prepared.id);
+    const sameIds = () => prepared.ids?.uids[0]?.hostID;
+    const others = prepare({ ...options, cgroupManager: "cgroupfs" }, nullStreams, prepared.id, sameIds);
     return [await makeCgroups(others, claim, signal), others];
   }
 }

@@ -17,14 +17,17 @@ import { errnoText, ImageError, PermissionError, printable, UsageError } from ".
 import { readProfile } from "./seccomp/read.ts";
 import { buildSpec } from "./spec/build.ts";
 import { isBind } from "./spec/check_mount.ts";
+import { hasUserNamespace, hostId, type IdMaps, type IdOwner, KEEP_GROUPS, planIds } from "./spec/id_maps.ts";
 import { RLIMITS } from "./spec/limits.ts";
 import { checkOptions, type RunOptions } from "./spec/options.ts";
 import type { Rlimit, Spec } from "./spec/types.ts";
 import { type HostFiles, networkFiles, type Place } from "./network/files.ts";
 import { networkPath } from "./network/join.ts";
 import { findPasta } from "./network/pasta.ts";
-import { defaultNetwork } from "./spec/networks.ts";
+import { checkUsersNetwork, defaultNetwork } from "./spec/networks.ts";
 import { readIfThere } from "./store/directory.ts";
+import { idOwner } from "./user_namespace.ts";
+import { adoptedDirectories, mountPoints, partsOf } from "./rootfs/parts.ts";
 import { readInRoot } from "./users.ts";
 
 /** A container that could be started. */
@@ -39,6 +42,8 @@ export interface Prepared {
   readonly top: string | undefined;
   /** 64 hexadecimal digits. */
   readonly id: string;
+  /** What its users are on the host, where it gets a user namespace. */
+  readonly ids: IdMaps | undefined;
 }
 
 const decoder = new TextDecoder();
@@ -123,7 +128,7 @@ let highestCapability: number | undefined;
 
 /** What every mount source is. Throws a `UsageError` for one that isn't there. */
 function kindsOf(options: RunOptions): Map<string, "directory" | "file"> {
-  const kinds = new Map<string, "directory" | "file">([["/dev/shm", "directory"]]);
+  const kinds = new Map<string, "directory" | "file">();
   for (const mount of options.mounts ?? []) {
     const { source = "", destination } = mount;
     if (!isBind(mount)) continue;
@@ -177,16 +182,41 @@ export function compileProgram({ spec, launch }: Prepared, options: RunOptions, 
   return compile(spec, { ...launch, files });
 }
 
+const first: IdOwner["take"] = (starts) => {
+  for (const start of starts) return start;
+  return undefined;
+};
+
+/** What the compiler is told where the container has users of its own. */
+function usersOf(
+  { uids, gids, writer }: IdMaps,
+  uid: number,
+  { root, mounts = [], process }: Spec,
+  isWritable: boolean,
+): Pick<Launch, "isRootInside" | "hasMappedImage" | "parts" | "adopted"> {
+  const isRootInside = hostId(uids, 0) === uid && hostId(gids, 0) === Deno.gid();
+  if (writer === "root") return { isRootInside, hasMappedImage: true };
+  if (isWritable) return { isRootInside };
+  const parts = partsOf(root.path, mountPoints(readIfThere("/proc/self/mountinfo") ?? ""));
+  const places = [...mounts.map(({ destination }) => destination), process.cwd, "/etc/hostname"]
+    // What is below these is libflux's own.
+    .filter((place) => !/^\/(dev|proc|sys)\//.test(place));
+  const adopted = adoptedDirectories(root.path, places, uids);
+  return { isRootInside, ...(parts === undefined ? {} : { parts }), ...(adopted.length === 0 ? {} : { adopted }) };
+}
+
 /**
  * Looks at what the caller said, and at the host.
  *
  * @param nullStreams Streams that are to be the container's own `/dev/null`.
  * @param id The container's; a new one if left out.
+ * @param take Takes ids for it; the first there are, which it might not get, if left out.
  */
 export function prepare(
   options: RunOptions,
   nullStreams: readonly number[] = [],
   id: string = randomHex(32),
+  take: IdOwner["take"] = first,
 ): Prepared {
   checkOptions(options);
   const name = options.name ?? generateName();
@@ -196,20 +226,23 @@ export function prepare(
   const hostname = Deno.hostname();
   const host = cgroupFacts();
   const uid = Deno.uid() ?? 0;
+  checkUsersNetwork(options, uid);
   const joined = networkPath(options);
   // systemd hands no huge pages down.
   const wish = options.cgroupManager ?? (options.limits?.hugetlb === undefined ? "auto" : "cgroupfs");
   const manager = chooseManager(wish, options.cgroupParent, managerFacts(host, uid));
+  const ids = hasUserNamespace(options, uid) ? planIds(options, idOwner(take)) : undefined;
   const spec = buildSpec(options, {
     name,
     id,
     image,
     passwd: text("/etc/passwd"),
     // Only read where somebody is looked up.
-    group: options.user === undefined ? "" : text("/etc/group"),
+    group: options.user === undefined && options.groupAdd === undefined ? "" : text("/etc/group"),
     hostname,
     fileLimit: callersFileLimit(),
-    capabilities: ownCapabilities,
+    capabilities: ids === undefined ? ownCapabilities : () => CAPABILITIES.slice(0, (highestCapability ?? 0) + 1),
+    ids,
     ...(joined === undefined ? {} : { networkPath: joined }),
     architecture: ARCHITECTURE,
     ...(options.seccomp === undefined || options.seccomp === "unconfined"
@@ -225,6 +258,9 @@ export function prepare(
     nullStreams: options.terminal === undefined ? nullStreams : [],
     kinds: kindsOf(options),
     ...(options.network === "pasta" ? { guardLoopback: true } : {}),
+    ...(ids === undefined ? {} : usersOf(ids, uid, spec, options.writable ?? false)),
+    // Where no group may be set, those that libflux is in show as nobody's.
+    ...(ids?.writer === "self" || options.groupAdd?.includes(KEEP_GROUPS) === true ? { keepGroups: true } : {}),
     // Deno ignores it for itself. What else is ignored was so before it started, and stays so, as with any exec.
     ignoredSignals: [SIG.SIGPIPE],
     lastCapability: highestCapability,
@@ -236,5 +272,5 @@ export function prepare(
     })),
     ...(options.terminal === undefined ? {} : { terminal: options.terminal }),
   };
-  return { name, id, spec, launch, cgroups, top: cgroups.scope?.directory ?? host.unified };
+  return { name, id, ids, spec, launch, cgroups, top: cgroups.scope?.directory ?? host.unified };
 }

@@ -101,6 +101,11 @@ export function resolveUser(text: string, users: readonly PasswdEntry[], groups:
   };
 }
 
+/** The ids of groups that are given by number or name. Throws a `UsageError` on a name that isn't there. */
+export function resolveGroups(texts: readonly string[], groups: readonly GroupEntry[]): number[] {
+  return texts.map((text) => resolveGroup(text, groups));
+}
+
 function resolveGroup(text: string, groups: readonly GroupEntry[]): number {
   const gid = id(text) ?? groups.find(({ name }) => name === text)?.gid;
   if (gid === undefined) {

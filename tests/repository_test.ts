@@ -59,6 +59,7 @@ const FLOORS: readonly (readonly string[])[] = [
       "container",
       "launch",
       "prepare",
+      "user_namespace",
       "streams",
       "failure",
       "refusal",

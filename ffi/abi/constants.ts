@@ -66,6 +66,7 @@ export function openFlags(architecture: "x86_64" | "aarch64", ...names: (keyof t
 export const F = {
   F_GETFL: 3,
   F_SETFL: 4,
+  F_OFD_SETLK: 37,
   F_DUPFD_CLOEXEC: 1030,
   F_SETPIPE_SZ: 1031,
   F_ADD_SEALS: 1033,
@@ -150,6 +151,7 @@ export const MOUNT_ATTR = {
   MOUNT_ATTR_NOATIME: 0x10,
   MOUNT_ATTR_STRICTATIME: 0x20,
   MOUNT_ATTR_NODIRATIME: 0x80,
+  MOUNT_ATTR_IDMAP: 0x100000,
 } as const;
 
 /** `linux/openat2.h` */
@@ -164,6 +166,7 @@ export const S = {
   S_IFCHR: 0o020000,
   S_IFBLK: 0o060000,
   S_IFDIR: 0o040000,
+  S_IFLNK: 0o120000,
   S_IFREG: 0o100000,
 } as const;
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { CLOSE_RANGE } from "../abi/constants.ts";
+import { CLOSE_RANGE, PR } from "../abi/constants.ts";
 import { type SyscallName, syscallNumber } from "../abi/syscalls.ts";
 import { AArch64, type Register } from "../assembler/aarch64.ts";
 import { DATA_ADDRESS } from "../elf.ts";
@@ -81,6 +81,21 @@ export function spawn(): AArch64 {
   a.subtract("x11", "x11", 1);
   a.jump("pair");
   a.label("execute");
+  a.load("x11", "x9", 136);
+  a.jumpIfZero("x11", "kept");
+  a.add("x0", "x9", 144);
+  a.add("x1", "x9", 152);
+  call("capset");
+  a.label("keep");
+  a.subtract("x11", "x11", 1);
+  a.set("x0", PR.PR_CAP_AMBIENT);
+  a.set("x1", PR.PR_CAP_AMBIENT_RAISE);
+  a.move("x2", "x11");
+  a.set("x3", 0);
+  a.set("x4", 0);
+  call("prctl");
+  a.jumpIfZero("x11", "keep", false);
+  a.label("kept");
   a.load("x0", "x9", 128);
   a.set("x1", 0xffffffff);
   a.set("x2", CLOSE_RANGE.CLOSE_RANGE_CLOEXEC);

@@ -4,7 +4,7 @@
  * `syscall(nr, a0 … a5)` returns the kernel's result, `-errno` on failure.
  *
  * `spawn(block)` clones a child, which waits for one byte, arranges its descriptors and executes an image. Its block is
- * 17 words of 64 bits:
+ * 22 words of 64 bits:
  *
  * | word | content |
  * | --- | --- |
@@ -19,6 +19,8 @@
  * | 14 | address of an empty string |
  * | 15 | descriptor that the child closes first: the other end of word 2's |
  * | 16 | the first descriptor that the image doesn't get, whoever has left it open |
+ * | 17 | how many capabilities to keep across the execution, from number 0 on, though the child isn't root; 0: none |
+ * | 18, 19 to 21 | for that: the header and the sets of `capset`, with all of them inheritable |
  *
  * `sequence(block)` makes calls in a row on the calling thread, for what one thread does to itself and undoes. Its block:
  * the number of calls before the last; the calls, eight words each (number, six arguments, address for the result or 0).

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { CLOSE_RANGE } from "../abi/constants.ts";
+import { CLOSE_RANGE, PR } from "../abi/constants.ts";
 import { type SyscallName, syscallNumber } from "../abi/syscalls.ts";
 import { type Register, X86_64 } from "../assembler/x86_64.ts";
 import { DATA_ADDRESS } from "../elf.ts";
@@ -91,6 +91,23 @@ export function spawn(): X86_64 {
   a.arithmeticWith("sub", "r13", 1);
   a.jump("pair");
   a.label("execute");
+  a.load("r13", "rbx", 136);
+  a.test("r13");
+  a.jumpIf("e", "kept");
+  a.address("rdi", "rbx", 144);
+  a.address("rsi", "rbx", 152);
+  call("capset");
+  a.label("keep");
+  a.arithmeticWith("sub", "r13", 1);
+  a.set("rdi", PR.PR_CAP_AMBIENT);
+  a.set("rsi", PR.PR_CAP_AMBIENT_RAISE);
+  a.move("rdx", "r13");
+  a.set("r10", 0);
+  a.set("r8", 0);
+  call("prctl");
+  a.test("r13");
+  a.jumpIf("ne", "keep");
+  a.label("kept");
   a.load("rdi", "rbx", 128);
   a.set("rsi", 0xffffffff);
   a.set("rdx", CLOSE_RANGE.CLOSE_RANGE_CLOEXEC);

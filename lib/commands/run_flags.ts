@@ -12,6 +12,7 @@ import { type Flag, type Parsed, parseFlags } from "./flags.ts";
 import { LIMIT_FLAGS, PROCESS_LIMIT_FLAGS, readLimits, readScore, readUlimits } from "./limit_flags.ts";
 import { NETWORK_FLAGS, readNetworkOptions } from "./network_flags.ts";
 import { readSecurity, SECURITY_FLAGS } from "./security_flags.ts";
+import { readUsers, USER_FLAGS } from "./user_flags.ts";
 
 /** All of them. */
 export const RUN_FLAGS: readonly Flag[] = [
@@ -51,7 +52,7 @@ export const RUN_FLAGS: readonly Flag[] = [
   },
   { name: "env-file", value: "FILE", repeated: true, help: "set the variables of FILE: a K=V a line, # for comments" },
   { name: "workdir", short: "w", value: "DIR", help: "the working directory inside" },
-  { name: "user", short: "u", value: "USER[:GROUP]", help: "run as this user, by number or by name in the image" },
+  ...USER_FLAGS,
   { name: "hostname", value: "NAME", help: "the host name inside; the container's name by default" },
   { name: "init", help: "a PID 1 that reaps and forwards signals (default); --no-init: the command is PID 1" },
   { name: "tty", short: "t", help: "give the command a terminal (default when run from one); --no-tty: don't" },
@@ -163,7 +164,7 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
     writable: flags.on("writable"),
     readOnly: flags.on("read-only"),
     workdir: flags.value("workdir"),
-    user: flags.value("user"),
+    ...readUsers(flags),
     hostname: flags.value("hostname"),
     init: flags.on("init"),
     replace: flags.on("replace"),

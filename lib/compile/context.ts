@@ -6,6 +6,7 @@
 import { AT, E, FSCONFIG, FSMOUNT, FSOPEN, type Named, type O, openFlags, or } from "../../ffi/abi/constants.ts";
 import type { Architecture } from "../../ffi/abi/syscalls.ts";
 import { type Meaning, type Operand, ProgramBuilder, type Reference, type Slot } from "../../ffi/program.ts";
+import type { Adopted, Part } from "../rootfs/parts.ts";
 import type { Mount, Rlimit, Spec } from "../spec/types.ts";
 
 /** The descriptors that a launch program finds open, besides its three streams. */
@@ -22,6 +23,8 @@ export const CHILD = {
   console: 7,
   /** The network namespace that libflux has made beside. */
   network: 8,
+  /** A Unix socket from which the image comes, as a mount with the container's users. */
+  image: 9,
 } as const;
 
 /** What the host knows and a pure compiler must be told. */
@@ -47,6 +50,16 @@ export interface Launch {
   readonly legacyGroups: readonly LegacyGroup[];
   /** Let no packet for a loopback address out of the network namespace. */
   readonly guardLoopback?: boolean;
+  /** In a user namespace: whether who is born in it is its root, and needn't become that. */
+  readonly isRootInside?: boolean;
+  /** In a user namespace: whether libflux hands the image over, as a mount with the container's users. */
+  readonly hasMappedImage?: boolean;
+  /** The places that the root is put together of, where one overlay can't be had. */
+  readonly parts?: readonly Part[];
+  /** Directories of the image that are to be root's inside. */
+  readonly adopted?: readonly Adopted[];
+  /** Leave the groups as they are that libflux itself is in. */
+  readonly keepGroups?: boolean;
   /** What bind sources are. */
   readonly kinds: ReadonlyMap<string, "directory" | "file">;
 }
@@ -95,6 +108,8 @@ export class Context {
   scratch: Slot | undefined;
   /** The image's directory. */
   image: Slot | undefined;
+  /** In a user namespace: the standard devices of the host, which are to be bound. */
+  readonly devices: PreparedMount[] = [];
   /** The root that `pivot_root` takes. */
   rootfs: Slot | undefined;
   /** The container's own null device, opened for reading and writing when it was verified. */

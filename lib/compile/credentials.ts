@@ -108,14 +108,7 @@ export function credentials(context: Context): void {
     label: "keep capabilities across the change of user",
     field,
   });
-  const groups = user.additionalGids ?? [];
-  const list = new Uint8Array(groups.length * 4);
-  groups.forEach((gid, index) => new DataView(list.buffer).setUint32(index * 4, gid, true));
-  b.syscall("setgroups", [groups.length, groups.length === 0 ? 0 : b.bytes(list)], {
-    label: `set the groups (${groups.join(", ") || "none"})`,
-    field: "process.user.additionalGids",
-    hint: "this takes CAP_SETGID",
-  });
+  if (launch.keepGroups !== true) setGroups(context);
   b.syscall("setresgid", [user.gid, user.gid, user.gid], {
     label: `become group ${user.gid}`,
     field: "process.user.gid",
@@ -157,6 +150,17 @@ export function credentials(context: Context): void {
       field,
     });
   }
+}
+
+function setGroups({ builder: b, spec }: Context): void {
+  const groups = spec.process.user.additionalGids ?? [];
+  const list = new Uint8Array(groups.length * 4);
+  groups.forEach((gid, index) => new DataView(list.buffer).setUint32(index * 4, gid, true));
+  b.syscall("setgroups", [groups.length, groups.length === 0 ? 0 : b.bytes(list)], {
+    label: `set the groups (${groups.join(", ") || "none"})`,
+    field: "process.user.additionalGids",
+    hint: "this takes CAP_SETGID",
+  });
 }
 
 /** Makes the working directory, as docker does, while there is the privilege to. */

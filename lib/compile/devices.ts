@@ -5,10 +5,10 @@
  */
 import { AT, fileMode, or, STATX } from "../../ffi/abi/constants.ts";
 import type { Operand } from "../../ffi/program.ts";
-import { type Context, named } from "./context.ts";
+import { type Context, isNew, named } from "./context.ts";
 
 /** `[name, major, minor]`, from the OCI runtime-spec's default devices; numbers from `Documentation/admin-guide/devices.txt`. */
-const NODES = [
+export const NODES = [
   ["null", 1, 3],
   ["zero", 1, 5],
   ["full", 1, 7],
@@ -30,6 +30,20 @@ const makedev = (major: number, minor: number): number => major << 8 | minor;
 
 /** Fills a detached tmpfs that will be `/dev`. */
 export function populateDevices(context: Context, dev: Operand, field: string): void {
+  const { builder: b } = context;
+  // In a user namespace nobody can make any: there they are bound.
+  if (!isNew(context.spec, "user")) makeDevices(context, dev, field);
+  prepareEmpty(context, dev, field);
+  for (const [name, target] of LINKS) {
+    b.syscall("symlinkat", [b.string(target), dev, b.string(name)], {
+      label: `link /dev/${name} to ${target}`,
+      path: `/dev/${name}`,
+      field,
+    });
+  }
+}
+
+function makeDevices(context: Context, dev: Operand, field: string): void {
   const { builder: b } = context;
   for (const [name, major, minor] of NODES) {
     const path = `/dev/${name}`;
@@ -53,14 +67,6 @@ export function populateDevices(context: Context, dev: Operand, field: string): 
     path: "/dev/null",
     field,
   });
-  prepareEmpty(context, dev, field);
-  for (const [name, target] of LINKS) {
-    b.syscall("symlinkat", [b.string(target), dev, b.string(name)], {
-      label: `link /dev/${name} to ${target}`,
-      path: `/dev/${name}`,
-      field,
-    });
-  }
 }
 
 /** Holds the directory that devpts will hide: empty for ever, and on a filesystem that is still attached after the pivot. */

@@ -18,6 +18,7 @@ export function closeInherited({ builder: b, launch, spec }: Context): void {
   used.push(CHILD.sync);
   if (launch.terminal !== undefined) used.push(CHILD.console);
   if (joinsNetwork(spec)) used.push(CHILD.network);
+  if (launch.hasMappedImage === true) used.push(CHILD.image);
   used.push(Infinity);
   used.slice(1).forEach((next, index) => {
     const first = (used[index] ?? 0) + 1;

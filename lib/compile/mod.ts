@@ -29,12 +29,15 @@ import {
 } from "./isolate.ts";
 import { attachMounts, attachProc, prepareBinds, prepareFiles, prepareFilesystems } from "./mounts.ts";
 import { guardLoopback, hostname, loopback, maskPaths, readonlyPaths, readonlyRoot, sysctls } from "./protect.ts";
+import { readonlyParts } from "./overlay.ts";
 import { openImage, pivot, prepareRoot, scratchFilesystem } from "./rootfs.ts";
 import { filterSyscalls } from "./seccomp.ts";
 import { newSession, openTerminal } from "./terminal.ts";
+import { becomeRoot, checkMappings, openNullDevice, prepareDevices } from "./users.ts";
 
 /** The order of a launch program: see ARCHITECTURE.md, "The order of a launch program". */
 const STEPS: readonly ((context: Context) => void)[] = [
+  checkMappings,
   closeInherited,
   joinNetwork,
   joinCgroups,
@@ -44,6 +47,8 @@ const STEPS: readonly ((context: Context) => void)[] = [
   newKeyring,
   openImage,
   prepareBinds,
+  prepareDevices,
+  becomeRoot,
   privateMounts,
   scratchFilesystem,
   prepareRoot,
@@ -52,6 +57,7 @@ const STEPS: readonly ((context: Context) => void)[] = [
   timeNamespace,
   pivot,
   attachMounts,
+  openNullDevice,
   makeWorkingDirectory,
   attachProc,
   sysctls,
@@ -61,6 +67,7 @@ const STEPS: readonly ((context: Context) => void)[] = [
   nullStreams,
   rootPropagation,
   readonlyRoot,
+  readonlyParts,
   hostname,
   loopback,
   guardLoopback,

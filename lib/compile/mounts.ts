@@ -14,13 +14,13 @@ import {
   OPEN_TREE,
   or,
 } from "../../ffi/abi/constants.ts";
-import type { Meaning } from "../../ffi/program.ts";
+import type { Meaning, Slot } from "../../ffi/program.ts";
 import { UsageError } from "../errors.ts";
 import { isBind } from "../spec/check_mount.ts";
 import type { Mount } from "../spec/types.ts";
 import { PROPAGATION, setAttributes } from "./attributes.ts";
 import { type Context, CWD, named, type PreparedMount } from "./context.ts";
-import { populateDevices } from "./devices.ts";
+import { NODES, populateDevices } from "./devices.ts";
 import { requireFilesystem } from "./isolate.ts";
 
 /** Options that are attributes of a mount: `[set, clear]` in terms of `MOUNT_ATTR_*`. */
@@ -107,6 +107,7 @@ export function prepareBinds(context: Context): void {
     if (options.parameters.length > 0) {
       throw new UsageError(`${field}.options: "${options.parameters[0]?.[0]}" is no option of a bind`);
     }
+    // Those that libflux binds by itself are directories.
     const kind = launch.kinds.get(source) ?? "directory";
     const descriptor = b.call("open_tree", [CWD, b.string(source), treeFlags(options.recursive)], "bind", {
       label: `open ${source}, to be bound on ${mount.destination}`,
@@ -120,6 +121,8 @@ export function prepareBinds(context: Context): void {
       path: source,
       field,
     });
+    // Of another's processes no procfs can be mounted: there it is the host's.
+    if (mount.destination === "/proc" && source === "/proc") takeProc(context, descriptor, field);
     context.prepared[index] = { descriptor, destination: mount.destination, kind, field, what: source, type: "bind" };
   });
 }
@@ -139,13 +142,7 @@ export function prepareFilesystems(context: Context): void {
       path: mount.destination,
       field,
     });
-    if (type === "proc" && context.procfs === undefined) {
-      context.procfs = descriptor;
-      requireFilesystem(context, descriptor, or(MAGIC, "PROC_SUPER_MAGIC"), "==", {
-        label: "see that it is procfs",
-        field,
-      });
-    }
+    if (type === "proc") takeProc(context, descriptor, field);
     if (type === "devpts") context.devpts = descriptor;
     if (type === "tmpfs" && mount.destination === "/dev") populateDevices(context, descriptor, field);
     context.prepared[index] = {
@@ -159,6 +156,16 @@ export function prepareFilesystems(context: Context): void {
   });
 }
 
+/** Keeps the first procfs, after seeing that it is one. */
+function takeProc(context: Context, descriptor: Slot, field: string): void {
+  if (context.procfs !== undefined) return;
+  context.procfs = descriptor;
+  requireFilesystem(context, descriptor, or(MAGIC, "PROC_SUPER_MAGIC"), "==", {
+    label: "see that it is procfs",
+    field,
+  });
+}
+
 const isProc = ({ destination }: PreparedMount): boolean => destination === "/proc" || destination.startsWith("/proc/");
 
 /**
@@ -167,7 +174,9 @@ const isProc = ({ destination }: PreparedMount): boolean => destination === "/pr
  * is made on the way to a mount's place is made inside.
  */
 export function attachMounts(context: Context): void {
-  for (const mount of context.prepared) if (mount !== undefined && !isProc(mount)) attach(context, mount);
+  for (const mount of [...context.prepared, ...context.devices]) {
+    if (mount !== undefined && !isProc(mount)) attach(context, mount);
+  }
 }
 
 /** Attaches /proc, and what is mounted in it. From here on nothing is made any more, but in libflux's own /dev. */
@@ -222,7 +231,13 @@ function makeTarget(context: Context, { destination, kind, field }: PreparedMoun
 }
 
 /** Below filesystems that libflux has mounted just before, and whose directories nobody else has touched. */
-const OWN = new Set(["/dev/pts", "/dev/shm", "/dev/mqueue", "/sys/fs/cgroup"]);
+const OWN = new Set([
+  "/dev/pts",
+  "/dev/shm",
+  "/dev/mqueue",
+  "/sys/fs/cgroup",
+  ...NODES.map(([name]) => `/dev/${name}`),
+]);
 
 /** Whether somebody else may have made a part of a path before its last. */
 function hasForeignPart(destination: string): boolean {

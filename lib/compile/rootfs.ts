@@ -3,18 +3,14 @@
  *
  * @module
  */
-import { MOUNT_ATTR, MOVE_MOUNT, OPEN_TREE, or, UMOUNT } from "../../ffi/abi/constants.ts";
+import { MOVE_MOUNT, OPEN_TREE, or, UMOUNT } from "../../ffi/abi/constants.ts";
 import { NONE, setAttributes } from "./attributes.ts";
 import { type Context, CWD, named } from "./context.ts";
+import { adoptDirectories, assembleRoot, NO_DEVICES, overlay, SCRATCH } from "./overlay.ts";
+import { attachImage, MAPPED_IMAGE, receiveImage } from "./users.ts";
 
 /** The image's descriptor has a number of its own: overlayfs takes paths, so it appears in one. Just above `CHILD`'s. */
-const IMAGE = 9;
-/** Where the scratch filesystem is while the root is being made: over what every host has. */
-const SCRATCH = "/dev";
-
-/** Whatever device nodes an image has: they open nothing. */
-const NO_DEVICES = or(MOUNT_ATTR, "MOUNT_ATTR_NODEV");
-
+const IMAGE = 10;
 const EMPTY_TO_PATH = or(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH");
 
 /**
@@ -48,6 +44,7 @@ export function scratchFilesystem(context: Context): void {
 /** Opens the image, first of all that the program opens: what follows may be any number of descriptors. */
 export function openImage(context: Context): void {
   const { builder: b, spec, launch } = context;
+  if (launch.hasMappedImage === true) return receiveImage(context);
   const path = spec.root.path;
   context.image = b.call(
     "openat",
@@ -73,8 +70,9 @@ export function prepareRoot(context: Context): void {
   if (image === undefined) throw new Error("no image was opened");
   const path = spec.root.path;
   const field = "root.path";
+  const isMapped = launch.hasMappedImage === true;
   if (launch.writable) {
-    context.rootfs = b.call(
+    context.rootfs = isMapped ? image : b.call(
       "open_tree",
       [
         image,
@@ -91,24 +89,13 @@ export function prepareRoot(context: Context): void {
     });
     return;
   }
+  if (isMapped) attachImage(context);
+  adoptDirectories(context);
   // By descriptor: no character of the image's path can then be taken for a separator, and none shows inside.
-  context.rootfs = context.filesystem(
-    "overlay",
-    [
-      ["source", "overlay"],
-      ["lowerdir", `/proc/self/fd/${IMAGE}`],
-      ["upperdir", `${SCRATCH}/upper`],
-      ["workdir", `${SCRATCH}/work`],
-    ],
-    NO_DEVICES,
-    {
-      label: `mount an overlay over the image ${path}`,
-      path,
-      field,
-      hint:
-        "the kernel must have overlayfs, and the image must not lie on one that can't be stacked; with --writable no overlay is needed",
-    },
-  );
+  const lower = isMapped ? `${SCRATCH}/${MAPPED_IMAGE}` : `/proc/self/fd/${IMAGE}`;
+  context.rootfs = launch.parts === undefined
+    ? overlay(context, path, lower, "upper", "work")
+    : assembleRoot(context, launch.parts);
 }
 
 /** Step 5: makes the prepared root `/` and forgets the old one. From here on no path can name anything of the host's. */
@@ -134,5 +121,8 @@ export function pivot(context: Context): void {
   for (const [slot, what] of [[context.image, "the image's own directory"], [context.scratch, "the tmpfs"]] as const) {
     if (slot !== undefined) b.syscall("close", [slot], { label: `close ${what}`, field });
   }
-  if (!context.launch.writable) b.syscall("close", [IMAGE], { label: "close the image's own number", field });
+  const { writable, hasMappedImage } = context.launch;
+  if (!writable && hasMappedImage !== true) {
+    b.syscall("close", [IMAGE], { label: "close the image's own number", field });
+  }
 }

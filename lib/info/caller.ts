@@ -5,12 +5,13 @@
  */
 import { CAPABILITIES } from "../spec/capabilities.ts";
 import { DEFAULT_CAPABILITIES } from "../spec/defaults.ts";
+import { ENOUGH, parseIdRanges, rangesRemedy } from "../spec/id_maps.ts";
 import { parsePasswd } from "../users.ts";
 import { type Feature, found, missing, type Wanted } from "./feature.ts";
 import { readText } from "./read.ts";
 
 /** Whether `run` works for ordinary users; where it doesn't, {@linkcode privileges} is required. */
-export const ROOTLESS: boolean = false;
+export const ROOTLESS: boolean = true;
 
 /** The user who asks. */
 export interface Caller {
@@ -56,25 +57,6 @@ export function privileges({ uid, lacking }: Caller): Feature {
   );
 }
 
-/** A line of `/etc/subuid` or `/etc/subgid` (`man 5 subuid`). */
-export interface IdRange {
-  /** A user's name, or its id. */
-  readonly owner: string;
-  readonly start: number;
-  readonly count: number;
-}
-
-/** The well-formed lines of a file of subordinate ids. */
-export function parseIdRanges(text: string): IdRange[] {
-  return text.split("\n").flatMap((line) => {
-    const [, owner, start, count] = /^([^:#]+):(\d{1,10}):(\d{1,10})$/.exec(line.trim()) ?? [];
-    return owner === undefined ? [] : [{ owner, start: Number(start), count: Number(count) }];
-  });
-}
-
-/** How many ids a usual image's users need. */
-const ENOUGH = 65536;
-
 /**
  * Whether the caller has ids for more users than one.
  *
@@ -82,22 +64,21 @@ const ENOUGH = 65536;
  */
 export function subordinateIds({ uid }: Caller, uids: string, gids: string, passwd: string): Feature {
   const user = parsePasswd(passwd).find((entry) => entry.uid === uid)?.name ?? String(uid);
-  const all = [uids, gids].map(parseIdRanges);
-  const own = all.map((ranges) => ranges.filter(({ owner }) => owner === user || owner === String(uid)));
-  // Above all that anybody has: overlapping ranges would let two users reach each other's files.
-  const first = Math.max(100000, ...all.flat().map(({ start, count }) => start + count));
-  const range = `${first}-${first + ENOUGH - 1}`;
+  const [subuids, subgids] = [parseIdRanges(uids), parseIdRanges(gids)];
+  const own = [subuids, subgids].map((ranges) => ranges.filter(({ owner }) => owner === user || owner === String(uid)));
   const wanted: Wanted = {
     name: "subuid and subgid",
     required: false,
     effect: "a container of this user has one user inside, root: images whose files have other owners can't be used",
-    remedy: `sudo usermod --add-subuids ${range} --add-subgids ${range} ${user}`,
+    remedy: rangesRemedy({ name: user, subuids, subgids }),
   };
-  const [subuids = "none", subgids = "none"] = own.map((ranges) =>
+  const [shownUids = "none", shownGids = "none"] = own.map((ranges) =>
     ranges.map(({ start, count }) => `${start}-${start + count - 1}`).join(",") || "none"
   );
-  const value = `uids ${subuids}, gids ${subgids}`;
-  if (uid === 0) return found(wanted, subuids === "none" && subgids === "none" ? "none, and root needs none" : value);
+  const value = `uids ${shownUids}, gids ${shownGids}`;
+  if (uid === 0) {
+    return found(wanted, shownUids === "none" && shownGids === "none" ? "none, and root needs none" : value);
+  }
   const enough = own.every((ranges) => ranges.reduce((sum, { count }) => sum + count, 0) >= ENOUGH);
   return enough ? found(wanted, value) : missing(wanted, value);
 }

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { AT, CLONE, O, or } from "../../ffi/abi/constants.ts";
+import { AT, CLONE, O, or, SIG } from "../../ffi/abi/constants.ts";
 import type { NetworkNamespace } from "../../ffi/network_namespace.ts";
 import type { Operand, ProgramBuilder, Slot } from "../../ffi/program.ts";
 import { Service } from "../../ffi/service.ts";
@@ -90,21 +90,53 @@ export function pastaArguments(ports: readonly PublishedPort[]): string[] {
  * from which a kernel asks whether somebody has its address for the container's, and sends connections there.
  */
 function acceptAddresses(b: ProgramBuilder): void {
-  const open = (path: string, flags: "O_RDONLY" | "O_WRONLY", optional: boolean): Slot =>
-    b.call("openat", [AT.AT_FDCWD, b.string(path), or(O, flags, "O_CLOEXEC"), 0], "file", {
-      label: `open ${path}`,
-      path,
-      optional,
-    });
-  const enter = (namespace: Operand): void =>
-    b.syscall("setns", [namespace, or(CLONE, "CLONE_NEWNET")], { label: "change the network namespace" });
-  const home = open("/proc/self/ns/net", "O_RDONLY", false);
-  enter(0);
   for (const which of ["all", "default"]) {
-    const setting = open(`/proc/sys/net/ipv6/conf/${which}/accept_dad`, "O_WRONLY", true);
+    const setting = open(b, `/proc/sys/net/ipv6/conf/${which}/accept_dad`, "O_WRONLY", true);
     b.syscall("write", [setting, b.string("0"), 1], { label: "look for no duplicates of addresses", optional: true });
   }
-  enter(home);
+}
+
+function open(b: ProgramBuilder, path: string, flags: "O_RDONLY" | "O_WRONLY", optional: boolean): Slot {
+  return b.call("openat", [AT.AT_FDCWD, b.string(path), or(O, flags, "O_CLOEXEC"), 0], "file", {
+    label: `open ${path}`,
+    path,
+    optional,
+  });
+}
+
+const enter = (b: ProgramBuilder, namespace: Operand): void =>
+  b.syscall("setns", [namespace, or(CLONE, "CLONE_NEWNET")], { label: "change the network namespace" });
+
+/** Of root's: goes there, and comes back, since pasta takes the network of who starts it for the host's. */
+function prepareAsRoot(b: ProgramBuilder): void {
+  const home = open(b, "/proc/self/ns/net", "O_RDONLY", false);
+  enter(b, 0);
+  acceptAddresses(b);
+  enter(b, home);
+}
+
+/**
+ * Of an ordinary user's: only root of the container's user namespace may enter its network, and from there nobody comes
+ * back. So a child of its own goes there; and pasta is that root, in the host's network.
+ */
+function prepareAsUser(b: ProgramBuilder): void {
+  const become = (): void =>
+    b.syscall("setns", [Service.MORE, or(CLONE, "CLONE_NEWUSER")], { label: "enter the container's user namespace" });
+  const parent = b.target();
+  // CLONE_VM|CLONE_VFORK|SIGCHLD: nothing is copied, and the parent goes on when it has ended.
+  const child = b.call("clone", [0x4100 | SIG.SIGCHLD, 0, 0, 0, 0], "child", { label: "make a process" });
+  b.branch(child, "!=", 0, parent, "in the parent, go on below");
+  become();
+  enter(b, 0);
+  acceptAddresses(b);
+  b.exit(0, "end");
+  b.place(parent);
+  b.syscall("wait4", [child, 0, 0, 0], { label: "wait for it" });
+  // It opens that again, as who may be somebody else by then.
+  b.syscall("fchmod", [1, 0o666], { label: "let every user write to its output" });
+  become();
+  b.syscall("setresgid", [0, 0, 0], { label: "become group 0" });
+  b.syscall("setresuid", [0, 0, 0], { label: "become user 0" });
 }
 
 /** What it says beside the reason, whether it fails or not. */
@@ -146,8 +178,9 @@ class PastaConnection implements Connection {
     return this.ports.length === 0 ? {} : { ports: this.ports };
   }
 
-  async attach({ namespace }: NetworkNamespace): Promise<void> {
-    const service = new Service(this.#path, pastaArguments(this.ports), namespace, acceptAddresses);
+  async attach({ namespace, owner }: NetworkNamespace): Promise<void> {
+    const prepare = owner === undefined ? prepareAsRoot : prepareAsUser;
+    const service = new Service(this.#path, pastaArguments(this.ports), namespace, prepare, owner);
     this.#service = service;
     this.#claim.ledger.add({ kind: "process", pid: service.pid, startTime: startTime(service.pid) ?? 0 });
     // They are its own from here on.

@@ -8,13 +8,14 @@ import { UsageError } from "../errors.ts";
 import { defaultSeccomp } from "../seccomp/filters.ts";
 import { type Profile, resolveProfile } from "../seccomp/profile.ts";
 import type { Seccomp } from "../seccomp/types.ts";
-import { parseGroups, parsePasswd, resolveUser } from "../users.ts";
+import { type Account, parseGroups, parsePasswd, resolveGroups, resolveUser } from "../users.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import { DEFAULT_PATH } from "./defaults.ts";
+import { hostId, type IdMaps, KEEP_GROUPS } from "./id_maps.ts";
 import { toResources } from "./limits.ts";
 import { checkOptions, type RunOptions } from "./options.ts";
 import { protectedPaths } from "./security.ts";
-import type { Capabilities, Mount, NamespaceType, Rlimit, Spec } from "./types.ts";
+import type { Capabilities, IdMapping, Mount, NamespaceType, Rlimit, Spec } from "./types.ts";
 
 /** What the host and the image say. */
 export interface Facts {
@@ -40,22 +41,39 @@ export interface Facts {
   readonly architecture: Architecture;
   /** The seccomp profile that the caller gave, and the kernel's release, which it may ask for. */
   readonly profile?: { readonly content: Profile; readonly kernel: string };
+  /** What its users are on the host, where it gets a user namespace. */
+  readonly ids?: IdMaps | undefined;
   /** `linux.cgroupsPath`: a path, or "slice:prefix:name" where systemd manages cgroups. */
   readonly cgroupsPath: string;
 }
 
+/** What the host has at the same place: of another's namespace no filesystem can be mounted. */
+function hosts(destination: string, ...more: readonly string[]): Mount {
+  return {
+    destination,
+    type: "bind",
+    source: destination,
+    options: ["rbind", "nosuid", "noexec", "nodev", ...more],
+  };
+}
+
+/** The group of terminals, the same in every distribution. */
+const TTY = 5;
+
 /** The filesystems that every container has. Sizes as in docker. */
-function systemMounts(options: RunOptions): Mount[] {
-  const shm: Mount = options.ipc === "host"
-    ? { destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["rbind", "nosuid", "noexec", "nodev"] }
-    : {
-      destination: "/dev/shm",
-      type: "tmpfs",
-      source: "shm",
-      options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
-    };
+function systemMounts(options: RunOptions, { ids, networkPath }: Facts): Mount[] {
+  const isNested = ids !== undefined;
+  const hasGroup = ids === undefined || hostId(ids.gids, TTY) !== undefined;
+  const shm: Mount = options.ipc === "host" ? hosts("/dev/shm") : {
+    destination: "/dev/shm",
+    type: "tmpfs",
+    source: "shm",
+    options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
+  };
   return [
-    { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
+    isNested && options.pid === "host"
+      ? hosts("/proc")
+      : { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
     {
       destination: "/dev",
       type: "tmpfs",
@@ -66,11 +84,19 @@ function systemMounts(options: RunOptions): Mount[] {
       destination: "/dev/pts",
       type: "devpts",
       source: "devpts",
-      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+      options: [
+        ...["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
+        ...hasGroup ? [`gid=${TTY}`] : [],
+      ],
     },
     shm,
-    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
-    { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
+    // Its queues can be had without.
+    ...isNested && options.ipc === "host" ? [] : [
+      { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
+    ],
+    isNested && (options.network === "host" || networkPath !== undefined)
+      ? hosts("/sys", "ro")
+      : { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
     {
       destination: "/sys/fs/cgroup",
       type: "cgroup2",
@@ -106,7 +132,8 @@ function mergeMounts(system: readonly Mount[], user: readonly Mount[]): Mount[] 
 /** Builds the spec. Throws a `UsageError` where an option can't be. */
 export function buildSpec(options: RunOptions, facts: Facts): Spec {
   checkOptions(options);
-  const account = resolveUser(options.user ?? "0", parsePasswd(facts.passwd), parseGroups(facts.group));
+  const account = accountOf(options, facts);
+  const { ids } = facts;
   const hostname = options.uts === "host" ? facts.hostname : options.hostname ?? defaultHostname(facts.name);
   const shared = new Set<NamespaceType>();
   if (options.network === "host" || facts.networkPath !== undefined) shared.add("network");
@@ -132,7 +159,7 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
   return {
     ociVersion: "1.2.0",
     root: { path: facts.image, ...(options.readOnly === true ? { readonly: true } : {}) },
-    mounts: mergeMounts(systemMounts(options), options.mounts ?? []),
+    mounts: mergeMounts(systemMounts(options, facts), options.mounts ?? []),
     process: {
       ...(options.terminal === undefined ? {} : { terminal: true }),
       cwd: options.workdir ?? "/",
@@ -156,8 +183,10 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
       namespaces: [
         ...kinds.filter((type) => !shared.has(type)).map((type) => ({ type })),
         ...(facts.networkPath === undefined ? [] : [{ type: "network" as const, path: facts.networkPath }]),
+        ...(ids === undefined ? [] : [{ type: "user" as const }]),
         ...(options.timeOffset === undefined ? [] : [{ type: "time" as const }]),
       ],
+      ...(ids === undefined ? {} : { uidMappings: ids.uids, gidMappings: ids.gids }),
       ...(options.timeOffset === undefined ? {} : { timeOffsets: { monotonic: offset, boottime: offset } }),
       ...(options.sysctls === undefined ? {} : { sysctl: options.sysctls }),
       maskedPaths: paths.masked,
@@ -165,6 +194,31 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
       ...(seccomp === undefined ? {} : { seccomp }),
     },
   };
+}
+
+/** Who runs the command. */
+function accountOf({ user, groupAdd = [] }: RunOptions, { passwd, group, ids }: Facts): Account {
+  const groups = parseGroups(group);
+  const account = resolveUser(user ?? ids?.user ?? "0", parsePasswd(passwd), groups);
+  const added = resolveGroups(groupAdd.filter((text) => text !== KEEP_GROUPS), groups);
+  if (ids === undefined) return { ...account, groups: [...new Set([...account.groups, ...added])] };
+  requireMapped(ids.uids, account.uid, "user");
+  for (const gid of [account.gid, ...added]) requireMapped(ids.gids, gid, "group");
+  // Of those that the image alone names, what stands for nobody here can't be had.
+  const own = account.groups.filter((gid) => hostId(ids.gids, gid) !== undefined);
+  return { ...account, groups: [...new Set([...own, ...added])] };
+}
+
+function requireMapped(lines: readonly IdMapping[], id: number, what: "user" | "group"): void {
+  if (hostId(lines, id) !== undefined) return;
+  const has = lines.map(({ containerID, size }) =>
+    size === 1 ? `${containerID}` : `${containerID}-${containerID + size - 1}`
+  );
+  throw new UsageError(`the container has no ${what} ${id}: those that it has are ${has.join(", ")}`, {
+    hint: lines.length === 1 && lines[0]?.size === 1
+      ? "more take ranges in /etc/subuid and /etc/subgid: 'libflux info' tells how to get them"
+      : "map it, or use another",
+  });
 }
 
 /** The filter of its syscalls: capabilities that it can't get need no calls that take them. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { printable, UsageError } from "../errors.ts";
+import { PermissionError, printable, UsageError } from "../errors.ts";
 import { checkNames, isIPv4, isIPv6 } from "./addresses.ts";
 import { checkName, type RunOptions } from "./options.ts";
 import { checkPorts } from "./ports.ts";
@@ -27,6 +27,17 @@ export function defaultNetwork(uid: number | null, hasPasta: () => boolean, opti
 export function needsNetwork({ network, ports, ip, ip6, ipv6, macAddress, networkAliases }: RunOptions): boolean {
   return network !== undefined || [ports, ip, ip6, macAddress, networkAliases].some((one) => one !== undefined) ||
     ipv6 === true;
+}
+
+/** Throws a {@link PermissionError} where a network takes root and libflux has it not. */
+export function checkUsersNetwork({ network = "none" }: RunOptions, uid: number | null): void {
+  if (uid === 0 || ["none", "host", "pasta"].includes(network)) return;
+  throw new PermissionError(
+    network.includes(":")
+      ? "joining a network namespace takes root"
+      : `the network ${printable(network)} changes this host's network, which takes root`,
+    { hint: "use --network pasta, which changes nothing on the host, or run libflux with sudo" },
+  );
 }
 
 /** Words of `--network` that no network can be called by. */

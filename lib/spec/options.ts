@@ -11,7 +11,8 @@ import { checkNetworkOptions } from "./networks.ts";
 import { checkSecurity } from "./security.ts";
 import type { PortMapping } from "./ports.ts";
 import { checkLimits, checkRlimit, isWhole, type Limits } from "./limits.ts";
-import type { Mount, Rlimit } from "./types.ts";
+import { checkUserNamespace } from "./id_maps.ts";
+import type { IdMapping, Mount, Rlimit } from "./types.ts";
 
 /**
  * Where one of the command's streams goes: as `Deno.Command` has it.
@@ -83,6 +84,21 @@ export interface RunOptions {
   readonly workdir?: string;
   /** `UID[:GID]` or `NAME[:GROUP]`, looked up in the image's own files; root if left out. */
   readonly user?: string;
+  /** More groups of the command's, by number or as the image has them; or `keep-groups` alone: those that libflux has. */
+  readonly groupAdd?: readonly string[];
+  /**
+   * Whose users it has. `host`: the host's own, if left out and libflux runs as root. `auto`: from a range of ids that no
+   * other container has (`auto:size=N`). `keep-id`: an ordinary user has the same id inside (`keep-id:uid=N,gid=N`: this
+   * one). `UID:GID:SIZE`: ids from 0 on are those from UID and GID on of the host's.
+   *
+   * Who runs libflux without being root is root inside, with `host` as if left out, and all others are from that user's
+   * ranges in `/etc/subuid` and `/etc/subgid`.
+   */
+  readonly userns?: "host" | "auto" | "keep-id" | (string & Record<never, never>);
+  /** Its user ids, in place of {@linkcode RunOptions.userns}. */
+  readonly uidMap?: readonly IdMapping[];
+  /** Its group ids; as the user ids, or they as these, where only one is given. */
+  readonly gidMap?: readonly IdMapping[];
   /** The container's host name; its name if left out. */
   readonly hostname?: string;
   /** A PID 1 that reaps and forwards signals above the command; true if left out. */
@@ -202,6 +218,7 @@ export function checkOptions(options: RunOptions): void {
     ["the host name", options.hostname],
     ["the state directory", options.root],
     ["the seccomp profile", options.seccomp],
+    ...(options.groupAdd ?? []).map((text) => ["a group", text] as const),
     ...options.command.map((text) => ["the command", text] as const),
     ...Object.entries(options.labels ?? {}).flat().map((text) => ["a label", text] as const),
     ...Object.entries(options.env ?? {}).flatMap(([key, value]) =>
@@ -248,6 +265,7 @@ export function checkOptions(options: RunOptions): void {
   }
   if (options.terminal !== undefined) checkSize(options.terminal);
   if (options.cgroupParent !== undefined) checkCgroup(options.cgroupParent);
+  checkUserNamespace(options);
   checkNetworkOptions(options);
   checkCapabilities({ add: options.capAdd, drop: options.capDrop });
   checkSecurity(options);

@@ -163,6 +163,27 @@ export interface Namespace {
 }
 
 /**
+ * Ids of users or groups that stand for others of the host's.
+ *
+ * @example Root inside is an ordinary user outside
+ * ```ts
+ * import { type IdMapping, run } from "@libflux/cli/mod";
+ *
+ * const ids: IdMapping = { containerID: 0, hostID: 600_000, size: 65_536 };
+ * await using container = await run({ command: ["id"], uidMap: [ids] });
+ * console.log(await new Response(container.stdout).text()); // "uid=0(root) …"
+ * ```
+ */
+export interface IdMapping {
+  /** The first inside. */
+  readonly containerID: number;
+  /** What it is on the host. */
+  readonly hostID: number;
+  /** How many follow, itself among them. */
+  readonly size: number;
+}
+
+/**
  * How far a clock of the container is ahead of the host's.
  *
  * @example A clock that is a day ahead
@@ -255,6 +276,10 @@ export interface Linux {
   readonly resources?: Resources;
   /** Those that aren't named are the host's. */
   readonly namespaces?: readonly Namespace[];
+  /** Of a new user namespace: what its users are on the host. */
+  readonly uidMappings?: readonly IdMapping[];
+  /** Of a new user namespace: what its groups are on the host. */
+  readonly gidMappings?: readonly IdMapping[];
   /** Of a new time namespace. */
   readonly timeOffsets?: { readonly monotonic?: TimeOffset; readonly boottime?: TimeOffset };
   /** Values by name: `net.ipv4.ip_forward`. */

@@ -205,7 +205,8 @@ Deno.test("cloneFlags() are the new namespaces, but for time, cgroup and network
 Deno.test("a network namespace that belongs to a new user namespace is made with it, and gets its lo inside", () => {
   const { linux = {} } = DEFAULT.spec;
   const namespaces = [...linux.namespaces ?? [], { type: "user" as const }];
-  const spec = { ...DEFAULT.spec, linux: { ...linux, namespaces } };
+  const ids = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+  const spec = { ...DEFAULT.spec, linux: { ...linux, namespaces, uidMappings: ids, gidMappings: ids } };
   assertEquals(cloneFlags(spec).toString(16), "7c020000");
   const inside = listing(compile(spec, LAUNCH));
   assert(inside.includes("bring lo up") && !inside.includes("CLONE_NEWNET"), inside);

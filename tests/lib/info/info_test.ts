@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { showInfo } from "../../../lib/commands/info.ts";
-import { parseIdRanges, parseStatus, privileges, subordinateIds } from "../../../lib/info/caller.ts";
+import { parseStatus, privileges, subordinateIds } from "../../../lib/info/caller.ts";
+import { parseIdRanges } from "../../../lib/spec/id_maps.ts";
 import { type CgroupView, judgeCgroups, judgeDelegation, judgeManager } from "../../../lib/info/cgroup.ts";
 import { parseHierarchies } from "../../../lib/cgroups/hierarchies.ts";
 import { tried } from "../../../lib/info/feature.ts";
