@@ -6,6 +6,7 @@
 import { E } from "../ffi/abi/constants.ts";
 import { ARCHITECTURE, type SyscallError } from "../ffi/libc.ts";
 import { decodeReport, type Image } from "../ffi/link.ts";
+import { restrictions } from "./info/caller.ts";
 import { errnoText, type FluxError, LaunchError, PermissionError } from "./errors.ts";
 import type { Prepared } from "./prepare.ts";
 import { refusalOf } from "./refusal.ts";
@@ -31,10 +32,15 @@ export function launchError({ spec }: Prepared, image: Image, report: Uint8Array
     errno,
     ...(instruction?.path === undefined ? {} : { path: instruction.path }),
     ...hintFor(errno, instruction?.hint),
+    // Ubuntu lets a user make a namespace, and takes all capabilities in it away.
+    ...(errno === E.EPERM || errno === E.EACCES ? hintOf(blockedUsers()) : {}),
   };
   const isCheck = instruction?.op === "syscall" && instruction.name === "fail";
   return new LaunchError(isCheck ? `could not ${label}` : `could not ${label}: ${errnoText(errno)}`, options);
 }
+
+const hintOf = (blocked: ReturnType<typeof blockedUsers>): { readonly hint?: string } =>
+  blocked === undefined ? {} : { hint: `${blocked.sentence}: ${blocked.remedy}` };
 
 /** What to do: where the error alone tells it, nothing that the step says is to the point. */
 function hintFor(errno: number, hint: string | undefined): { readonly hint?: string } {
@@ -57,9 +63,24 @@ export function initError(image: Image, report: Uint8Array<ArrayBuffer>): Launch
   );
 }
 
+/** What keeps this user from user namespaces; nothing where nothing does, or it is root. */
+function blockedUsers(): { readonly sentence: string; readonly remedy: string } | undefined {
+  if (Deno.uid() === 0) return undefined;
+  const blocked = restrictions({ privileged: false }).find(({ ok }) => !ok);
+  return blocked && { sentence: `${blocked.name} is ${blocked.value}`, remedy: blocked.remedy ?? "" };
+}
+
 /** A syscall of libflux itself that failed. */
 export function hostError(error: SyscallError): FluxError {
   const options = { step: error.syscall, errno: error.errno, cause: error };
+  const makesNamespaces = error.syscall === "clone3" || error.syscall === "unshare";
+  const blocked = makesNamespaces && (error.errno === E.EPERM || error.errno === E.ENOSPC) ? blockedUsers() : undefined;
+  if (blocked !== undefined) {
+    return new PermissionError(`no user but root may make containers on this host: ${blocked.sentence}`, {
+      ...options,
+      hint: blocked.remedy,
+    });
+  }
   const refusal = refusalOf(error.syscall);
   if (refusal !== undefined && error.errno === E.EPERM) {
     return new PermissionError(`the kernel doesn't let libflux ${refusal.step}: ${errnoText(E.EPERM)}`, {
@@ -68,7 +89,6 @@ export function hostError(error: SyscallError): FluxError {
       hint: refusal.hint,
     });
   }
-  const makesNamespaces = error.syscall === "clone3" || error.syscall === "unshare";
   if (makesNamespaces && error.errno === E.ENOSPC) {
     return new LaunchError("could not make namespaces: this host has as many as it allows (ENOSPC)", {
       ...options,

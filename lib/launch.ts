@@ -180,10 +180,11 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     if (ids !== undefined) await writeMaps(child.pid, ids);
     if (images !== undefined) sendImage(images, child.pid, prepared.spec.root.path, prepared.launch.writable);
     await attach?.(child.pid);
-    if (attach !== undefined || ids !== undefined) child.release();
+    // As long as it waits it can't end.
     if (ids !== undefined && from.connection !== undefined && network === undefined) {
       network = opened.use(await networkOfProcess(child.pid, Deno.uid() === 0));
     }
+    if (attach !== undefined || ids !== undefined) child.release();
     // While the child makes its mounts; it runs no command before the byte has come.
     const written = writeDown(from, child.pid);
     const mounts = openMounts(child.pid);

@@ -6,7 +6,7 @@
 import { limitIn, numberIn, textIn, valueIn } from "./cgroups/files.ts";
 import { readIfThere } from "./store/directory.ts";
 import { findRunning, openStore } from "./store/open.ts";
-import { isAlive } from "./store/process.ts";
+import { isAlive, mountNamespace, processesIn as processesOf } from "./store/process.ts";
 import type { State } from "./store/state.ts";
 
 /**
@@ -89,7 +89,11 @@ function processesIn(group: string): number[] | undefined {
 /** The host's numbers of a container's processes. */
 function processes({ cgroups, pid }: State): number[] {
   const group = cgroups.unified ?? Object.values(cgroups.legacy)[0];
-  return (group === undefined ? undefined : processesIn(group)) ?? [pid];
+  const known = group === undefined ? undefined : processesIn(group);
+  if (known !== undefined) return known;
+  // One of an ordinary user's, who may make no cgroups.
+  const namespace = mountNamespace(pid);
+  return namespace === undefined ? [pid] : processesOf(namespace).map((one) => one.pid).sort((a, b) => a - b);
 }
 
 /** A process's file; nothing where it has ended meanwhile. */

@@ -85,7 +85,9 @@ export function idOwner(take: IdOwner["take"]): IdOwner {
 /** Writes the maps of a process that waits in a new user namespace. */
 export async function writeMaps(pid: number, { uids, gids, writer }: IdMaps): Promise<void> {
   if (writer === "tools") {
-    await Promise.all([runTool(NEWUIDMAP, pid, uids), runTool(NEWGIDMAP, pid, gids)]);
+    // Both are waited for, whichever fails: they have descriptors of this process.
+    const both = await Promise.allSettled([runTool(NEWUIDMAP, pid, uids), runTool(NEWGIDMAP, pid, gids)]);
+    for (const one of both) if (one.status === "rejected") throw one.reason;
     return;
   }
   // Else a group that denies something could be left (CVE-2014-8989).

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { AT, O, openFlags, RESOLVE } from "../ffi/abi/constants.ts";
+import { AT, E, O, openFlags, RESOLVE } from "../ffi/abi/constants.ts";
 import { ARCHITECTURE, Descriptor, syscall } from "../ffi/libc.ts";
 import { isType, statDescriptor } from "../ffi/stat.ts";
 import { printable, UsageError } from "./errors.ts";
@@ -136,7 +136,10 @@ export function readInRoot(root: string, path: string, limit = MAX_FILE): Uint8A
   const view = new DataView(how.buffer);
   view.setBigUint64(0, BigInt(O.O_RDONLY | O.O_NONBLOCK | O.O_NOCTTY | O.O_CLOEXEC), true);
   view.setBigUint64(16, BigInt(RESOLVE.RESOLVE_IN_ROOT | RESOLVE.RESOLVE_NO_MAGICLINKS), true);
-  const opened = syscall("openat2", at.number, path.replace(/^\/+/, "") || ".", how, 24);
+  const name = path.replace(/^\/+/, "") || ".";
+  let opened = -E.EAGAIN;
+  // Whoever renames or mounts anything on this host meanwhile makes the kernel unsure of a "..": then it asks to try again.
+  for (let tries = 0; opened === -E.EAGAIN && tries < 100; tries++) opened = syscall("openat2", at.number, name, how, 24);
   if (opened < 0) return undefined;
   using file = new Descriptor(opened);
   const found = statDescriptor(file.number);

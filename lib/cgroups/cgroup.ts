@@ -68,6 +68,9 @@ export function createCgroups(plan: CgroupPlan, { top, remember, scope }: Making
       throw new LimitError(`the cgroup ${directory} can't be made: ${errnoText(-result)}`, {
         path: directory,
         errno: -result,
+        ...(result === -E.EACCES && Deno.uid() !== 0
+          ? { hint: "an ordinary user has limits where cgroup v2 is delegated: 'libflux info' tells" }
+          : {}),
       });
     }
   }

@@ -80,7 +80,7 @@ export function joinCgroups(context: Context): void {
     });
     if (!required) b.branch(tasks, "<", 0, done, "if it isn't there, go on");
     b.syscall("write", [tasks, b.string("0"), 1], { ...meaning, label: `join the cgroup of ${name}` });
-    b.syscall("close", [tasks], { label: "close it" });
+    b.syscall("close", [tasks], { ...meaning, label: "close it" });
     b.place(done);
   }
 }

@@ -10,9 +10,6 @@ import { parsePasswd } from "../users.ts";
 import { type Feature, found, missing, type Wanted } from "./feature.ts";
 import { readText } from "./read.ts";
 
-/** Whether `run` works for ordinary users; where it doesn't, {@linkcode privileges} is required. */
-export const ROOTLESS: boolean = true;
-
 /** The user who asks. */
 export interface Caller {
   /** The effective user id. */
@@ -44,10 +41,11 @@ export function parseStatus(status: string): Caller {
 export function privileges({ uid, lacking }: Caller): Feature {
   const wanted: Wanted = {
     name: "privileges",
-    required: !ROOTLESS,
-    effect: ROOTLESS
-      ? "containers get a user namespace, and no bridge, no published port and no id-mapped mount"
-      : "making a container takes root",
+    // An ordinary user gets them in a user namespace.
+    required: uid === 0,
+    effect: uid === 0
+      ? "making a container takes them"
+      : "containers get a user namespace, are connected by pasta and not by a bridge, and have limits only where cgroups are delegated",
     remedy: uid === 0 ? `have this container or sandbox grant ${lacking.join(", ")}` : "run libflux with sudo",
   };
   if (uid !== 0) return missing(wanted, `uid ${uid}`);
@@ -84,7 +82,7 @@ export function subordinateIds({ uid }: Caller, uids: string, gids: string, pass
 }
 
 /** The settings that keep ordinary users from user namespaces; those that this kernel doesn't have are left out. */
-export function restrictions({ privileged }: Caller): Feature[] {
+export function restrictions({ privileged }: Pick<Caller, "privileged">): Feature[] {
   const effect = "ordinary users can't make user namespaces";
   const settings = [
     {
@@ -109,7 +107,7 @@ export function restrictions({ privileged }: Caller): Feature[] {
   return settings.flatMap(({ key, allowed, remedy }) => {
     const text = readText(`/proc/sys/${key.replaceAll(".", "/")}`)?.trim();
     if (text === undefined) return [];
-    const wanted: Wanted = { name: key, required: ROOTLESS && !privileged, effect, remedy };
+    const wanted: Wanted = { name: key, required: !privileged, effect, remedy };
     return [allowed(Number(text)) ? found(wanted, text) : missing(wanted, text)];
   });
 }

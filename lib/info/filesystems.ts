@@ -200,7 +200,7 @@ async function idMapped({ privileged }: Caller): Promise<Feature> {
   const wanted: Wanted = {
     name: "id-mapped mounts",
     required: false,
-    effect: "in containers with users of their own, files of bind mounts belong to nobody",
+    effect: "root's containers can't have users of their own (--userns auto)",
     remedy: "use Linux 6.3 or later, and a filesystem that can be id-mapped (ext4, xfs, btrfs, tmpfs)",
   };
   if (!privileged) return missing(wanted, "not probed: the kernel wants root", "run libflux as root");

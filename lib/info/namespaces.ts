@@ -4,7 +4,7 @@
  * @module
  */
 import { CLONE, or } from "../../ffi/abi/constants.ts";
-import { type Caller, ROOTLESS } from "./caller.ts";
+import type { Caller } from "./caller.ts";
 import { type Feature, tried } from "./feature.ts";
 import { attempt } from "./probe.ts";
 
@@ -96,7 +96,7 @@ export function namespaces(caller: Caller): Promise<Feature[]> {
     );
     const wanted = {
       name: `${name} namespace`,
-      required: required || (name === "user" && ROOTLESS && !caller.privileged),
+      required: required || (name === "user" && !caller.privileged),
       effect,
       remedy: `use a kernel with ${option}`,
     };

@@ -69,10 +69,10 @@ function expand(root: string, directory: string, points: ReadonlySet<string>): P
     if (typeof found === "number") return [];
     const mode = found.mode & PERMISSIONS;
     if (isType(found, "S_IFLNK")) return [{ path, kind: "link", mode, target: Deno.readLinkSync(root + path) }];
-    if (points.has(root + path)) return isType(found, "S_IFDIR") ? [{ path, kind: "directory", mode }] : [];
+    // Also one that is mounted: what it covers can't be had.
     if (isType(found, "S_IFREG")) return [{ path, kind: "file", mode }];
     if (!isType(found, "S_IFDIR")) return [];
-    if (!isOpen(root + path)) return [{ path, kind: "directory", mode }];
+    if (points.has(root + path) || !isOpen(root + path)) return [{ path, kind: "directory", mode }];
     if (![...points].some((point) => point.startsWith(`${root}${path}/`))) return [{ path, kind: "overlay", mode }];
     return [{ path, kind: "directory", mode }, ...expand(root, path, points)];
   });

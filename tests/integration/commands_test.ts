@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { run } from "../../mod.ts";
-import { BUSYBOX, hostTest, LIBFLUX, libflux, temporaryDirectory, uniqueName } from "./support.ts";
+import { BUSYBOX, hostTest, LIBFLUX, libflux, rootTest, temporaryDirectory, uniqueName } from "./support.ts";
 
 hostTest("ps: no container is no error", async () => {
   const { code, stdout, stderr } = await libflux(["ps"]);
@@ -31,7 +31,7 @@ hostTest("ps: lists 200 containers", async () => {
   assertEquals((await libflux(["ps", "--quiet"])).stdout, names.map((name) => `${name}\n`).join(""));
 });
 
-hostTest("ps: works for a user who has never run anything", async () => {
+rootTest("ps: works for a user who has never run anything", async () => {
   using directory = temporaryDirectory();
   Deno.chmodSync(directory.path, 0o777);
   Deno.copyFileSync(LIBFLUX, `${directory.path}/libflux`);
@@ -67,7 +67,7 @@ hostTest("info: this host can run containers", async () => {
   }
 });
 
-hostTest("info: tells an ordinary user what is missing, and how to get it", async () => {
+rootTest("info: tells an ordinary user what is missing, and how to get it", async () => {
   using directory = temporaryDirectory();
   Deno.chmodSync(directory.path, 0o777);
   Deno.copyFileSync(LIBFLUX, `${directory.path}/libflux`);
@@ -77,7 +77,7 @@ hostTest("info: tells an ordinary user what is missing, and how to get it", asyn
   assertStringIncludes(stdout, "to get it:  run libflux with sudo");
 });
 
-hostTest("info: sees what a sandbox takes away", async () => {
+rootTest("info: sees what a sandbox takes away", async () => {
   // Without CAP_SYS_ADMIN even root can't run containers.
   const command = new Deno.Command("setpriv", {
     args: ["--bounding-set=-sys_admin", "--inh-caps=-sys_admin", LIBFLUX, "info", "--format", "json"],
@@ -88,7 +88,7 @@ hostTest("info: sees what a sandbox takes away", async () => {
   assertEquals([code, host.canRun], [1, false]);
 });
 
-hostTest("explain: shows the launch program in words and as syscalls, without root, and does nothing", async () => {
+rootTest("explain: shows the launch program in words and as syscalls, without root, and does nothing", async () => {
   using directory = temporaryDirectory();
   Deno.chmodSync(directory.path, 0o777);
   Deno.copyFileSync(LIBFLUX, `${directory.path}/libflux`);

@@ -3,7 +3,7 @@ import { syscall } from "../../ffi/libc.ts";
 import { defaultRoot } from "../../lib/store/directory.ts";
 import { Store } from "../../lib/store/state.ts";
 import { type Container, run } from "../../mod.ts";
-import { BUSYBOX, hostTest, openDescriptors, patience, quietDescriptors } from "./support.ts";
+import { BUSYBOX, hostTest, openDescriptors, patience, quietDescriptors, rootTest } from "./support.ts";
 
 const RLIMIT_NOFILE = 7;
 const HARD_AT = 8;
@@ -117,7 +117,7 @@ hostTest("a write that waits when the container ends is told", async () => {
   await writing;
 });
 
-hostTest("on a bridge, what is still done in the background when a container has ended is over soon", async () => {
+rootTest("on a bridge, what is still done in the background when a container has ended is over soon", async () => {
   const ports = [{ containerPort: 80, protocol: "tcp" }] as const;
   const start = async (): Promise<void> => {
     await using container = await run({ image: BUSYBOX, command: ["true"], network: "bridge", ipv6: true, ports });

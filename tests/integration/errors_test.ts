@@ -5,9 +5,11 @@ import {
   hostTest,
   LIBFLUX,
   libflux,
+  rootTest,
   startLibflux,
   temporaryDirectory,
   uniqueName,
+  usersTest,
 } from "./support.ts";
 
 interface Case {
@@ -141,7 +143,7 @@ hostTest("errors: wrong input is told in one line, and leaves nothing", async ()
   for (const one of USAGE) await expectError(one);
 });
 
-hostTest("errors: a command that isn't there is 127, one that can't be executed 126", async () => {
+usersTest("errors: a command that isn't there is 127, one that can't be executed 126", async () => {
   using directory = temporaryDirectory();
   const image = `${directory.path}/image`;
   new Deno.Command("cp", { args: ["-a", BUSYBOX, image] }).outputSync();
@@ -221,7 +223,7 @@ hostTest("errors: of 20 at once with one name one wins, and the others are told"
   }
 });
 
-hostTest("errors: an ordinary user is told to use sudo", async () => {
+rootTest("errors: an ordinary user is told to use sudo", async () => {
   using directory = temporaryDirectory();
   Deno.chmodSync(directory.path, 0o777);
   Deno.copyFileSync(LIBFLUX, `${directory.path}/libflux`);

@@ -37,7 +37,7 @@ hostTest("mounts: a limit on open files holds no small container up, and is name
   const run = async (count: number) => {
     const { code, stderr } = await new Deno.Command("sh", {
       args: ["-c", 'ulimit -n 64; exec "$@"', "sh", LIBFLUX, "run", uniqueName(), "--image", BUSYBOX]
-        .concat(binds(directory.path, count), ["--", "true"]),
+        .concat(["--network", "none"], binds(directory.path, count), ["--", "true"]),
       stdin: "null",
       stderr: "piped",
     }).output();

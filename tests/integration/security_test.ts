@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { CAPABILITIES } from "../../lib/spec/capabilities.ts";
-import { BUSYBOX, DEBIAN, hostTest, LIBFLUX, runContainer, uniqueName } from "./support.ts";
+import { BUSYBOX, DEBIAN, hostTest, LIBFLUX, rootTest, runContainer, uniqueName } from "./support.ts";
 
 const sh = (flags: readonly string[], script: string, image = BUSYBOX) => {
   const network = flags.includes("--network") ? [] : ["--network", "none"];
@@ -38,7 +38,7 @@ hostTest("rule 15: --cap-add and --cap-drop give and take", async () => {
   assertEquals(Object.values(own), Array(5).fill(["CAP_NET_BIND_SERVICE"]));
 });
 
-hostTest("rule 15: --cap-add ALL is what libflux has, and no more", async () => {
+rootTest("rule 15: --cap-add ALL is what libflux has, and no more", async () => {
   const held = CAPABILITIES.filter((_, number) =>
     (BigInt(`0x${/^CapPrm:\t(.*)$/m.exec(Deno.readTextFileSync("/proc/self/status"))?.[1]}`) >> BigInt(number) & 1n) ===
       1n

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { NoContainerError, run, stats, top } from "../../mod.ts";
-import { BUSYBOX, hostTest, libflux, startLibflux, uniqueName } from "./support.ts";
+import { BUSYBOX, hostTest, libflux, rootTest, startLibflux, uniqueName } from "./support.ts";
 
-hostTest("stats: a busy container is seen to be busy, and its limit shown", async () => {
+rootTest("stats: a busy container is seen to be busy, and its limit shown", async () => {
   const name = uniqueName();
   const command = ["sh", "-c", "while :; do :; done"];
   await using container = await run({ name, image: BUSYBOX, command, limits: { memory: 2 ** 26, cpus: 0.5 } });

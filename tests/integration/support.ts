@@ -235,3 +235,19 @@ export function hostTest(name: string, body: (context: Deno.TestContext) => void
     await assertHost(before);
   });
 }
+
+/** Whether the tests run as an ordinary user: see `rootless/enter.sh`. */
+export const IS_USER: boolean = Deno.uid() !== 0;
+
+/** Whether containers have more users than one: an ordinary user without ranges of ids has no others. */
+export const HAS_USERS: boolean = Deno.env.get("LIBFLUX_TEST_USER") !== "single";
+
+/** Registers a test that takes more users than one. */
+export function usersTest(...test: Parameters<typeof hostTest>): void {
+  if (HAS_USERS) hostTest(...test);
+}
+
+/** Registers a test of what only root can do, or set up: it isn't among those that run as an ordinary user. */
+export function rootTest(...test: Parameters<typeof hostTest>): void {
+  if (!IS_USER) hostTest(...test);
+}

@@ -1,7 +1,17 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { DEFAULT_CAPABILITIES } from "../../../lib/spec/defaults.ts";
 import { CAPABILITIES } from "../../../lib/spec/capabilities.ts";
-import { BUSYBOX, DEBIAN, hostTest, LIBFLUX, runContainer, startLibflux, uniqueName } from "../support.ts";
+import {
+  BUSYBOX,
+  DEBIAN,
+  hostTest,
+  LIBFLUX,
+  rootTest,
+  runContainer,
+  startLibflux,
+  uniqueName,
+  usersTest,
+} from "../support.ts";
 import { run } from "../../../mod.ts";
 import { attack, linkInstead, trap } from "./tree.ts";
 
@@ -13,7 +23,7 @@ async function shell(script: string): Promise<string> {
 
 const RUN = `${LIBFLUX} run`;
 
-hostTest("rule 2: descriptors that libflux was started with don't get in", async () => {
+rootTest("rule 2: descriptors that libflux was started with don't get in", async () => {
   for (const flags of ["", "--no-init", "--pid host --no-init"]) {
     const inside = "ls /proc/self/fd | tr '\\n' ' '";
     const said = await shell(
@@ -114,7 +124,7 @@ hostTest("rule 6: the container has a session keyring of its own, and sees no ke
   assertEquals(keys, []);
 });
 
-hostTest("rule 12: a null device of the host's isn't handed in", async () => {
+rootTest("rule 12: a null device of the host's isn't handed in", async () => {
   const device = (await shell("stat -Lc '%d' /dev/null")).trim();
   const said = await shell(
     `${RUN} ${uniqueName()} --image ${BUSYBOX} -- sh -c 'stat -Lc "%d %t:%T" /proc/self/fd/0 /proc/self/fd/2 /dev/null' </dev/null 2>/dev/null`,
@@ -129,7 +139,7 @@ const mask = (names: readonly string[]): string =>
   names.reduce((sum, name) => sum | 1n << BigInt((CAPABILITIES as readonly string[]).indexOf(name)), 0n).toString(16)
     .padStart(16, "0");
 
-hostTest("rule 15: root inside has the default capabilities, a user none, and nobody inheritable ones", async () => {
+usersTest("rule 15: root inside has the default capabilities, a user none, and nobody inheritable ones", async () => {
   const script = "grep -E '^Cap|^NoNewPrivs|^Groups' /proc/self/status";
   const sets = async (flags: readonly string[]) =>
     Object.fromEntries(
@@ -143,7 +153,7 @@ hostTest("rule 15: root inside has the default capabilities, a user none, and no
   assert(!DEFAULT_CAPABILITIES.includes("CAP_NET_RAW"));
 });
 
-hostTest("rule 16: nothing that was given up can be had again", async () => {
+usersTest("rule 16: nothing that was given up can be had again", async () => {
   const perl = `use POSIX; $) = "0 0"; $> = 0; setuid(0); setgid(0);
     print "$< $> $( $)\\n"; print "mounted\\n" if !system("mount -t tmpfs none /tmp 2>/dev/null");
     print "unshared\\n" if syscall(${Deno.build.arch === "x86_64" ? 272 : 97}, 0x00020000) == 0`;

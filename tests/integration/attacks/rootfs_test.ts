@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { BUSYBOX, DEBIAN, hostTest, LIBFLUX, runContainer, uniqueName } from "../support.ts";
+import { BUSYBOX, DEBIAN, hostTest, IS_USER, LIBFLUX, rootTest, runContainer, uniqueName } from "../support.ts";
 import { run } from "../../../mod.ts";
 import { attack, linkInstead, trap } from "./tree.ts";
 
@@ -102,7 +102,12 @@ hostTest("rule 7: no mount of the host's is left in the container, not even hidd
   const lines = stdout.trim().split("\n");
   assertEquals(lines.filter((line) => line.split(" ")[4] === "/").length, 1);
   const types = new Set(lines.map((line) => line.split(" - ")[1]?.split(" ")[0]));
+  // An ordinary user can't make devices: those of the host are bound, each alone.
+  const devices = lines.filter((line) => / \/dev\/(null|zero|full|random|urandom|tty) /.test(line)).length;
+  assertEquals(devices, IS_USER ? 6 : 0);
+  types.delete("devtmpfs");
   assertEquals([...types].sort(), ["cgroup2", "devpts", "mqueue", "overlay", "proc", "sysfs", "tmpfs"]);
+  assertEquals(lines.filter((line) => line.includes(" - devtmpfs ") && line.split(" ")[3] === "/"), []);
   assert(!stdout.includes(bait.outside));
 });
 
@@ -213,7 +218,7 @@ hostTest("rule 10: a mount on /dev/null covers nothing, and is nobody's stream",
   }
 });
 
-hostTest("rule 13: what libflux itself can't see is masked all the same", async () => {
+rootTest("rule 13: what libflux itself can't see is masked all the same", async () => {
   // A /sys of the caller's, with nothing but the cgroups.
   const script = `mount --make-rprivate / && mount -t tmpfs none /mnt && mkdir /mnt/cgroup &&
     mount --rbind /sys/fs/cgroup /mnt/cgroup && mount -t tmpfs none /sys && mkdir -p /sys/fs/cgroup &&
@@ -275,7 +280,7 @@ hostTest("rule 7: with the host's processes in sight no link of an image leads t
   assertEquals(Array.from(Deno.readDirSync(bait.outside), ({ name }) => name), ["file"]);
 });
 
-hostTest("rule 11: device nodes of an image open nothing", async () => {
+rootTest("rule 11: device nodes of an image open nothing", async () => {
   using bait = trap();
   for (const args of [["null", "c", "1", "3"], ["loop", "b", "7", "0"], ["tun", "c", "10", "200"]]) {
     const [name = "", ...numbers] = args;
@@ -305,7 +310,7 @@ hostTest("rule 2: no stream of the container's is a directory of the host's", as
   }
 });
 
-hostTest("rule 2: a file that is given for reading can't be opened for writing inside", async () => {
+rootTest("rule 2: a file that is given for reading can't be opened for writing inside", async () => {
   using bait = trap();
   const file = `${bait.outside}/file`;
   const script = "(echo pwned >/proc/self/fd/0) 2>&1; (echo pwned >>/dev/stdin) 2>&1; (: <>/dev/stdin) 2>&1; cat";

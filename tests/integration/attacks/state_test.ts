@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { startTime } from "../../../lib/store/process.ts";
-import { BUSYBOX, hostTest, LIBFLUX, libflux, startLibflux, temporaryDirectory } from "../support.ts";
+import { BUSYBOX, hostTest, LIBFLUX, libflux, rootTest, startLibflux, temporaryDirectory } from "../support.ts";
 
 /** A process of the test's, which nobody else may end. */
 function bystander(): AsyncDisposable & { readonly pid: number; readonly isThere: () => boolean } {
@@ -36,7 +36,7 @@ hostTest("rule 22: state is in directories of mode 0700 and files of mode 0600",
   await Promise.all([reader.cancel(), child.stderr.cancel(), child.status]);
 });
 
-hostTest("rule 22: a state root that somebody else could have written is not believed", async () => {
+rootTest("rule 22: a state root that somebody else could have written is not believed", async () => {
   using directory = temporaryDirectory();
   await using victim = bystander();
   const root = stateRoot(directory.path);
@@ -185,7 +185,7 @@ hostTest("rule 22: what is no file of libflux's is passed over, and hides no oth
   await Promise.all([reader.cancel(), child.stderr.cancel(), child.status]);
 });
 
-hostTest("rule 22: a full state root is told, and nothing stays in it", async () => {
+rootTest("rule 22: a full state root is told, and nothing stays in it", async () => {
   const script = `mount -t tmpfs -o mode=700,nr_inodes=4 none "$1"
     "$2" run full --root "$1" --image "$3" -- true; echo $?; ls -A "$1/containers"
     umount "$1"; mount -t tmpfs -o mode=700,size=4k none "$1"; mkdir -m 700 "$1/containers"; dd if=/dev/zero of="$1/x" bs=4k count=1 2>/dev/null

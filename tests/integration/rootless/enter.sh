@@ -1,0 +1,53 @@
+#!/bin/sh
+# Runs a command as an ordinary user that exists for it alone: ENTER ranges|single CHECKOUT DENO COMMAND…
+#
+# In namespaces of its own, so that the host's users, files and links stay as they are: the user is in copies of the files
+# of /etc, its home and the trees that it runs are on a tmpfs, and what it needs of root's is bound where it may look.
+set -eu
+ranges=$1 checkout=$2 deno=$3
+shift 3
+uid=4242
+place=/run/libflux-user
+
+ip link set lo up
+ip link add up0 type veth peer name up1
+ip address add 10.99.0.2/24 dev up0
+ip link set up0 up
+ip link set up1 up
+ip route add default via 10.99.0.1
+
+mount -t tmpfs -o mode=1777 none /tmp
+mkdir -p "$place"
+mount -t tmpfs -o mode=755 none "$place"
+mkdir "$place/etc" "$place/home" "$place/runtime" "$place/checkout" "$place/deno" "$place/rootfs"
+for file in passwd group subuid subgid; do
+  [ ! -e "/etc/$file" ] || cp "/etc/$file" "$place/etc/$file"
+done
+echo "fluxuser:x:$uid:$uid::$place/home:/bin/sh" >>"$place/etc/passwd"
+echo "fluxuser:x:$uid:" >>"$place/etc/group"
+for file in subuid subgid; do
+  # Nobody else's counts here.
+  if [ "$ranges" = ranges ]; then echo "fluxuser:600000:65536" >"$place/etc/$file"; else : >"$place/etc/$file"; fi
+done
+for file in passwd group subuid subgid; do
+  [ -e "/etc/$file" ] || touch "/etc/$file"
+  mount --bind "$place/etc/$file" "/etc/$file"
+done
+# Everywhere but in containers any user may open it.
+mknod -m 666 "$place/tun" c 10 200
+[ ! -e /dev/net/tun ] || mount --bind "$place/tun" /dev/net/tun
+
+mount --bind "$checkout" "$place/checkout"
+cp -r "$checkout/build/rootfs/busybox" "$place/rootfs/"
+cp -a "$checkout/build/rootfs/debian" "$place/rootfs/"
+chown -R "$uid:$uid" "$place/home" "$place/runtime" "$place/rootfs"
+chmod 700 "$place/home" "$place/runtime"
+mount --bind "$place/rootfs" "$place/checkout/build/rootfs"
+touch "$place/deno/deno"
+mount --bind "$deno" "$place/deno/deno"
+
+cd "$place/checkout"
+exec setpriv --reuid "$uid" --regid "$uid" --clear-groups --inh-caps=-all -- \
+  env -i HOME="$place/home" USER=fluxuser XDG_RUNTIME_DIR="$place/runtime" NO_COLOR=1 \
+  PATH="$place/deno:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
+  LIBFLUX_TEST_USER="$ranges" "$@"
