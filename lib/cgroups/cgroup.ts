@@ -77,7 +77,11 @@ export function createCgroups(plan: CgroupPlan, { top, remember, scope }: Making
   if (plan.handDown !== undefined && plan.unified !== undefined) bound(plan.unified);
   if (plan.unified !== undefined && top !== undefined) handDownAll(plan.handDown ?? [], plan.unified, top);
   applyAll(plan.writes.filter(({ directory }) => made.has(directory)), top);
-  if (plan.devices !== undefined && made.has(plan.devices.directory)) enforceDevices(plan.devices);
+  const { devices } = plan;
+  if (devices !== undefined && (made.has(devices.directory) || made.has(devices.inhabited))) {
+    enforceDevices(devices);
+    made.add(devices.inhabited);
+  }
   return new Cgroups(plan, made, scope);
 }
 

@@ -149,11 +149,21 @@ export function describeRule({ type = "a", major, minor, access = "rwm" }: Devic
   return `${type} ${major ?? "*"}:${minor ?? "*"} ${access}`;
 }
 
+/** What a container's rules must be. */
+export interface DeviceNeeds {
+  /** Whether it may not run without. */
+  readonly required: boolean;
+  /** Whether it could lift those of its own cgroup: they must be those of one above, which it doesn't see. */
+  readonly above: boolean;
+}
+
 /** How a container's rules are enforced. */
 export type DevicePlan =
   & {
-    /** The cgroup. */
+    /** The cgroup that has the rules. */
     readonly directory: string;
+    /** The container's own, of the same hierarchy: the same, or in it. */
+    readonly inhabited: string;
     /** Whether the container may not run without. */
     readonly required: boolean;
     readonly rules: readonly DeviceRule[];
@@ -163,24 +173,32 @@ export type DevicePlan =
     | { readonly kind: "program"; readonly code: Uint8Array<ArrayBuffer> }
   );
 
+/** The container's own cgroup, where the one above it has the rules. */
+export const BELOW_RULES = "/container";
+
 /**
  * Plans that rules are enforced: by v1's controller where that is mounted, which then decides alone, else on v2. Nothing
  * where there are no rules, or neither. Throws a {@link LimitError} where there must be.
  *
- * @param mounts The container's cgroup of v2, and where v1's controller is mounted.
+ * @param groups The container's cgroup of v2, the one above it if that is its own too, and its cgroup of v1's controller.
  */
 export function planDevices(
-  { unified, legacy }: { readonly unified: string | undefined; readonly legacy: string | undefined },
-  path: string,
+  groups: {
+    readonly unified: string | undefined;
+    readonly outer?: string | undefined;
+    readonly legacy: string | undefined;
+  },
   rules: readonly DeviceRule[] | undefined,
-  required: boolean,
+  { required, above }: DeviceNeeds,
 ): DevicePlan | undefined {
   if (rules === undefined) return undefined;
+  const { unified, outer = unified, legacy } = groups;
   if (legacy !== undefined) {
-    return { kind: "lines", directory: legacy + path, lines: deviceLines(rules), rules, required };
+    const inhabited = above ? legacy + BELOW_RULES : legacy;
+    return { kind: "lines", directory: legacy, inhabited, lines: deviceLines(rules), rules, required };
   }
-  if (unified !== undefined) {
-    return { kind: "program", directory: unified, code: deviceProgram(rules), rules, required };
+  if (unified !== undefined && outer !== undefined) {
+    return { kind: "program", directory: outer, inhabited: unified, code: deviceProgram(rules), rules, required };
   }
   if (!required) return undefined;
   throw new LimitError("the rules about devices can't be enforced: this host has no cgroups", {

@@ -26,8 +26,8 @@ function refused(directory: string, what: string, errno: number, hint: string): 
 
 const USUAL: ReadonlySet<string> = new Set(deviceLines(DEFAULT_RULES).map(({ value }) => value));
 
-/** v1 takes one line at a time. */
-function writeLines({ directory, lines }: DevicePlan & { readonly kind: "lines" }): void {
+/** v1 takes one line at a time, all of them before there is a cgroup below. */
+function writeLines({ directory, inhabited, lines }: DevicePlan & { readonly kind: "lines" }): void {
   const encoder = new TextEncoder();
   using opened = new DisposableStack();
   const files = new Map<string, number>();
@@ -48,6 +48,9 @@ function writeLines({ directory, lines }: DevicePlan & { readonly kind: "lines" 
       "is libflux itself in a container that may not use it?",
     );
   }
+  if (inhabited === directory) return;
+  const made = syscall("mkdirat", AT.AT_FDCWD, inhabited, 0o755);
+  if (made < 0) throw refused(inhabited, "no cgroup can be made below theirs", -made, "is there a limit on cgroups?");
 }
 
 /** Who may not load programs can't make nodes either, or is told so by {@link DevicePlan.required}. */

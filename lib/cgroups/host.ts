@@ -13,6 +13,7 @@ import type { RunOptions } from "../spec/options.ts";
 import type { Mount, Spec } from "../spec/types.ts";
 import { isCgroup } from "../store/cgroup.ts";
 import { readIfThere } from "../store/directory.ts";
+import type { DeviceNeeds } from "./device_rules.ts";
 import { wordsIn } from "./files.ts";
 import { type Hierarchies, parseHierarchies } from "./hierarchies.ts";
 import {
@@ -86,6 +87,17 @@ export function topOf(unified: string): string | undefined {
   return scope ?? cgroupFacts().unified;
 }
 
+/** Who has this mounts cgroups, and writes to the one that it is in. */
+const LIFTS_RULES = "CAP_SYS_ADMIN";
+
+function deviceNeeds(
+  { devices = [] }: RunOptions,
+  { capabilities: { bounding = [] } = {} }: Spec["process"],
+): DeviceNeeds {
+  const required = bounding.includes(MAKES_NODES) || devices.some(isRestricted);
+  return { required, above: bounding.includes(LIFTS_RULES) };
+}
+
 /** The cgroups to make for a container: below a scope of systemd's, or where libflux says. */
 export function planContainer(
   options: RunOptions,
@@ -105,8 +117,7 @@ export function planContainer(
   const asked = {
     unasked: unaskedFields(options.limits ?? {}),
     measure: options.measure ?? false,
-    needsDeviceRules: process.capabilities?.bounding?.includes(MAKES_NODES) === true ||
-      options.devices?.some(isRestricted) === true,
+    devices: deviceNeeds(options, process),
   };
   if (manager === "cgroupfs" || host.unified === undefined) {
     return handing(planCgroups(host, path, resources, { ...asked, controllers: host.controllers }), host.controllers);
@@ -126,10 +137,11 @@ export function planContainer(
       : scope.user
       ? DELEGATE
       : undefined;
-  return {
-    ...handing(planCgroups(below, `/${CONTAINER_GROUP}`, resources, { ...asked, controllers, remedy }), controllers),
-    scope,
-  };
+  // The scope itself is above the container's cgroup.
+  const devices = { ...asked.devices, above: false };
+  const plan = planCgroups(below, `/${CONTAINER_GROUP}`, resources, { ...asked, devices, controllers, remedy });
+  const rules = plan.devices === undefined ? {} : { devices: { ...plan.devices, directory: scope.directory } };
+  return { ...handing({ ...plan, ...rules }, controllers), scope };
 }
 
 /** Whether a mount lets the container write to its cgroups. */

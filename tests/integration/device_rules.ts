@@ -4,7 +4,7 @@
  * @module
  */
 import { BPF } from "../../ffi/abi/constants.ts";
-import { checked, Descriptor, syscall } from "../../ffi/libc.ts";
+import { checked, Descriptor } from "../../ffi/libc.ts";
 import { parseHierarchies } from "../../lib/cgroups/hierarchies.ts";
 import type { Container } from "../../mod.ts";
 
@@ -49,21 +49,34 @@ function programs(cgroup: number): number[] {
   return [...ids.subarray(0, attributes.getUint32(24, true))];
 }
 
-/** Lifts the rules of a running container, as only root of the host can. @returns How many programs it had. */
+/** How many programs about devices a container's own cgroup of v2 has: it could take those away. */
+export function ownPrograms(container: Pick<Container, "pid">): number {
+  using cgroup = openGroup(groupOf(container));
+  return programs(cgroup.number).length;
+}
+
+const openGroup = (directory: string): Descriptor => new Descriptor(checked("openat", -100, directory, 0o200000, 0));
+
+/** Lifts the rules of a running container, as only root of the host can. @returns How many programs or files had them. */
 export function liftRules(container: Pick<Container, "pid">): number {
-  const group = groupOf(container);
-  if (isByLines) {
-    Deno.writeTextFileSync(`${group}/devices.allow`, "a", { create: false });
-    return 1;
-  }
-  using cgroup = new Descriptor(checked("openat", -100, group, 0o200000, 0));
+  const own = groupOf(container);
+  const groups = own.endsWith("/container") ? [own.slice(0, own.lastIndexOf("/")), own] : [own];
+  return groups.map(isByLines ? allowDisks : detachAll).reduce((sum, count) => sum + count, 0);
+}
+
+function allowDisks(group: string): number {
+  Deno.writeTextFileSync(`${group}/devices.allow`, "b *:* r", { create: false });
+  return 1;
+}
+
+function detachAll(group: string): number {
+  using cgroup = openGroup(group);
   const found = programs(cgroup.number);
   for (const id of found) {
-    using program = new Descriptor(
-      checked("bpf", BPF_PROG_GET_FD_BY_ID, new Uint8Array(new Uint32Array([id, 0, 0]).buffer), 12),
-    );
+    const asked = new Uint8Array(new Uint32Array([id, 0, 0]).buffer);
+    using program = new Descriptor(checked("bpf", BPF_PROG_GET_FD_BY_ID, asked, 12));
     const words = new Uint32Array([cgroup.number, program.number, BPF.BPF_CGROUP_DEVICE, 0]);
-    if (syscall("bpf", BPF_PROG_DETACH, new Uint8Array(words.buffer), 16) !== 0) throw new Error("not detached");
+    checked("bpf", BPF_PROG_DETACH, new Uint8Array(words.buffer), 16);
   }
   return found.length;
 }

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { run } from "../../mod.ts";
-import { hostDisk, liftRules } from "./device_rules.ts";
+import { type Container, run } from "../../mod.ts";
+import { hostDisk, isByLines, liftRules, ownPrograms } from "./device_rules.ts";
 import {
   BUSYBOX,
   DEBIAN,
@@ -45,30 +45,56 @@ hostTest("rule 20: every container opens the usual devices", async () => {
   assertEquals(text.replaceAll("\r", ""), "/dev/pts/0\nthrough\ncharacter special file\n");
 });
 
+/** A container that has made a node of the host's disk, and tries to read it whenever it is asked to. */
+async function withDisk(
+  capAdd: readonly string[],
+  prelude: string,
+  use: (ask: () => Promise<string>, container: Container) => Promise<void>,
+): Promise<void> {
+  const { major, minor } = hostDisk();
+  const attempt = "if dd if=/dev/disk of=/dev/null bs=512 count=1 2>/tmp/e; then echo opened; else cat /tmp/e; fi";
+  await using container = await run({
+    image: BUSYBOX,
+    network: "none",
+    capAdd,
+    command: ["sh", "-c", `mknod /dev/disk b ${major} ${minor} && ${prelude} while read line; do ${attempt}; done`],
+    stdin: "piped",
+  });
+  const [writer, reader] = [container.stdin.getWriter(), container.stdout.getReader()];
+  await use(async () => {
+    await writer.write(new TextEncoder().encode("go\n"));
+    return new TextDecoder().decode((await reader.read()).value);
+  }, container);
+  await writer.close();
+  await reader.cancel();
+  assertEquals((await container.status).code, 0);
+}
+
 hostTest(
-  "rule 20: with CAP_MKNOD a node of the host's disk can be made and not be opened, until the host allows it",
+  "rule 20: a node of the host's disk can be made with CAP_MKNOD and not be opened, until root of the host lets it",
   async () => {
-    const { major, minor } = hostDisk();
-    const attempt = "if dd if=/dev/disk of=/dev/null bs=512 count=1 2>/tmp/e; then echo opened; else cat /tmp/e; fi";
-    await using container = await run({
-      image: BUSYBOX,
-      network: "none",
-      capAdd: ["MKNOD"],
-      command: ["sh", "-c", `mknod /dev/disk b ${major} ${minor} && while read line; do ${attempt}; done`],
-      stdin: "piped",
+    await withDisk(["MKNOD"], "", async (ask, container) => {
+      assertMatch(await ask(), /can't open '\/dev\/disk': Operation not permitted/);
+      // The same attempt, with nothing else changed: it would have worked.
+      assertEquals(liftRules(container), 1);
+      assertEquals(await ask(), "opened\n");
     });
-    const [writer, reader] = [container.stdin.getWriter(), container.stdout.getReader()];
-    const ask = async (): Promise<string> => {
-      await writer.write(new TextEncoder().encode("go\n"));
-      return new TextDecoder().decode((await reader.read()).value);
-    };
-    assertMatch(await ask(), /can't open '\/dev\/disk': Operation not permitted/);
-    // The same attempt, with nothing else changed: it would have worked.
-    assertEquals(liftRules(container), 1);
-    assertEquals(await ask(), "opened\n");
-    await writer.close();
-    await reader.cancel();
-    assertEquals((await container.status).code, 0);
+  },
+);
+
+hostTest(
+  "rule 20: who has CAP_SYS_ADMIN too sees the cgroup with the rules nowhere, and so can't lift them",
+  async () => {
+    // It mounts what it can of the cgroups, and allows itself everything there.
+    const lift = isByLines
+      ? "mkdir /c && mount -t cgroup -o devices none /c && ! (echo a >/c/devices.allow) 2>/dev/null && ! test -e /c/container &&"
+      : "mkdir /c && mount -t cgroup2 none /c && ! test -e /c/container &&";
+    await withDisk(["MKNOD", "SYS_ADMIN"], lift, async (ask, container) => {
+      assertMatch(await ask(), /can't open '\/dev\/disk': Operation not permitted/);
+      if (!isByLines) assertEquals(ownPrograms(container), 0);
+      assertEquals(liftRules(container), isByLines ? 2 : 1);
+      assertEquals(await ask(), "opened\n");
+    });
   },
 );
 

@@ -109,14 +109,14 @@ Deno.test("deviceLines() writes rules as v1 reads them", () => {
 });
 
 Deno.test("planDevices() takes v1's controller where it is mounted, v2 elsewhere, and refuses where it must have one", () => {
-  const [unified, legacy] = ["/sys/fs/cgroup/id", "/sys/fs/cgroup/devices"];
+  const [unified, legacy] = ["/sys/fs/cgroup/id", "/sys/fs/cgroup/devices/id"];
   const plan = (mounts: { unified?: string; legacy?: string }, required = false) =>
-    planDevices({ unified: mounts.unified, legacy: mounts.legacy }, "/id", DEFAULT_RULES, required);
+    planDevices({ unified: mounts.unified, legacy: mounts.legacy }, DEFAULT_RULES, { required, above: false });
   const [lines, program] = [plan({ unified, legacy }), plan({ unified }, true)];
-  assertEquals([lines?.kind, lines?.directory, lines?.required], ["lines", `${legacy}/id`, false]);
+  assertEquals([lines?.kind, lines?.directory, lines?.required], ["lines", legacy, false]);
   assertEquals([program?.kind, program?.directory, program?.required], ["program", unified, true]);
   assertEquals(plan({}), undefined);
-  assertEquals(planDevices({ unified, legacy }, "/id", undefined, true), undefined);
+  assertEquals(planDevices({ unified, legacy }, undefined, { required: true, above: false }), undefined);
   assertStringIncludes(assertThrows(() => plan({}, true), LimitError).message, "this host has no cgroups");
   for (const one of [lines, program]) {
     const text = one === undefined ? "" : describeDevices(one);
