@@ -1,5 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { loadDeviceProgram } from "../../ffi/bpf.ts";
+import { deviceProgram } from "../../lib/cgroups/device_rules.ts";
+import { DEFAULT_RULES } from "../../lib/spec/device_rules.ts";
 import { type Container, run } from "../../mod.ts";
+import { randomRules } from "../lib/cgroups/ebpf.ts";
 import { hostDisk, isByLines, liftRules, ownPrograms } from "./device_rules.ts";
 import {
   BUSYBOX,
@@ -208,6 +212,16 @@ hostTest(
     }
   },
 );
+
+Deno.test("rule 20: the kernel takes the program of any rules, and none that it can't follow", () => {
+  for (const rules of [DEFAULT_RULES, [], [{ allow: true }], ...randomRules(50)]) {
+    const program = loadDeviceProgram(deviceProgram(rules), "test");
+    if (typeof program === "number") throw new Error(`${program}: ${JSON.stringify(rules)}`);
+    program.close();
+  }
+  // Without its last instruction it runs on into nothing.
+  assertEquals(loadDeviceProgram(deviceProgram([]).slice(0, -8), "test"), -22);
+});
 
 hostTest("rule 20: rules hold for whatever a container starts, and for a user other than root", async () => {
   const { major, minor } = hostDisk();

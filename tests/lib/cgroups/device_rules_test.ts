@@ -4,12 +4,7 @@ import { describeDevices, deviceLines, deviceProgram, planDevices } from "../../
 import { LimitError } from "../../../lib/errors.ts";
 import { DEFAULT_RULES } from "../../../lib/spec/device_rules.ts";
 import type { DeviceRule } from "../../../lib/spec/types.ts";
-import { random } from "../seccomp/bpf.ts";
-import { type DeviceContext, interpret, unreachable } from "./ebpf.ts";
-
-const TYPES = ["b", "c"] as const;
-const MAJORS = [0, 1, 5, 10, 136, 254, 4095];
-const MINORS = [0, 1, 2, 3, 5, 7, 8, 9, 200, 256, 1_048_575];
+import { type DeviceContext, interpret, MAJORS, MINORS, randomRules, TYPES, unreachable } from "./ebpf.ts";
 
 /** All that can be asked of these numbers, the wish for nothing (`access(X_OK)`) among it. */
 const CONTEXTS: readonly DeviceContext[] = TYPES.flatMap((_, type) =>
@@ -56,23 +51,7 @@ Deno.test("deviceProgram() answers for the usual rules as they say, for every de
 });
 
 Deno.test("deviceProgram() answers for any list of rules as it says", () => {
-  const below = random(20);
-  const one = <T>(list: readonly T[]): T => list[below(list.length)] as T;
-  const ACCESS = ["r", "w", "m", "rw", "rm", "wm", "rwm", undefined];
-  for (let round = 0; round < 300; round++) {
-    const rules = Array.from({ length: below(9) }, (): DeviceRule => {
-      const [type, access] = [one(["a", ...TYPES, undefined] as const), one(ACCESS)];
-      const [major, minor] = [one([undefined, ...MAJORS.slice(0, 3)]), one([undefined, ...MINORS.slice(0, 3)])];
-      return {
-        allow: below(2) === 0,
-        ...(type === undefined ? {} : { type }),
-        ...(access === undefined ? {} : { access }),
-        ...(major === undefined ? {} : { major }),
-        ...(minor === undefined ? {} : { minor }),
-      };
-    });
-    compare(rules);
-  }
+  for (const rules of randomRules(300)) compare(rules);
 });
 
 Deno.test("deviceProgram() denies everything without rules, and allows everything where they do", () => {

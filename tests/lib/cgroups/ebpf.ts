@@ -1,8 +1,35 @@
 /**
- * What runs a program about devices as the kernel does: its answer for one device.
+ * Rules about devices, and what runs their programs as the kernel does.
  *
  * @module
  */
+
+import type { DeviceRule } from "../../../lib/spec/types.ts";
+import { random } from "../seccomp/bpf.ts";
+
+/** What rules, and those who ask, are made of. */
+export const TYPES = ["b", "c"] as const;
+export const MAJORS: readonly number[] = [0, 1, 5, 10, 136, 254, 4095];
+export const MINORS: readonly number[] = [0, 1, 2, 3, 5, 7, 8, 9, 200, 256, 1_048_575];
+const ACCESS = ["r", "w", "m", "rw", "rm", "wm", "rwm", undefined];
+
+/** Lists of rules that fit each other more often than not, the same on every run. */
+export function randomRules(count: number): DeviceRule[][] {
+  const below = random(20);
+  const one = <T>(list: readonly T[]): T => list[below(list.length)] as T;
+  const rule = (): DeviceRule => {
+    const [type, access] = [one(["a", ...TYPES, undefined] as const), one(ACCESS)];
+    const [major, minor] = [one([undefined, ...MAJORS.slice(0, 3)]), one([undefined, ...MINORS.slice(0, 3)])];
+    return {
+      allow: below(2) === 0,
+      ...(type === undefined ? {} : { type }),
+      ...(access === undefined ? {} : { access }),
+      ...(major === undefined ? {} : { major }),
+      ...(minor === undefined ? {} : { minor }),
+    };
+  };
+  return Array.from({ length: count }, () => Array.from({ length: below(9) }, rule));
+}
 
 /** `struct bpf_cgroup_dev_ctx`, with the first word's two halves apart. */
 export interface DeviceContext {
