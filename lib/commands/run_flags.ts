@@ -5,7 +5,7 @@
  */
 import { callersPath, callersVariable, decode } from "../caller.ts";
 import { printable, UsageError } from "../errors.ts";
-import { parseDevice } from "../spec/devices.ts";
+import { parseDevice } from "../spec/parse_device.ts";
 import { parseBind, parseMount, parseTmpfs } from "../spec/mounts.ts";
 import { checkName, type RunOptions } from "../spec/options.ts";
 import type { Mount } from "../spec/types.ts";

@@ -1,12 +1,10 @@
 /**
- * Devices that a caller names by their paths: how they are written, and what they are on this host.
+ * Devices that a caller names by their paths: what they are on this host.
  *
  * @module
  */
-import { resolve } from "@std/path";
 import { AT, S } from "../../ffi/abi/constants.ts";
 import { isType, type Stat, stat } from "../../ffi/stat.ts";
-import { callersPath } from "../caller.ts";
 import { errnoText, printable, UsageError } from "../errors.ts";
 import { type DeviceMapping, type FoundDevice, FULL_ACCESS } from "./device_rules.ts";
 
@@ -19,26 +17,6 @@ export function blockDevice(path: string, flag: string): { readonly major: numbe
   }
   const [major, minor] = found.device;
   return { major, minor };
-}
-
-/** `HOST[:CONTAINER][:rwm]`, as docker and podman have it. Throws a {@link UsageError}. */
-export function parseDevice(text: string): DeviceMapping {
-  const [source = "", ...rest] = text.split(":");
-  const [first, second] = rest;
-  // With two parts the second may be either.
-  const [destination, access] = rest.length === 1 && first?.startsWith("/") === false
-    ? [undefined, first]
-    : [first, second];
-  if (source === "" || destination === "" || access === "" || rest.length > 2) {
-    throw new UsageError(`"${printable(text)}" is no device`, {
-      hint: "write --device HOST[:CONTAINER[:rwm]] such as /dev/fuse or /dev/kvm:/dev/kvm:rw",
-    });
-  }
-  return {
-    source: resolve(callersPath(source)),
-    ...(destination === undefined ? {} : { destination }),
-    ...(access === undefined ? {} : { access }),
-  };
 }
 
 /** Without what stands for nothing: "//" and "/./". */

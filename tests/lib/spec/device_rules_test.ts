@@ -8,7 +8,8 @@ import {
   deviceRules,
   isRestricted,
 } from "../../../lib/spec/device_rules.ts";
-import { findDevices, parseDevice } from "../../../lib/spec/devices.ts";
+import { findDevices } from "../../../lib/spec/devices.ts";
+import { parseDevice } from "../../../lib/spec/parse_device.ts";
 
 const node = (path: string, minor = 229) => ({
   path,
