@@ -17,7 +17,7 @@ import { errnoText, ImageError, PermissionError, printable, UsageError } from ".
 import { readProfile } from "./seccomp/read.ts";
 import { buildSpec } from "./spec/build.ts";
 import { isBind } from "./spec/check_mount.ts";
-import { findDevices } from "./spec/devices.ts";
+import { checkBoundDevices, findDevices } from "./spec/devices.ts";
 import { RLIMITS } from "./spec/limits.ts";
 import { checkOptions, type RunOptions } from "./spec/options.ts";
 import type { Rlimit, Spec } from "./spec/types.ts";
@@ -221,6 +221,8 @@ export function prepare(
     cgroupsPath: cgroupsPath(manager, options.cgroupParent, id, uid),
   });
   const cgroups = planContainer(options, spec, manager, host, uid);
+  // An ordinary user's rules may not come into force.
+  if (uid === 0 && cgroups.devices !== undefined) checkBoundDevices(options.mounts ?? [], cgroups.devices.rules);
   const launch = {
     architecture: ARCHITECTURE,
     writable: options.writable ?? false,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { E } from "../../ffi/abi/constants.ts";
 import { loadDeviceProgram } from "../../ffi/bpf.ts";
 import { deviceProgram } from "../cgroups/device_rules.ts";
 import { wordsIn } from "../cgroups/files.ts";
@@ -118,8 +119,11 @@ export function judgeDevices(
   if (!privileged) return missing(wanted, "not for this user", "run libflux with sudo");
   if (v1.includes("devices")) return found(wanted, "by cgroup v1");
   if (unified === undefined) return missing(wanted, "no v2, and no controller devices of v1");
-  const outcome = { errno: Math.max(0, -load()), step: "load an eBPF program" };
-  return tried(wanted, outcome, "by an eBPF program on cgroup v2");
+  const errno = Math.max(0, -load());
+  // Where nobody lets libflux try, containers do without.
+  const isForbidden = errno === E.EPERM || errno === E.ENOSYS;
+  const judged = errno === 0 || isForbidden ? wanted : { ...wanted, required: true, effect: "no container runs" };
+  return tried(judged, { errno, step: "load an eBPF program" }, "by an eBPF program on cgroup v2");
 }
 
 function loadUsualRules(): number {

@@ -6,7 +6,9 @@
 import { AT, S } from "../../ffi/abi/constants.ts";
 import { isType, type Stat, stat } from "../../ffi/stat.ts";
 import { errnoText, printable, UsageError } from "../errors.ts";
+import { isBind } from "./check_mount.ts";
 import { type DeviceMapping, type FoundDevice, FULL_ACCESS } from "./device_rules.ts";
+import type { Device, DeviceRule, Mount } from "./types.ts";
 
 /** The numbers of a block device. Throws a `UsageError` where there is none. @param flag For what it was named. */
 export function blockDevice(path: string, flag: string): { readonly major: number; readonly minor: number } {
@@ -73,6 +75,34 @@ function below(source: string, destination: string): FoundDevice["node"][] {
     throw new UsageError(`the devices in ${printable(source)} can't be seen: permission denied`, {
       path: source,
       cause: error,
+    });
+  }
+}
+
+/** Whether a rule lets a device be read or written. */
+const isUsable = ({ type, major, minor }: Device, rules: readonly DeviceRule[]): boolean =>
+  rules.some((rule) =>
+    rule.allow && rule.access !== "m" && rule.type === type && rule.major === major &&
+    (rule.minor === undefined || rule.minor === minor)
+  );
+
+/**
+ * Throws a {@link UsageError} for a device that is bound and that rules keep the container from: inside, nobody would
+ * understand why root may not open it.
+ */
+export function checkBoundDevices(mounts: readonly Mount[], rules: readonly DeviceRule[]): void {
+  for (const mount of mounts) {
+    const { source = "", destination } = mount;
+    if (!isBind(mount)) continue;
+    const found = stat(source);
+    const node = typeof found === "number" ? undefined : nodeOf(destination, found);
+    if (node === undefined || isUsable(node, rules)) continue;
+    const shown = printable(source);
+    throw new UsageError(`${shown} is a device, and a container can't open one that is only bound`, {
+      path: source,
+      hint: destination.startsWith("/dev/")
+        ? `write --device ${shown}:${printable(destination)}`
+        : `let it have the device too: --device ${shown}`,
     });
   }
 }

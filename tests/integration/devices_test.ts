@@ -152,6 +152,21 @@ hostTest("--device lets a device be used only as it says", async () => {
   assertEquals(both.stdout, "/dev/fuse 0 0\n/dev/other 0 0\n");
 });
 
+hostTest("a device that is bound and can't be opened is told, and how to have it", async () => {
+  needFuse();
+  const { code, stderr } = await sh(["--bind", `${fuse}:/dev/x`], "true");
+  assertEquals(code, 125);
+  assertMatch(
+    stderr,
+    /^libflux: \/dev\/fuse is a device, and [^\n]+ only bound; write --device \/dev\/fuse:\/dev\/x\n$/,
+  );
+  const { stdout } = await sh(
+    ["--bind", `${fuse}:/tmp/x`, "--device", fuse, "--bind", "/dev/null:/tmp/y"],
+    `${OPEN} try /tmp/x /tmp/y`,
+  );
+  assertEquals(stdout, "/tmp/x 0 0\n/tmp/y 0 0\n");
+});
+
 hostTest("--device takes a directory of devices, and nothing else in it", async () => {
   using directory = temporaryDirectory();
   Deno.mkdirSync(`${directory.path}/sub`);

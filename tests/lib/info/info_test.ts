@@ -69,6 +69,8 @@ Deno.test("judgeDevices() tells by what containers are kept from the host's devi
   const refused = judge({}, -22);
   assertEquals([refused.ok, refused.value], [false, "load an eBPF program: invalid argument (EINVAL)"]);
   assertStringIncludes(refused.remedy ?? "", "CONFIG_CGROUP_BPF");
+  // `run` goes without where nobody lets it try, and nowhere else.
+  assertEquals([judge({}, -1), judge({}, -38), refused].map(({ required }) => required), [false, false, true]);
   assertEquals(judge({ unified: undefined }, 0).ok, false);
   assertEquals(judge({}, 0, false).remedy, "run libflux with sudo");
 });
