@@ -26,8 +26,11 @@ function refused(directory: string, what: string, errno: number, hint: string): 
 
 const USUAL: ReadonlySet<string> = new Set(deviceLines(DEFAULT_RULES).map(({ value }) => value));
 
+/** Who may do neither can't make nodes either, or is told so by {@link DevicePlan.required}. */
+const NOT_FOR_US: readonly number[] = [-E.EPERM, -E.ENOSYS];
+
 /** v1 takes one line at a time, all of them before there is a cgroup below. */
-function writeLines({ directory, inhabited, lines }: DevicePlan & { readonly kind: "lines" }): void {
+function writeLines({ directory, inhabited, lines, required }: DevicePlan & { readonly kind: "lines" }): void {
   const encoder = new TextEncoder();
   using opened = new DisposableStack();
   const files = new Map<string, number>();
@@ -39,6 +42,7 @@ function writeLines({ directory, inhabited, lines }: DevicePlan & { readonly kin
     files.set(file, descriptor);
     const bytes = encoder.encode(value);
     const result = descriptor < 0 ? descriptor : syscall("write", descriptor, bytes, bytes.length);
+    if (!required && file === "devices.deny" && NOT_FOR_US.includes(result)) break;
     // What the cgroup above hasn't got can't be had by libflux itself either: the container then lacks it, and runs.
     if (result >= 0 || result === -E.EPERM && file === "devices.allow" && USUAL.has(value)) continue;
     throw refused(
@@ -52,9 +56,6 @@ function writeLines({ directory, inhabited, lines }: DevicePlan & { readonly kin
   const made = syscall("mkdirat", AT.AT_FDCWD, inhabited, 0o755);
   if (made < 0) throw refused(inhabited, "no cgroup can be made below theirs", -made, "is there a limit on cgroups?");
 }
-
-/** Who may not load programs can't make nodes either, or is told so by {@link DevicePlan.required}. */
-const NOT_FOR_US: readonly number[] = [-E.EPERM, -E.ENOSYS];
 
 function attach({ directory, code, required }: DevicePlan & { readonly kind: "program" }): void {
   const program = loadDeviceProgram(code, "libflux_devices");
