@@ -4,7 +4,7 @@
  * @module
  */
 import { BPF } from "../../ffi/abi/constants.ts";
-import { checked, Descriptor } from "../../ffi/libc.ts";
+import { checked, Descriptor, syscall } from "../../ffi/libc.ts";
 import { parseHierarchies } from "../../lib/cgroups/hierarchies.ts";
 import type { Container } from "../../mod.ts";
 
@@ -34,7 +34,19 @@ function groupOf({ pid }: Pick<Container, "pid">): string {
 }
 
 /** `linux/bpf.h` */
-const [BPF_PROG_DETACH, BPF_PROG_GET_FD_BY_ID, BPF_PROG_QUERY] = [9, 13, 16];
+const [BPF_PROG_DETACH, BPF_PROG_GET_NEXT_ID, BPF_PROG_GET_FD_BY_ID, BPF_PROG_QUERY] = [9, 11, 13, 16];
+
+/** The numbers of all programs of eBPF that this kernel has. */
+export function allPrograms(): number[] {
+  const found: number[] = [];
+  // `start_id`, and what comes after it.
+  const words = new Uint32Array(3);
+  while (syscall("bpf", BPF_PROG_GET_NEXT_ID, new Uint8Array(words.buffer), 12) === 0) {
+    found.push(words[1] ?? 0);
+    words[0] = words[1] ?? 0;
+  }
+  return found;
+}
 
 /** The programs about devices that are attached to a cgroup itself. */
 function programs(cgroup: number): number[] {

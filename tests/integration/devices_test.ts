@@ -4,13 +4,14 @@ import { deviceProgram } from "../../lib/cgroups/device_rules.ts";
 import { DEFAULT_RULES } from "../../lib/spec/device_rules.ts";
 import { type Container, run } from "../../mod.ts";
 import { randomRules } from "../lib/cgroups/ebpf.ts";
-import { hostDisk, isByLines, liftRules, ownPrograms } from "./device_rules.ts";
+import { allPrograms, hostDisk, isByLines, liftRules, ownPrograms } from "./device_rules.ts";
 import {
   BUSYBOX,
   DEBIAN,
   hostTest,
   isThere,
   LIBFLUX,
+  patience,
   runContainer,
   temporaryDirectory,
   uniqueName,
@@ -236,6 +237,23 @@ Deno.test("rule 20: the kernel takes the program of any rules, and none that it 
   }
   // Without its last instruction it runs on into nothing.
   assertEquals(loadDeviceProgram(deviceProgram([]).slice(0, -8), "test"), -22);
+});
+
+Deno.test({
+  name: "rule 20: on v2 the program of a container goes with it",
+  ignore: isByLines,
+  fn: async () => {
+    const before = allPrograms();
+    await using container = await run({ image: BUSYBOX, network: "none", command: ["sleep", "60"] });
+    assertEquals(allPrograms().length, before.length + 1);
+    container.kill("SIGKILL");
+    await container.status;
+    const deadline = performance.now() + patience(5000);
+    while (allPrograms().length > before.length && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assertEquals(allPrograms(), before);
+  },
 });
 
 hostTest("rule 20: rules hold for whatever a container starts, and for a user other than root", async () => {
