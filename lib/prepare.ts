@@ -8,7 +8,7 @@ import { ARCHITECTURE, checked, syscall } from "../ffi/libc.ts";
 import { isType, stat } from "../ffi/stat.ts";
 import type { LaunchProgram } from "../ffi/program.ts";
 import { callersFileLimit, callersPath } from "./caller.ts";
-import { cgroupFacts, managerFacts, planContainer } from "./cgroups/host.ts";
+import { cgroupFacts, hasDeviceRules, managerFacts, planContainer } from "./cgroups/host.ts";
 import { cgroupsPath, chooseManager } from "./cgroups/manager.ts";
 import type { CgroupPlan } from "./cgroups/plan.ts";
 import { CAPABILITIES } from "./spec/capabilities.ts";
@@ -18,6 +18,7 @@ import { readProfile } from "./seccomp/read.ts";
 import { buildSpec } from "./spec/build.ts";
 import { isBind } from "./spec/check_mount.ts";
 import { hasUserNamespace, hostId, type IdMaps, type IdOwner, KEEP_GROUPS, planIds } from "./spec/id_maps.ts";
+import { checkBoundDevices, findDevices } from "./spec/devices.ts";
 import { RLIMITS } from "./spec/limits.ts";
 import { checkOptions, type RunOptions } from "./spec/options.ts";
 import type { Rlimit, Spec } from "./spec/types.ts";
@@ -232,6 +233,7 @@ export function prepare(
   const wish = options.cgroupManager ?? (options.limits?.hugetlb === undefined ? "auto" : "cgroupfs");
   const manager = chooseManager(wish, options.cgroupParent, managerFacts(host, uid));
   const ids = hasUserNamespace(options, uid) ? planIds(options, idOwner(take)) : undefined;
+  const devices = findDevices(options.devices ?? []);
   const spec = buildSpec(options, {
     name,
     id,
@@ -243,6 +245,9 @@ export function prepare(
     fileLimit: callersFileLimit(),
     capabilities: ids === undefined ? ownCapabilities : () => CAPABILITIES.slice(0, (highestCapability ?? 0) + 1),
     ids,
+    devices,
+    // In a user namespace nobody can make a node that opens anything.
+    hasDeviceRules: ids !== undefined || hasDeviceRules(host),
     ...(joined === undefined ? {} : { networkPath: joined }),
     architecture: ARCHITECTURE,
     ...(options.seccomp === undefined || options.seccomp === "unconfined"
@@ -251,6 +256,8 @@ export function prepare(
     cgroupsPath: cgroupsPath(manager, options.cgroupParent, id, uid),
   });
   const cgroups = planContainer(options, spec, manager, host, uid);
+  // An ordinary user's rules may not come into force.
+  if (uid === 0 && cgroups.devices !== undefined) checkBoundDevices(options.mounts ?? [], cgroups.devices.rules);
   const launch = {
     architecture: ARCHITECTURE,
     writable: options.writable ?? false,
@@ -258,6 +265,7 @@ export function prepare(
     nullStreams: options.terminal === undefined ? nullStreams : [],
     kinds: kindsOf(options),
     ...(options.network === "pasta" ? { guardLoopback: true } : {}),
+    ...(ids === undefined ? {} : { bound: new Map(devices.map(({ source, node }) => [node.path, source])) }),
     ...(ids === undefined ? {} : usersOf(ids, uid, spec, options.writable ?? false)),
     // Where no group may be set, those that libflux is in show as nobody's.
     ...(ids?.writer === "self" || options.groupAdd?.includes(KEEP_GROUPS) === true ? { keepGroups: true } : {}),

@@ -139,7 +139,9 @@ export function readInRoot(root: string, path: string, limit = MAX_FILE): Uint8A
   const name = path.replace(/^\/+/, "") || ".";
   let opened = -E.EAGAIN;
   // Whoever renames or mounts anything on this host meanwhile makes the kernel unsure of a "..": then it asks to try again.
-  for (let tries = 0; opened === -E.EAGAIN && tries < 100; tries++) opened = syscall("openat2", at.number, name, how, 24);
+  for (let tries = 0; opened === -E.EAGAIN && tries < 100; tries++) {
+    opened = syscall("openat2", at.number, name, how, 24);
+  }
   if (opened < 0) return undefined;
   using file = new Descriptor(opened);
   const found = statDescriptor(file.number);

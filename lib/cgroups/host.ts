@@ -6,11 +6,14 @@
 import { stat } from "../../ffi/stat.ts";
 import { variable } from "../caller.ts";
 import { LimitError } from "../errors.ts";
+import { MAKES_NODES } from "../spec/capabilities.ts";
+import { isRestricted } from "../spec/device_rules.ts";
 import { unaskedFields } from "../spec/limits.ts";
 import type { RunOptions } from "../spec/options.ts";
 import type { Mount, Spec } from "../spec/types.ts";
 import { isCgroup } from "../store/cgroup.ts";
 import { readIfThere } from "../store/directory.ts";
+import type { DeviceNeeds } from "./device_rules.ts";
 import { wordsIn } from "./files.ts";
 import { type Hierarchies, parseHierarchies } from "./hierarchies.ts";
 import {
@@ -48,6 +51,11 @@ export function cgroupFacts(): CgroupFacts {
   return facts = { ...table, unified, legacy, controllers };
 }
 
+/** Whether this host has rules about devices. That an eBPF program can't be attached is only seen when it is tried. */
+export function hasDeviceRules({ unified, legacy }: Pick<Hierarchies, "unified" | "legacy">): boolean {
+  return unified !== undefined || legacy.get("devices") !== undefined;
+}
+
 let booted: boolean | undefined;
 
 /** Who could manage cgroups here. */
@@ -79,14 +87,28 @@ export function topOf(unified: string): string | undefined {
   return scope ?? cgroupFacts().unified;
 }
 
+/** Who has this mounts cgroups, and writes to the one that it is in. */
+const LIFTS_RULES = "CAP_SYS_ADMIN";
+
+function deviceNeeds(
+  { devices = [] }: RunOptions,
+  { process: { capabilities: { bounding = [] } = {} }, linux: { namespaces = [] } = {} }: Spec,
+): DeviceNeeds {
+  // In a user namespace nobody can make a node that opens anything.
+  const hasUsers = namespaces.some(({ type }) => type === "user");
+  const required = bounding.includes(MAKES_NODES) && !hasUsers || devices.some(isRestricted);
+  return { required, above: bounding.includes(LIFTS_RULES) };
+}
+
 /** The cgroups to make for a container: below a scope of systemd's, or where libflux says. */
 export function planContainer(
   options: RunOptions,
-  { linux, mounts = [] }: Spec,
+  spec: Spec,
   manager: CgroupManager,
   host: CgroupFacts,
   uid: number,
 ): CgroupPlan {
+  const { linux, mounts = [] } = spec;
   const { cgroupsPath: path = "", resources = {} } = linux ?? {};
   const writable = mounts.some(isWritableCgroup);
   if (writable && !host.nsdelegate) throw notDelegated(host);
@@ -95,7 +117,11 @@ export function planContainer(
     writable || options.cgroupParent !== undefined ? { ...made, required: new Set(made.directories) } : made;
   const handing = (made: CgroupPlan, handDown: readonly string[]): CgroupPlan =>
     writable ? { ...sure(made), handDown } : sure(made);
-  const asked = { unasked: unaskedFields(options.limits ?? {}), measure: options.measure ?? false };
+  const asked = {
+    unasked: unaskedFields(options.limits ?? {}),
+    measure: options.measure ?? false,
+    devices: deviceNeeds(options, spec),
+  };
   if (manager === "cgroupfs" || host.unified === undefined) {
     return handing(planCgroups(host, path, resources, { ...asked, controllers: host.controllers }), host.controllers);
   }
@@ -114,10 +140,11 @@ export function planContainer(
       : scope.user
       ? DELEGATE
       : undefined;
-  return {
-    ...handing(planCgroups(below, `/${CONTAINER_GROUP}`, resources, { ...asked, controllers, remedy }), controllers),
-    scope,
-  };
+  // The scope itself is above the container's cgroup.
+  const devices = { ...asked.devices, above: false };
+  const plan = planCgroups(below, `/${CONTAINER_GROUP}`, resources, { ...asked, devices, controllers, remedy });
+  const rules = plan.devices === undefined ? {} : { devices: { ...plan.devices, directory: scope.directory } };
+  return { ...handing({ ...plan, ...rules }, controllers), scope };
 }
 
 /** Whether a mount lets the container write to its cgroups. */

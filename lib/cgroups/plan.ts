@@ -6,6 +6,7 @@
 import { LimitError } from "../errors.ts";
 import { optionOf } from "../spec/limits.ts";
 import type { Resources } from "../spec/types.ts";
+import { BELOW_RULES, type DeviceNeeds, type DevicePlan, planDevices } from "./device_rules.ts";
 import { type Hierarchies, legacyName } from "./hierarchies.ts";
 import type { Scope } from "./manager.ts";
 import { type Controller, legacySettings, type Setting, unifiedSettings } from "./settings.ts";
@@ -29,6 +30,8 @@ export interface CgroupPlan {
   /** Directories that can't be done without. */
   readonly required: ReadonlySet<string>;
   readonly writes: readonly Write[];
+  /** What keeps the container from devices that aren't its own, where this host can. */
+  readonly devices?: DevicePlan;
   /** The scope of systemd's to make first, where systemd manages. */
   readonly scope?: Scope;
   /** Controllers to hand down to the container's directory of v2 besides: it may hand them further down itself. */
@@ -56,12 +59,17 @@ export function planCgroups(
     readonly unasked?: ReadonlySet<string>;
     /** Whether somebody will ask what it has used. */
     readonly measure?: boolean;
+    readonly devices?: DeviceNeeds;
     /** What to do about a controller that v2 hasn't got here. */
     readonly remedy?: (controller: string) => string | undefined;
   },
 ): CgroupPlan {
   const { controllers, unasked = new Set<string>(), measure = false, remedy } = options;
-  const own = unified === undefined ? undefined : unified + path;
+  const needs = options.devices ?? { required: false, above: false };
+  const mount = legacy.get("devices");
+  const rulesGroup = mount === undefined ? undefined : mount + path;
+  const outer = unified === undefined ? undefined : unified + path;
+  const own = outer !== undefined && rulesGroup === undefined && needs.above ? outer + BELOW_RULES : outer;
   const groups = new Map<string, string>();
   const required = new Set<string>();
   const writes: Write[] = [];
@@ -91,8 +99,25 @@ export function planCgroups(
     const mount = legacy.get(name);
     if (mount !== undefined) groups.set(name, mount + path);
   }
-  const directories = new Set([...own === undefined ? [] : [own], ...groups.values()]);
-  return { unified: own, legacy: groups, directories: [...directories], required, writes };
+  const others = [...groups.values()];
+  const devices = planDevices({ unified: own, outer, legacy: rulesGroup }, resources.devices, {
+    ...needs,
+    // A process is in one cgroup of a hierarchy, whatever controllers that has.
+    above: needs.above && !others.some((directory) => directory === rulesGroup),
+  });
+  if (devices?.required === true) required.add(devices.directory).add(devices.inhabited);
+  if (devices?.kind === "lines") groups.set("devices", devices.inhabited);
+  // Those that are in others come after them.
+  const directories = new Set([
+    ...outer === undefined || outer === own ? [] : [outer],
+    ...devices?.kind === "lines" ? [devices.directory] : [],
+    ...own === undefined ? [] : [own],
+    ...others,
+  ]);
+  return {
+    ...{ unified: own, legacy: groups, directories: [...directories], required, writes },
+    ...(devices === undefined ? {} : { devices }),
+  };
 }
 
 function legacyWrites(

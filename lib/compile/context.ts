@@ -54,6 +54,8 @@ export interface Launch {
   readonly isRootInside?: boolean;
   /** In a user namespace: whether libflux hands the image over, as a mount with the container's users. */
   readonly hasMappedImage?: boolean;
+  /** In a user namespace: where on the host the devices are that the spec names, by their paths inside. */
+  readonly bound?: ReadonlyMap<string, string>;
   /** The places that the root is put together of, where one overlay can't be had. */
   readonly parts?: readonly Part[];
   /** Directories of the image that are to be root's inside. */

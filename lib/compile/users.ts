@@ -4,10 +4,11 @@
  *
  * @module
  */
-import { AT, MOVE_MOUNT, OPEN_TREE, or, STATX } from "../../ffi/abi/constants.ts";
+import { AT, MOVE_MOUNT, OPEN_TREE, or, S, STATX } from "../../ffi/abi/constants.ts";
 import type { Operand } from "../../ffi/program.ts";
 import { UsageError } from "../errors.ts";
 import { CHILD, type Context, CWD, isNew, named } from "./context.ts";
+import type { Device } from "../spec/types.ts";
 import { NODES } from "./devices.ts";
 
 const FIELD = "linux.uidMappings";
@@ -59,23 +60,35 @@ export function receiveImage(context: Context): void {
   b.syscall("close", [CHILD.image], { label: "close the socket" });
 }
 
-/** The host's standard devices, to be bound on the container's own `/dev`: verified, and none by a link. */
+/** The host's devices, to be bound on the container's own `/dev`: verified, and the standard ones by no link. */
 export function prepareDevices(context: Context): void {
-  if (!isNew(context.spec, "user")) return;
-  const { builder: b } = context;
+  const { spec, launch } = context;
+  if (!isNew(spec, "user")) return;
   for (const [name, major, minor] of NODES) {
     const path = `/dev/${name}`;
-    const field = "linux.devices";
-    const flags = or(OPEN_TREE, "OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_SYMLINK_NOFOLLOW");
-    const descriptor = b.call("open_tree", [CWD, b.string(path), flags], "device", {
-      label: `take the host's ${path}`,
-      path,
-      field,
-      hint: "in a user namespace no device can be made: the host must have it",
-    });
-    requireDeviceOf(context, descriptor, name, major, minor, field);
-    context.devices.push({ descriptor, destination: path, kind: "file", field, what: path, type: "bind" });
+    bindDevice(context, path, { path, type: "c", major, minor }, "linux.devices", ["AT_SYMLINK_NOFOLLOW"]);
   }
+  (spec.linux?.devices ?? []).forEach((device, index) =>
+    bindDevice(context, launch.bound?.get(device.path) ?? device.path, device, `linux.devices[${index}]`, [])
+  );
+}
+
+function bindDevice(
+  context: Context,
+  source: string,
+  device: Device,
+  field: string,
+  more: readonly (keyof typeof OPEN_TREE)[],
+): void {
+  const flags = or(OPEN_TREE, "OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", ...more);
+  const descriptor = context.builder.call("open_tree", [CWD, context.text(source), flags], "device", {
+    label: `take the host's ${source}`,
+    path: source,
+    field,
+    hint: "in a user namespace no device can be made: the host must have it",
+  });
+  requireDeviceOf(context, descriptor, device, field);
+  context.devices.push({ descriptor, destination: device.path, kind: "file", field, what: source, type: "bind" });
 }
 
 /** Opens the null device that was bound, for those streams and paths that are to be nothing. */
@@ -91,29 +104,28 @@ export function openNullDevice(context: Context): void {
     field,
   });
   // Again: what it is that is held counts, and not what its path was (CVE-2025-31133).
-  requireDeviceOf(context, context.nullDevice, "null", 1, 3, field);
+  requireDeviceOf(context, context.nullDevice, { path, type: "c", major: 1, minor: 3 }, field);
 }
 
-/** Fails unless a descriptor is of a character device of these numbers, which its owner may read. */
+/** Fails unless a descriptor is of this device. */
 function requireDeviceOf(
   { builder: b }: Context,
   descriptor: Operand,
-  name: string,
-  major: number,
-  minor: number,
+  { path, type, major, minor, fileMode = 0o666 }: Device,
   field: string,
 ): void {
   // struct statx, linux/stat.h: stx_mode (u16) at 28, stx_rdev_major and _minor (u32) at 128 and 132.
   const statx = b.buffer(256);
-  const path = `/dev/${name}`;
   const meaning = { label: `see that ${path} is the device ${major}:${minor}`, path, field };
   const empty = or(AT, "AT_EMPTY_PATH", "AT_SYMLINK_NOFOLLOW");
   b.syscall("statx", [descriptor, b.string(""), empty, or(STATX, "STATX_BASIC_STATS"), statx], meaning);
-  const [type, numbers] = [b.slot("type"), b.slot("rdev")];
-  b.copy(b.addressOf(type), b.at(statx, 29), 1, `read the type of ${path}`);
+  const [upper, numbers] = [b.slot("type"), b.slot("rdev")];
+  b.copy(b.addressOf(upper), b.at(statx, 29), 1, `read the type of ${path}`);
   b.copy(b.addressOf(numbers), b.at(statx, 128), 8, `read the numbers of ${path}`);
-  // The upper byte of S_IFCHR with S_IRUSR: whoever has the host's devices has set the rest.
-  b.require(type, "==", named(0o20400 >> 8, "(S_IFCHR|S_IRUSR)>>8"), meaning);
+  // The upper byte of the mode: the type, and whether its owner may read it. Who has the host's devices has set the rest.
+  const kind = type === "b" ? "S_IFBLK" : "S_IFCHR";
+  const mode = S[kind] | fileMode & 0o400;
+  b.require(upper, "==", named(mode >> 8, `(${kind}|0${(fileMode & 0o400).toString(8)})>>8`), meaning);
   b.require(numbers, "==", named(major + minor * 2 ** 32, `${major}:${minor}`), meaning);
 }
 

@@ -12,6 +12,7 @@ import { type Account, parseGroups, parsePasswd, resolveGroups, resolveUser } fr
 import { capabilitiesOf } from "./capabilities.ts";
 import { DEFAULT_PATH } from "./defaults.ts";
 import { hostId, type IdMaps, KEEP_GROUPS } from "./id_maps.ts";
+import { checkNodes, deviceRules, type FoundDevice } from "./device_rules.ts";
 import { toResources } from "./limits.ts";
 import { checkOptions, type RunOptions } from "./options.ts";
 import { protectedPaths } from "./security.ts";
@@ -37,6 +38,10 @@ export interface Facts {
   readonly networkPath?: string;
   /** The capabilities that libflux itself has, asked where some are to be added; none if left out. */
   readonly capabilities?: () => readonly string[];
+  /** The devices that the caller named, as they are on the host. */
+  readonly devices?: readonly FoundDevice[];
+  /** Whether the host has rules about devices; none if left out. */
+  readonly hasDeviceRules?: boolean;
   /** What it runs on: which syscalls there are. */
   readonly architecture: Architecture;
   /** The seccomp profile that the caller gave, and the kernel's release, which it may ask for. */
@@ -154,7 +159,10 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
   const rlimits = withInherited(options.ulimits, facts.fileLimit);
   const offset = { secs: options.timeOffset ?? 0 };
   const wish = { add: options.capAdd, drop: options.capDrop };
-  const capabilities = capabilitiesOf(account.uid, wish, facts.capabilities ?? (() => []));
+  const capabilities = capabilitiesOf(account.uid, wish, facts.capabilities ?? (() => []), facts.hasDeviceRules);
+  const { devices = [] } = facts;
+  const nodes = devices.map(({ node }) => node);
+  checkNodes(nodes);
   const seccomp = seccompOf(options, facts, capabilities);
   return {
     ociVersion: "1.2.0",
@@ -179,7 +187,8 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
     ...(options.labels === undefined ? {} : { annotations: options.labels }),
     linux: {
       cgroupsPath: facts.cgroupsPath,
-      resources: toResources(options.limits ?? {}),
+      resources: { ...toResources(options.limits ?? {}), devices: deviceRules(devices) },
+      ...(nodes.length === 0 ? {} : { devices: nodes }),
       namespaces: [
         ...kinds.filter((type) => !shared.has(type)).map((type) => ({ type })),
         ...(facts.networkPath === undefined ? [] : [{ type: "network" as const, path: facts.networkPath }]),

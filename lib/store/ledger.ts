@@ -147,7 +147,8 @@ const SCOPE = /\/libflux-[0-9a-f]{64}\.scope$/;
 
 /** Whether something can be the path of a container's cgroup, and nobody else's. */
 export function isContainerCgroup(value: unknown): boolean {
-  return isCgroup(value) && /\/((libflux-)?[0-9a-f]{64}|libflux-[0-9a-f]{64}\.scope\/container)$/.test(value);
+  return isCgroup(value) &&
+    /\/((libflux-)?[0-9a-f]{64}(\/container)?|libflux-[0-9a-f]{64}\.scope\/container)$/.test(value);
 }
 
 /** Whether something can be a cgroup's path. */

@@ -4,6 +4,7 @@ import { planCgroups } from "../../../lib/cgroups/plan.ts";
 import { unifiedSettings } from "../../../lib/cgroups/settings.ts";
 import { LimitError, UsageError } from "../../../lib/errors.ts";
 import { checkLimits, type Limits, parseSize, toResources, unaskedFields } from "../../../lib/spec/limits.ts";
+import { DEFAULT_RULES } from "../../../lib/spec/device_rules.ts";
 import type { Resources } from "../../../lib/spec/types.ts";
 
 const mountinfo = (lines: readonly (readonly [string, string, string])[]): string =>
@@ -85,6 +86,25 @@ Deno.test("planCgroups() puts a container into v2 too where both are mounted", (
   const plan = planCgroups(HYBRID, "/libflux/id", toResources({ hugetlb: { "2MB": 0 } }), { controllers: ["hugetlb"] });
   assertEquals(plan.unified, "/sys/fs/cgroup/unified/libflux/id");
   assertEquals(plan.writes.find(({ controller }) => controller === "hugetlb")?.directory, plan.unified);
+});
+
+Deno.test("planCgroups() has the rules about devices above the container's cgroup where it could lift its own", () => {
+  const resources = { ...toResources({ memory: 2 ** 20 }), devices: DEFAULT_RULES };
+  const plan = (host: typeof UNIFIED, above: boolean, required = false) =>
+    planCgroups(host, "/id", resources, { controllers: ALL, unasked: unaskedFields({}), devices: { above, required } });
+  const [usual, nested] = [plan(UNIFIED, false), plan(UNIFIED, true, true)];
+  assertEquals([usual.devices?.directory, usual.devices?.inhabited], ["/sys/fs/cgroup/id", "/sys/fs/cgroup/id"]);
+  assertEquals(nested.directories, ["/sys/fs/cgroup/id", "/sys/fs/cgroup/id/container"]);
+  assertEquals([nested.unified, nested.devices?.directory], ["/sys/fs/cgroup/id/container", "/sys/fs/cgroup/id"]);
+  assertEquals([...nested.required].toSorted(), ["/sys/fs/cgroup/id", "/sys/fs/cgroup/id/container"]);
+  assertEquals(nested.writes[0]?.directory, "/sys/fs/cgroup/id/container");
+  const lines = [["/d", "cgroup", "devices"], ["/m", "cgroup", "memory"]] as const;
+  const legacy = plan(parseHierarchies(mountinfo(lines)), true);
+  assertEquals(legacy.directories, ["/d/id", "/m/id"]);
+  assertEquals([legacy.legacy.get("devices"), legacy.devices?.directory], ["/d/id/container", "/d/id"]);
+  // Both of one hierarchy: there it can only be in one cgroup, that of its limits.
+  const together = plan(parseHierarchies(mountinfo([["/dm", "cgroup", "devices,memory"]])), true);
+  assertEquals([together.legacy.get("devices"), together.directories], ["/dm/id", ["/dm/id"]]);
 });
 
 Deno.test("planCgroups() asks v2 for the memory controller where it is to measure", () => {

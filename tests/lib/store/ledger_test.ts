@@ -40,12 +40,20 @@ Deno.test("parseLedger() passes over numbers that are none of a process's or an 
 
 Deno.test("parseLedger() takes for a container's cgroup only what nobody else's is called", () => {
   const id = "0123456789abcdef".repeat(4);
-  for (const name of [`libflux-${id}`, `my/group/${id}`]) {
+  for (const name of [`libflux-${id}`, `my/group/${id}`, `libflux-${id}/container`]) {
     const entry = { kind: "cgroup", directory: `/sys/fs/cgroup/memory/${name}` };
     assertEquals(parse(JSON.stringify(entry)), [entry]);
   }
   for (
-    const path of ["/sys/fs/cgroup", "/sys/fs/cgroup/system.slice", `/a/../${id}`, `a/${id}`, `/a/${id}/`, `/${id}\0`]
+    const path of [
+      "/sys/fs/cgroup",
+      "/sys/fs/cgroup/system.slice",
+      `/a/../${id}`,
+      `a/${id}`,
+      `/a/${id}/`,
+      `/${id}\0`,
+      `/a/${id}/other`,
+    ]
   ) {
     assertEquals(parse(JSON.stringify({ kind: "cgroup", directory: path })), [], path);
   }
