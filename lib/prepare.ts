@@ -221,6 +221,7 @@ export function prepare(
   const launch = {
     architecture: ARCHITECTURE,
     writable: options.writable ?? false,
+    ...(options.privileged === true ? { openDevices: true } : {}),
     init: options.init ?? true,
     nullStreams: options.terminal === undefined ? nullStreams : [],
     kinds: kindsOf(options),

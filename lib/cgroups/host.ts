@@ -88,7 +88,8 @@ export function planContainer(
   uid: number,
 ): CgroupPlan {
   const { cgroupsPath: path = "", resources = {} } = linux ?? {};
-  const writable = mounts.some(isWritableCgroup);
+  // Who has all privileges could mount what it likes: then nothing is promised of its limits, unless that is asked for.
+  const writable = mounts.some(isWritableCgroup) && (options.privileged !== true || options.writableCgroups === true);
   if (writable && !host.nsdelegate) throw notDelegated(host);
   // Without its own cgroup a container would be given libflux's to write to, or not be where it was to be.
   const sure = (made: CgroupPlan): CgroupPlan =>

@@ -9,6 +9,7 @@ import type { Flag, Parsed } from "./flags.ts";
 
 /** All of them. */
 export const SECURITY_FLAGS: readonly Flag[] = [
+  { name: "privileged", help: "take all walls away but the namespaces: root inside can be root of the host at will" },
   { name: "cap-add", value: "CAP,…", repeated: true, help: "give it a capability: NET_RAW; ALL: all there are" },
   { name: "cap-drop", value: "CAP,…", repeated: true, help: "take one away; ALL: leave only what is added" },
   {
@@ -27,7 +28,15 @@ export const SECURITY_FLAGS: readonly Flag[] = [
 
 type SecurityOptions = Pick<
   RunOptions,
-  "capAdd" | "capDrop" | "mask" | "noNewPrivileges" | "seccomp" | "sysctls" | "unmask" | "writableCgroups"
+  | "capAdd"
+  | "capDrop"
+  | "mask"
+  | "noNewPrivileges"
+  | "privileged"
+  | "seccomp"
+  | "sysctls"
+  | "unmask"
+  | "writableCgroups"
 >;
 
 function listed(flags: Parsed, name: string): string[] | undefined {
@@ -100,6 +109,7 @@ function readSysctls(flags: Parsed): Record<string, string> | undefined {
 export function readSecurity(flags: Parsed): Readonly<Record<keyof SecurityOptions, unknown>> {
   const { mask, noNewPrivileges, seccomp, unmask, writableCgroups } = readSecurityOptions(flags);
   return {
+    privileged: flags.on("privileged"),
     capAdd: listed(flags, "cap-add"),
     capDrop: listed(flags, "cap-drop"),
     sysctls: readSysctls(flags),

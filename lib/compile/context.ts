@@ -29,6 +29,8 @@ export interface Launch {
   readonly architecture: Architecture;
   /** Write into the image instead of into an overlay. */
   readonly writable: boolean;
+  /** Let the device nodes of the image's, and those that the container makes, open their devices; they don't if left out. */
+  readonly openDevices?: boolean;
   /** Run the command below a reaping PID 1. */
   readonly init: boolean;
   /** Files to put over the image's own: `/etc/hosts` and its like. */

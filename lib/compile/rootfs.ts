@@ -5,15 +5,15 @@
  */
 import { MOUNT_ATTR, MOVE_MOUNT, OPEN_TREE, or, UMOUNT } from "../../ffi/abi/constants.ts";
 import { NONE, setAttributes } from "./attributes.ts";
-import { type Context, CWD, named } from "./context.ts";
+import { type Context, CWD, type Launch, named } from "./context.ts";
 
 /** The image's descriptor has a number of its own: overlayfs takes paths, so it appears in one. Just above `CHILD`'s. */
 const IMAGE = 9;
 /** Where the scratch filesystem is while the root is being made: over what every host has. */
 const SCRATCH = "/dev";
 
-/** Whatever device nodes an image has: they open nothing. */
-const NO_DEVICES = or(MOUNT_ATTR, "MOUNT_ATTR_NODEV");
+/** Whatever device nodes an image has: they open nothing, unless that is asked for. */
+const deviceAttributes = ({ openDevices }: Launch) => openDevices === true ? NONE : or(MOUNT_ATTR, "MOUNT_ATTR_NODEV");
 
 const EMPTY_TO_PATH = or(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH");
 
@@ -84,7 +84,7 @@ export function prepareRoot(context: Context): void {
       "rootfs",
       { label: `take the image ${path} as the root`, path, field },
     );
-    setAttributes(context, context.rootfs, { set: NO_DEVICES, recursive: true }, {
+    setAttributes(context, context.rootfs, { set: deviceAttributes(launch), recursive: true }, {
       label: `make the mounts of ${path} private`,
       path,
       field,
@@ -100,7 +100,7 @@ export function prepareRoot(context: Context): void {
       ["upperdir", `${SCRATCH}/upper`],
       ["workdir", `${SCRATCH}/work`],
     ],
-    NO_DEVICES,
+    deviceAttributes(launch),
     {
       label: `mount an overlay over the image ${path}`,
       path,

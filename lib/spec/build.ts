@@ -9,7 +9,7 @@ import { defaultSeccomp } from "../seccomp/filters.ts";
 import { type Profile, resolveProfile } from "../seccomp/profile.ts";
 import type { Seccomp } from "../seccomp/types.ts";
 import { parseGroups, parsePasswd, resolveUser } from "../users.ts";
-import { capabilitiesOf } from "./capabilities.ts";
+import { capabilitiesOf, wishOf } from "./capabilities.ts";
 import { DEFAULT_PATH } from "./defaults.ts";
 import { toResources } from "./limits.ts";
 import { checkOptions, type RunOptions } from "./options.ts";
@@ -46,6 +46,7 @@ export interface Facts {
 
 /** The filesystems that every container has. Sizes as in docker. */
 function systemMounts(options: RunOptions): Mount[] {
+  const access = options.privileged === true ? "rw" : "ro";
   const shm: Mount = options.ipc === "host"
     ? { destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["rbind", "nosuid", "noexec", "nodev"] }
     : {
@@ -70,12 +71,12 @@ function systemMounts(options: RunOptions): Mount[] {
     },
     shm,
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
-    { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
+    { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", access] },
     {
       destination: "/sys/fs/cgroup",
       type: "cgroup2",
       source: "cgroup",
-      options: ["nosuid", "noexec", "nodev", options.writableCgroups === true ? "rw" : "ro"],
+      options: ["nosuid", "noexec", "nodev", options.writableCgroups === true ? "rw" : access],
     },
   ];
 }
@@ -126,8 +127,7 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
   const paths = protectedPaths(options);
   const rlimits = withInherited(options.ulimits, facts.fileLimit);
   const offset = { secs: options.timeOffset ?? 0 };
-  const wish = { add: options.capAdd, drop: options.capDrop };
-  const capabilities = capabilitiesOf(account.uid, wish, facts.capabilities ?? (() => []));
+  const capabilities = capabilitiesOf(account.uid, wishOf(options), facts.capabilities ?? (() => []));
   const seccomp = seccompOf(options, facts, capabilities);
   return {
     ociVersion: "1.2.0",
@@ -144,7 +144,7 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
         ...(account.groups.length === 0 ? {} : { additionalGids: account.groups }),
       },
       capabilities,
-      noNewPrivileges: options.noNewPrivileges ?? true,
+      noNewPrivileges: options.noNewPrivileges ?? options.privileged !== true,
       ...(rlimits === undefined ? {} : { rlimits }),
       ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: options.oomScoreAdj }),
     },
@@ -168,9 +168,13 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
 }
 
 /** The filter of its syscalls: capabilities that it can't get need no calls that take them. */
-function seccompOf({ seccomp }: RunOptions, facts: Facts, { bounding = [] }: Capabilities): Seccomp | undefined {
+function seccompOf(
+  { privileged, seccomp }: RunOptions,
+  facts: Facts,
+  { bounding = [] }: Capabilities,
+): Seccomp | undefined {
   const { architecture, profile } = facts;
-  if (seccomp === "unconfined") return undefined;
+  if (seccomp === "unconfined" || seccomp === undefined && privileged === true) return undefined;
   if (profile === undefined) return defaultSeccomp(architecture, bounding);
   return resolveProfile(profile.content, { architecture, kernel: profile.kernel, capabilities: bounding });
 }

@@ -6,6 +6,7 @@
 import { printable, UsageError } from "../errors.ts";
 import { nearest } from "../render.ts";
 import { DEFAULT_CAPABILITIES } from "./defaults.ts";
+import type { RunOptions } from "./options.ts";
 import type { Capabilities } from "./types.ts";
 
 /** `linux/capability.h`, in order of their numbers. */
@@ -55,7 +56,10 @@ export const CAPABILITIES = [
 
 /** Every capability. */
 const ALL = "ALL";
-/** Nothing keeps a device node that a container makes from being the host's disk (SECURITY.md, rule 20): nobody gets this. */
+/**
+ * Nothing keeps a device node that a container makes from being the host's disk (SECURITY.md, rule 20): nobody gets this but
+ * who is to have the host's devices, with all else.
+ */
 const NEVER = "CAP_MKNOD";
 
 /** A capability by the kernel's name, however it is written; `ALL` is all of them. Throws a {@link UsageError}. */
@@ -74,12 +78,19 @@ export function capabilityName(text: string): string {
 export interface CapabilityWish {
   readonly add?: readonly string[] | undefined;
   readonly drop?: readonly string[] | undefined;
+  /** All that libflux has, {@link NEVER} too. */
+  readonly privileged?: boolean | undefined;
+}
+
+/** What options say of them. */
+export function wishOf({ capAdd, capDrop, privileged }: Pick<RunOptions, "capAdd" | "capDrop" | "privileged">) {
+  return { add: capAdd, drop: capDrop, privileged } satisfies CapabilityWish;
 }
 
 /** Throws a {@link UsageError} where names are wrong, or one is both added and dropped. */
-export function checkCapabilities({ add = [], drop = [] }: CapabilityWish): void {
+export function checkCapabilities({ add = [], drop = [], privileged = false }: CapabilityWish): void {
   const dropped = new Set(drop.map(capabilityName));
-  if (add.some((text) => capabilityName(text) === NEVER)) {
+  if (!privileged && add.some((text) => capabilityName(text) === NEVER)) {
     throw new UsageError(`the capability ${NEVER} can't be added: its nodes would open the host's own devices`, {
       hint: "bind what the container needs of /dev: --bind /dev/fuse:/dev/fuse",
     });
@@ -100,18 +111,24 @@ export function checkCapabilities({ add = [], drop = [] }: CapabilityWish): void
  */
 export function capabilitiesOf(
   uid: number,
-  { add = [], drop = [] }: CapabilityWish,
+  { add = [], drop = [], privileged = false }: CapabilityWish,
   held: () => readonly string[],
 ): Capabilities {
   const [added, dropped] = [new Set(add.map(capabilityName)), new Set(drop.map(capabilityName))];
-  const own = added.size === 0 ? [] : held();
+  const own = added.size === 0 && !privileged ? [] : held();
   const lacking = [...added].find((name) => name !== ALL && !own.includes(name));
   if (lacking !== undefined) {
     throw new UsageError(`the capability ${lacking} can't be added: libflux hasn't got it itself`, {
       hint: "'libflux info' tells what it has; root has all of them, but in a container",
     });
   }
-  const wanted = added.has(ALL) ? own.filter((name) => name !== NEVER) : dropped.has(ALL) ? [] : DEFAULT_CAPABILITIES;
+  const wanted = privileged && !dropped.has(ALL)
+    ? own
+    : added.has(ALL)
+    ? own.filter((name) => name !== NEVER)
+    : dropped.has(ALL)
+    ? []
+    : DEFAULT_CAPABILITIES;
   const bounding = CAPABILITIES.filter((name) =>
     added.has(name) || (wanted as readonly string[]).includes(name) && !dropped.has(name)
   );

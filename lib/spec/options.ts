@@ -4,7 +4,7 @@
  * @module
  */
 import { printable, UsageError } from "../errors.ts";
-import { checkCapabilities } from "./capabilities.ts";
+import { checkCapabilities, wishOf } from "./capabilities.ts";
 import { checkMount, checkPath } from "./check_mount.ts";
 import type { HostEntry } from "./addresses.ts";
 import { checkNetworkOptions } from "./networks.ts";
@@ -146,11 +146,17 @@ export interface RunOptions {
   readonly cgroupParent?: string;
   /** Let it make cgroups of its own below the one that it is in; false if left out. Takes v2, mounted with `nsdelegate`. */
   readonly writableCgroups?: boolean;
+  /**
+   * Take every wall away that is not a namespace: all capabilities that libflux has, no seccomp filter, nothing hidden or
+   * read-only of `/proc`, `/sys` and the image's device nodes, new privileges by set-id programs; false if left out. This
+   * isolates nothing from whoever is root inside, who can be root of the host at will. What is asked for besides holds.
+   */
+  readonly privileged?: boolean;
   /** Capabilities besides the usual ones: "NET_RAW", or "ALL" that libflux has. */
   readonly capAdd?: readonly string[];
   /** Capabilities that it doesn't get; "ALL" for none but those that are added. */
   readonly capDrop?: readonly string[];
-  /** Whether set-id programs give the command nothing; true if left out. */
+  /** Whether set-id programs give the command nothing; true if left out, but with `privileged`. */
   readonly noNewPrivileges?: boolean;
   /** Paths that are hidden from it, besides those of the kernel's that are in any case. */
   readonly mask?: readonly string[];
@@ -158,7 +164,7 @@ export interface RunOptions {
   readonly unmask?: readonly string[];
   /** Settings of the kernel's for its own namespaces: `{ "net.core.somaxconn": "1024" }`. */
   readonly sysctls?: Readonly<Record<string, string>>;
-  /** A file with a seccomp profile in docker's JSON format, or `unconfined`; libflux's own profile if left out. */
+  /** A file with a seccomp profile in docker's JSON format, or `unconfined`; libflux's own profile if left out, none with `privileged`. */
   readonly seccomp?: "unconfined" | (string & Record<never, never>);
   /** Who makes the cgroups; `auto` if left out: systemd where it is PID 1 and v2 has all controllers. */
   readonly cgroupManager?: "auto" | "cgroupfs" | "systemd";
@@ -249,7 +255,7 @@ export function checkOptions(options: RunOptions): void {
   if (options.terminal !== undefined) checkSize(options.terminal);
   if (options.cgroupParent !== undefined) checkCgroup(options.cgroupParent);
   checkNetworkOptions(options);
-  checkCapabilities({ add: options.capAdd, drop: options.capDrop });
+  checkCapabilities(wishOf(options));
   checkSecurity(options);
 }
 
