@@ -32,6 +32,7 @@ export {
 export { type Feature, type HostInfo, info } from "./lib/info.ts";
 export type { HostEntry } from "./lib/spec/addresses.ts";
 export type { RunOptions, Stream, TerminalSize } from "./lib/spec/options.ts";
+export type { SelinuxLabel } from "./lib/spec/labels.ts";
 export type { Limits } from "./lib/spec/limits.ts";
 export type { PortMapping, PublishedPort } from "./lib/spec/ports.ts";
 export { onWarning } from "./lib/warnings.ts";

@@ -17,6 +17,7 @@ import { LaunchError, PermissionError } from "./errors.ts";
 import { hostError, initError } from "./failure.ts";
 import { connectOr, hasOwnNetwork, isOwnHosts } from "./connect.ts";
 import { joinedNetwork } from "./compile/mod.ts";
+import { confine } from "./confine.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
 import type { Connection } from "./network/connection.ts";
 import { openNetwork } from "./network/join.ts";
@@ -308,6 +309,7 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
     const nulls = layout.flatMap((how, index) => how === "null" ? [index] : []);
     let prepared = prepare(named, nulls);
     if (!isRoot) throw new PermissionError("making a container takes root", { hint: "run it with sudo" });
+    [named, prepared] = await confine(named, prepared, nulls);
     const joined = joinedNetwork(prepared.spec);
     if (joined !== undefined) network = Promise.resolve(openNetwork(joined, named));
     const store = await openStore(options.root);

@@ -14,6 +14,7 @@ import type { CgroupPlan } from "./cgroups/plan.ts";
 import { CAPABILITIES } from "./spec/capabilities.ts";
 import { compile, type Launch } from "./compile/mod.ts";
 import { errnoText, ImageError, PermissionError, printable, UsageError } from "./errors.ts";
+import { appArmorAttributes, profileOf, selinuxContexts } from "./labels.ts";
 import { readProfile } from "./seccomp/read.ts";
 import { buildSpec } from "./spec/build.ts";
 import { isBind } from "./spec/check_mount.ts";
@@ -210,6 +211,8 @@ export function prepare(
     hostname,
     fileLimit: callersFileLimit(),
     capabilities: ownCapabilities,
+    apparmor: profileOf(options, uid),
+    selinux: selinuxContexts(options),
     ...(joined === undefined ? {} : { networkPath: joined }),
     architecture: ARCHITECTURE,
     ...(options.seccomp === undefined || options.seccomp === "unconfined"
@@ -226,6 +229,7 @@ export function prepare(
     nullStreams: options.terminal === undefined ? nullStreams : [],
     kinds: kindsOf(options),
     ...(options.network === "pasta" ? { guardLoopback: true } : {}),
+    ...(spec.process.apparmorProfile === undefined ? {} : { appArmorAttributes: appArmorAttributes() }),
     // Deno ignores it for itself. What else is ignored was so before it started, and stays so, as with any exec.
     ignoredSignals: [SIG.SIGPIPE],
     lastCapability: highestCapability,

@@ -4,6 +4,7 @@
  * @module
  */
 import { printable, UsageError } from "../errors.ts";
+import { parseLabel } from "../spec/labels.ts";
 import type { RunOptions } from "../spec/options.ts";
 import type { Flag, Parsed } from "./flags.ts";
 
@@ -16,7 +17,8 @@ export const SECURITY_FLAGS: readonly Flag[] = [
     name: "security-opt",
     value: "OPTION",
     repeated: true,
-    help: "no-new-privileges=false, mask=PATH:…, unmask=PATH:…|ALL, seccomp=…, writable-cgroups (cgroup v2)",
+    help: "no-new-privileges=false, mask=PATH:…, unmask=PATH:…|ALL, seccomp=…, apparmor=PROFILE|unconfined, " +
+      "label=disable|type:T|level:L|…, writable-cgroups (cgroup v2)",
   },
   {
     name: "seccomp",
@@ -28,12 +30,14 @@ export const SECURITY_FLAGS: readonly Flag[] = [
 
 type SecurityOptions = Pick<
   RunOptions,
+  | "apparmor"
   | "capAdd"
   | "capDrop"
   | "mask"
   | "noNewPrivileges"
   | "privileged"
   | "seccomp"
+  | "selinux"
   | "sysctls"
   | "unmask"
   | "writableCgroups"
@@ -82,13 +86,22 @@ function readSecurityOptions(flags: Parsed): SecurityOptions {
       case "seccomp":
         found = { ...found, seccomp: profile([found.seccomp, value ?? ""]) ?? "" };
         break;
+      case "apparmor":
+        if (found.apparmor !== undefined) {
+          throw new UsageError("there are two AppArmor profiles", { hint: "leave one out" });
+        }
+        found = { ...found, apparmor: value ?? "" };
+        break;
+      case "label":
+        found = { ...found, selinux: parseLabel(value ?? "", found.selinux) };
+        break;
       case "mask":
       case "unmask":
         found = { ...found, [option]: [...found[option] ?? [], ...paths(option, value)] };
         break;
       default:
         throw new UsageError(`libflux has no security option "${printable(text)}"`, {
-          hint: "it has no-new-privileges, mask, unmask, seccomp and writable-cgroups",
+          hint: "it has apparmor, label, mask, no-new-privileges, seccomp, unmask and writable-cgroups",
         });
     }
   }
@@ -107,13 +120,14 @@ function readSysctls(flags: Parsed): Record<string, string> | undefined {
 
 /** Reads them; what wasn't given is undefined. Throws a `UsageError`. */
 export function readSecurity(flags: Parsed): Readonly<Record<keyof SecurityOptions, unknown>> {
-  const { mask, noNewPrivileges, seccomp, unmask, writableCgroups } = readSecurityOptions(flags);
+  const { apparmor, mask, noNewPrivileges, seccomp, selinux, unmask, writableCgroups } =
+    readSecurityOptions(flags);
   return {
     privileged: flags.on("privileged"),
     capAdd: listed(flags, "cap-add"),
     capDrop: listed(flags, "cap-drop"),
     sysctls: readSysctls(flags),
     seccomp: profile([flags.value("seccomp"), seccomp]),
-    ...{ mask, noNewPrivileges, unmask, writableCgroups },
+    ...{ apparmor, mask, noNewPrivileges, selinux, unmask, writableCgroups },
   };
 }

@@ -49,6 +49,8 @@ export interface Launch {
   readonly legacyGroups: readonly LegacyGroup[];
   /** Let no packet for a loopback address out of the network namespace. */
   readonly guardLoopback?: boolean;
+  /** Where AppArmor's files of a process are in `/proc`; "self/attr/apparmor" if left out, and before Linux 5.8 "self/attr". */
+  readonly appArmorAttributes?: string;
   /** What bind sources are. */
   readonly kinds: ReadonlyMap<string, "directory" | "file">;
 }
@@ -84,6 +86,9 @@ export const CWD = named(AT.AT_FDCWD, "AT_FDCWD");
 export function isNew(spec: Spec, kind: string): boolean {
   return spec.linux?.namespaces?.some(({ type, path }) => type === kind && path === undefined) ?? false;
 }
+
+/** Filesystems whose files all get `linux.mountLabel`; those of proc, sysfs and cgroups have labels of the policy's own. */
+const LABELLED: ReadonlySet<string> = new Set(["overlay", "tmpfs", "devpts", "mqueue"]);
 
 /** The state of one compilation. */
 export class Context {
@@ -169,7 +174,8 @@ export class Context {
         hint: `does this kernel have ${type}? 'libflux info' tells`,
       },
     );
-    for (const [key, value] of parameters) {
+    const context = LABELLED.has(type) ? this.spec.linux?.mountLabel : undefined;
+    for (const [key, value] of context === undefined ? parameters : [...parameters, ["context", context] as const]) {
       const command = or(FSCONFIG, value === undefined ? "FSCONFIG_SET_FLAG" : "FSCONFIG_SET_STRING");
       const operand: Operand = value === undefined ? 0 : typeof value === "string" ? this.text(value) : value;
       b.syscall("fsconfig", [configuration, command, this.text(key), operand, 0], {

@@ -27,6 +27,7 @@ import {
   rootPropagation,
   timeNamespace,
 } from "./isolate.ts";
+import { securityLabels } from "./labels.ts";
 import { attachMounts, attachProc, prepareBinds, prepareFiles, prepareFilesystems } from "./mounts.ts";
 import { guardLoopback, hostname, loopback, maskPaths, readonlyPaths, readonlyRoot, sysctls } from "./protect.ts";
 import { openImage, pivot, prepareRoot, scratchFilesystem } from "./rootfs.ts";
@@ -66,6 +67,7 @@ const STEPS: readonly ((context: Context) => void)[] = [
   guardLoopback,
   awaitHost,
   limits,
+  securityLabels,
   filterSyscalls,
   credentials,
   enterWorkingDirectory,

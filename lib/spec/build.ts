@@ -11,6 +11,7 @@ import type { Seccomp } from "../seccomp/types.ts";
 import { parseGroups, parsePasswd, resolveUser } from "../users.ts";
 import { capabilitiesOf, wishOf } from "./capabilities.ts";
 import { DEFAULT_PATH } from "./defaults.ts";
+import { labelsOf, type SelinuxContexts } from "./labels.ts";
 import { toResources } from "./limits.ts";
 import { checkOptions, type RunOptions } from "./options.ts";
 import { protectedPaths } from "./security.ts";
@@ -40,6 +41,10 @@ export interface Facts {
   readonly architecture: Architecture;
   /** The seccomp profile that the caller gave, and the kernel's release, which it may ask for. */
   readonly profile?: { readonly content: Profile; readonly kernel: string };
+  /** The AppArmor profile; none if left out. */
+  readonly apparmor?: string | undefined;
+  /** What the host's SELinux policy says of containers; asked where a label was asked for. */
+  readonly selinux?: SelinuxContexts | undefined;
   /** `linux.cgroupsPath`: a path, or "slice:prefix:name" where systemd manages cgroups. */
   readonly cgroupsPath: string;
 }
@@ -56,7 +61,12 @@ function systemMounts(options: RunOptions): Mount[] {
       options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
     };
   return [
-    { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
+    {
+      destination: "/proc",
+      type: "proc",
+      source: "proc",
+      options: ["nosuid", "noexec", "nodev"],
+    },
     {
       destination: "/dev",
       type: "tmpfs",
@@ -128,6 +138,9 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
   const rlimits = withInherited(options.ulimits, facts.fileLimit);
   const offset = { secs: options.timeOffset ?? 0 };
   const capabilities = capabilitiesOf(account.uid, wishOf(options), facts.capabilities ?? (() => []));
+  const labels = typeof options.selinux !== "object" || facts.selinux === undefined
+    ? undefined
+    : labelsOf(options.selinux, facts.selinux, facts.id);
   const seccomp = seccompOf(options, facts, capabilities);
   return {
     ociVersion: "1.2.0",
@@ -147,6 +160,8 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
       noNewPrivileges: options.noNewPrivileges ?? options.privileged !== true,
       ...(rlimits === undefined ? {} : { rlimits }),
       ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: options.oomScoreAdj }),
+      ...(facts.apparmor === undefined ? {} : { apparmorProfile: facts.apparmor }),
+      ...(labels === undefined ? {} : { selinuxLabel: labels.process }),
     },
     ...(options.uts === "host" ? {} : { hostname }),
     ...(options.labels === undefined ? {} : { annotations: options.labels }),
@@ -162,6 +177,7 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
       ...(options.sysctls === undefined ? {} : { sysctl: options.sysctls }),
       maskedPaths: paths.masked,
       readonlyPaths: paths.readonly,
+      ...(labels === undefined ? {} : { mountLabel: labels.mount }),
       ...(seccomp === undefined ? {} : { seccomp }),
     },
   };

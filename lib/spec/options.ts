@@ -8,6 +8,7 @@ import { checkCapabilities, wishOf } from "./capabilities.ts";
 import { checkMount, checkPath } from "./check_mount.ts";
 import type { HostEntry } from "./addresses.ts";
 import { checkNetworkOptions } from "./networks.ts";
+import { checkLabels, type SelinuxLabel } from "./labels.ts";
 import { checkSecurity } from "./security.ts";
 import type { PortMapping } from "./ports.ts";
 import { checkLimits, checkRlimit, isWhole, type Limits } from "./limits.ts";
@@ -166,6 +167,13 @@ export interface RunOptions {
   readonly sysctls?: Readonly<Record<string, string>>;
   /** A file with a seccomp profile in docker's JSON format, or `unconfined`; libflux's own profile if left out, none with `privileged`. */
   readonly seccomp?: "unconfined" | (string & Record<never, never>);
+  /**
+   * The AppArmor profile, or `unconfined` for none. If left out `libflux-default` where AppArmor is active and libflux runs
+   * as root, but none with `privileged`.
+   */
+  readonly apparmor?: "unconfined" | (string & Record<never, never>);
+  /** What of the SELinux label is other than the host's policy has for containers, or `disable`; none if left out. */
+  readonly selinux?: "disable" | SelinuxLabel;
   /** Who makes the cgroups; `auto` if left out: systemd where it is PID 1 and v2 has all controllers. */
   readonly cgroupManager?: "auto" | "cgroupfs" | "systemd";
   /** Ask the cgroups at the end what was used: `ContainerStatus.usage`. */
@@ -257,6 +265,7 @@ export function checkOptions(options: RunOptions): void {
   checkNetworkOptions(options);
   checkCapabilities(wishOf(options));
   checkSecurity(options);
+  checkLabels(options);
 }
 
 /** Throws a {@link UsageError} unless a size can be a terminal's: `struct winsize` has 16 bits for each number. */

@@ -128,6 +128,10 @@ export interface Process {
   readonly noNewPrivileges?: boolean;
   /** From -1000 to 1000. */
   readonly oomScoreAdj?: number;
+  /** The AppArmor profile. */
+  readonly apparmorProfile?: string;
+  /** The SELinux label. */
+  readonly selinuxLabel?: string;
 }
 
 /**
@@ -265,6 +269,8 @@ export interface Linux {
   readonly maskedPaths?: readonly string[];
   /** Absolute paths inside that nobody can write. */
   readonly readonlyPaths?: readonly string[];
+  /** The SELinux label of its files. */
+  readonly mountLabel?: string;
   /** Which syscalls are let through; all where left out. */
   readonly seccomp?: Seccomp;
 }
