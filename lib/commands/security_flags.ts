@@ -18,7 +18,7 @@ export const SECURITY_FLAGS: readonly Flag[] = [
     value: "OPTION",
     repeated: true,
     help: "no-new-privileges=false, mask=PATH:…, unmask=PATH:…|ALL, seccomp=…, apparmor=PROFILE|unconfined, " +
-      "label=disable|type:T|level:L|…, writable-cgroups (cgroup v2)",
+      "label=disable|type:T|level:L|…, proc-opts=hidepid=2, writable-cgroups (cgroup v2)",
   },
   {
     name: "seccomp",
@@ -36,6 +36,7 @@ type SecurityOptions = Pick<
   | "mask"
   | "noNewPrivileges"
   | "privileged"
+  | "procOptions"
   | "seccomp"
   | "selinux"
   | "sysctls"
@@ -95,13 +96,16 @@ function readSecurityOptions(flags: Parsed): SecurityOptions {
       case "label":
         found = { ...found, selinux: parseLabel(value ?? "", found.selinux) };
         break;
+      case "proc-opts":
+        found = { ...found, procOptions: [...found.procOptions ?? [], ...(value ?? "").split(",")] };
+        break;
       case "mask":
       case "unmask":
         found = { ...found, [option]: [...found[option] ?? [], ...paths(option, value)] };
         break;
       default:
         throw new UsageError(`libflux has no security option "${printable(text)}"`, {
-          hint: "it has apparmor, label, mask, no-new-privileges, seccomp, unmask and writable-cgroups",
+          hint: "it has apparmor, label, mask, no-new-privileges, proc-opts, seccomp, unmask and writable-cgroups",
         });
     }
   }
@@ -120,7 +124,7 @@ function readSysctls(flags: Parsed): Record<string, string> | undefined {
 
 /** Reads them; what wasn't given is undefined. Throws a `UsageError`. */
 export function readSecurity(flags: Parsed): Readonly<Record<keyof SecurityOptions, unknown>> {
-  const { apparmor, mask, noNewPrivileges, seccomp, selinux, unmask, writableCgroups } =
+  const { apparmor, mask, noNewPrivileges, procOptions, seccomp, selinux, unmask, writableCgroups } =
     readSecurityOptions(flags);
   return {
     privileged: flags.on("privileged"),
@@ -128,6 +132,6 @@ export function readSecurity(flags: Parsed): Readonly<Record<keyof SecurityOptio
     capDrop: listed(flags, "cap-drop"),
     sysctls: readSysctls(flags),
     seccomp: profile([flags.value("seccomp"), seccomp]),
-    ...{ apparmor, mask, noNewPrivileges, selinux, unmask, writableCgroups },
+    ...{ apparmor, mask, noNewPrivileges, procOptions, selinux, unmask, writableCgroups },
   };
 }

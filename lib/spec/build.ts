@@ -65,7 +65,7 @@ function systemMounts(options: RunOptions): Mount[] {
       destination: "/proc",
       type: "proc",
       source: "proc",
-      options: ["nosuid", "noexec", "nodev"],
+      options: ["nosuid", "noexec", "nodev", ...options.procOptions ?? []],
     },
     {
       destination: "/dev",

@@ -9,6 +9,7 @@ import { checkMount, checkPath } from "./check_mount.ts";
 import type { HostEntry } from "./addresses.ts";
 import { checkNetworkOptions } from "./networks.ts";
 import { checkLabels, type SelinuxLabel } from "./labels.ts";
+import { checkProcOptions } from "./proc_options.ts";
 import { checkSecurity } from "./security.ts";
 import type { PortMapping } from "./ports.ts";
 import { checkLimits, checkRlimit, isWhole, type Limits } from "./limits.ts";
@@ -163,6 +164,8 @@ export interface RunOptions {
   readonly mask?: readonly string[];
   /** Paths that are neither hidden nor read-only, though they usually are: "/proc/acpi", "/proc/*", or "ALL". */
   readonly unmask?: readonly string[];
+  /** Options of `/proc`: "hidepid=2" hides processes of other users', "subset=pid" all but processes. */
+  readonly procOptions?: readonly string[];
   /** Settings of the kernel's for its own namespaces: `{ "net.core.somaxconn": "1024" }`. */
   readonly sysctls?: Readonly<Record<string, string>>;
   /** A file with a seccomp profile in docker's JSON format, or `unconfined`; libflux's own profile if left out, none with `privileged`. */
@@ -266,6 +269,7 @@ export function checkOptions(options: RunOptions): void {
   checkCapabilities(wishOf(options));
   checkSecurity(options);
   checkLabels(options);
+  checkProcOptions(options);
 }
 
 /** Throws a {@link UsageError} unless a size can be a terminal's: `struct winsize` has 16 bits for each number. */
