@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { LANDLOCK } from "../ffi/abi/landlock.ts";
+import { syscall } from "../ffi/libc.ts";
 import { stat } from "../ffi/stat.ts";
 import { printable, UsageError } from "./errors.ts";
 import { DEFAULT_PROFILE, type SelinuxContexts } from "./spec/labels.ts";
@@ -96,4 +98,9 @@ export function selinuxContexts({ selinux }: Pick<RunOptions, "selinux">): Selin
   }
   const policy = /^SELINUXTYPE=(\S+)/m.exec(readIfThere("/etc/selinux/config") ?? "")?.[1] ?? "targeted";
   return parseContexts(readIfThere(`/etc/selinux/${policy}/contexts/lxc_contexts`) ?? "");
+}
+
+/** The version of Landlock's interface that this kernel has; `-errno` where it has none. */
+export function landlockVersion(): number {
+  return syscall("landlock_create_ruleset", 0, 0, LANDLOCK.LANDLOCK_CREATE_RULESET_VERSION);
 }

@@ -12,9 +12,9 @@ import { cgroupFacts, managerFacts, planContainer } from "./cgroups/host.ts";
 import { cgroupsPath, chooseManager } from "./cgroups/manager.ts";
 import type { CgroupPlan } from "./cgroups/plan.ts";
 import { CAPABILITIES } from "./spec/capabilities.ts";
-import { compile, type Launch } from "./compile/mod.ts";
+import { compile, type Launch, wantsLandlock } from "./compile/mod.ts";
 import { errnoText, ImageError, PermissionError, printable, UsageError } from "./errors.ts";
-import { appArmorAttributes, profileOf, selinuxContexts } from "./labels.ts";
+import { appArmorAttributes, landlockVersion, profileOf, selinuxContexts } from "./labels.ts";
 import { readProfile } from "./seccomp/read.ts";
 import { buildSpec } from "./spec/build.ts";
 import { isBind } from "./spec/check_mount.ts";
@@ -26,6 +26,7 @@ import { networkPath } from "./network/join.ts";
 import { findPasta } from "./network/pasta.ts";
 import { defaultNetwork } from "./spec/networks.ts";
 import { readIfThere } from "./store/directory.ts";
+import { layOut } from "./streams.ts";
 import { readInRoot } from "./users.ts";
 
 /** A container that could be started. */
@@ -230,6 +231,14 @@ export function prepare(
     kinds: kindsOf(options),
     ...(options.network === "pasta" ? { guardLoopback: true } : {}),
     ...(spec.process.apparmorProfile === undefined ? {} : { appArmorAttributes: appArmorAttributes() }),
+    ...(uid !== 0 && wantsLandlock(spec)
+      ? {
+        landlock: {
+          version: landlockVersion(),
+          streams: layOut(options).flatMap((how, stream) => how === "inherited" ? [stream] : []),
+        },
+      }
+      : {}),
     // Deno ignores it for itself. What else is ignored was so before it started, and stays so, as with any exec.
     ignoredSignals: [SIG.SIGPIPE],
     lastCapability: highestCapability,

@@ -332,6 +332,7 @@ export const E = {
   ERANGE: 34,
   ENOSYS: 38,
   ELOOP: 40,
+  EBADFD: 77,
   EOPNOTSUPP: 95,
   EAFNOSUPPORT: 97,
   EADDRINUSE: 98,

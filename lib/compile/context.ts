@@ -51,6 +51,11 @@ export interface Launch {
   readonly guardLoopback?: boolean;
   /** Where AppArmor's files of a process are in `/proc`; "self/attr/apparmor" if left out, and before Linux 5.8 "self/attr". */
   readonly appArmorAttributes?: string;
+  /**
+   * Landlock, where a second wall is to be: the version of its interface, and the streams (0, 1, 2) that may be files of the
+   * host's, which can be opened again by `/dev/stdout` and its like.
+   */
+  readonly landlock?: { readonly version: number; readonly streams: readonly number[] };
   /** What bind sources are. */
   readonly kinds: ReadonlyMap<string, "directory" | "file">;
 }

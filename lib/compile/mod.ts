@@ -28,6 +28,7 @@ import {
   timeNamespace,
 } from "./isolate.ts";
 import { securityLabels } from "./labels.ts";
+import { secondWall, wantsLandlock } from "./landlock.ts";
 import { attachMounts, attachProc, prepareBinds, prepareFiles, prepareFilesystems } from "./mounts.ts";
 import { guardLoopback, hostname, loopback, maskPaths, readonlyPaths, readonlyRoot, sysctls } from "./protect.ts";
 import { openImage, pivot, prepareRoot, scratchFilesystem } from "./rootfs.ts";
@@ -68,6 +69,7 @@ const STEPS: readonly ((context: Context) => void)[] = [
   awaitHost,
   limits,
   securityLabels,
+  secondWall,
   filterSyscalls,
   credentials,
   enterWorkingDirectory,
@@ -123,4 +125,4 @@ export function cloneFlags(spec: Spec): number {
   return (joinsNetwork(spec) ? flags & ~CLONE.CLONE_NEWNET : flags) >>> 0;
 }
 
-export { hasNetworkBeside, joinedNetwork, joinsNetwork, type Launch };
+export { hasNetworkBeside, joinedNetwork, joinsNetwork, type Launch, wantsLandlock };

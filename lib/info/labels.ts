@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { hasAppArmor, isLoaded, selinuxMode } from "../labels.ts";
+import { errnoText } from "../errors.ts";
+import { LANDLOCK_NEEDED } from "../compile/landlock.ts";
+import { hasAppArmor, isLoaded, landlockVersion, selinuxMode } from "../labels.ts";
 import { DEFAULT_PROFILE } from "../spec/labels.ts";
 import { findProgram } from "../store/programs.ts";
 import type { Caller } from "./caller.ts";
@@ -50,7 +52,20 @@ function selinux(): Feature {
   return mode === undefined ? missing(wanted, "not active in this kernel") : found(wanted, mode);
 }
 
+/** Whether a second wall can be put around containers of ordinary users. */
+function landlock(): Feature {
+  const wanted: Wanted = {
+    name: "Landlock",
+    required: false,
+    effect: "no second wall keeps a container of an ordinary user from files outside of it",
+    remedy: "boot with lsm=landlock,…, where the kernel has CONFIG_SECURITY_LANDLOCK and is 5.19 or later",
+  };
+  const version = landlockVersion();
+  if (version < 0) return missing(wanted, errnoText(-version));
+  return version < LANDLOCK_NEEDED ? missing(wanted, `version ${version}`) : found(wanted, `version ${version}`);
+}
+
 /** All of them. */
 export function labels(who: Caller): Feature[] {
-  return [appArmor(who), selinux()];
+  return [appArmor(who), selinux(), landlock()];
 }
