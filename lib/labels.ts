@@ -34,6 +34,13 @@ export function isLoaded(profile: string): boolean | undefined {
   return text?.split("\n").some((line) => line.replace(/ \([a-z]+\)$/, "") === profile);
 }
 
+/** Whether a profile confines libflux itself, and what it runs with it: it may name no other, unless it says so. */
+function isConfined(): boolean {
+  const own = readIfThere("/proc/self/attr/apparmor/current") ?? readIfThere("/proc/self/attr/current") ?? "";
+  // A profile may be there only to be named by others: "libflux (unconfined)".
+  return !/^unconfined$| \(unconfined\)$/.test(own.trimEnd());
+}
+
 /**
  * The profile that a container is to have; nothing for none.
  *
@@ -45,7 +52,8 @@ export function profileOf(
 ): string | undefined {
   if (apparmor === "unconfined") return undefined;
   if (apparmor === undefined) {
-    return privileged === true || uid !== 0 || !hasAppArmor() || !isThere(POLICY) ? undefined : DEFAULT_PROFILE;
+    const isUsual = privileged !== true && uid === 0 && hasAppArmor() && isThere(POLICY) && !isConfined();
+    return isUsual ? DEFAULT_PROFILE : undefined;
   }
   if (!hasAppArmor()) {
     throw new UsageError(

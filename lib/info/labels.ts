@@ -12,6 +12,8 @@ import type { Caller } from "./caller.ts";
 import { type Feature, found, missing, type Wanted } from "./feature.ts";
 import { exists } from "./read.ts";
 
+const INACTIVE = "not active in this kernel";
+
 /** Whether containers get a profile, and which. */
 function appArmor({ uid }: Caller): Feature {
   const wanted: Wanted = {
@@ -20,7 +22,10 @@ function appArmor({ uid }: Caller): Feature {
     effect: "no AppArmor profile confines containers",
     remedy: "boot with lsm=…,apparmor, where the kernel has CONFIG_SECURITY_APPARMOR",
   };
-  if (!hasAppArmor()) return missing(wanted, "not active in this kernel");
+  // A host has one of the two: the other is nothing to be wished for.
+  if (!hasAppArmor()) {
+    return selinuxMode() === undefined ? missing(wanted, INACTIVE) : found(wanted, `${INACTIVE}, SELinux is`);
+  }
   if (!exists("/sys/kernel/security/apparmor")) {
     return missing(wanted, "active, but securityfs isn't mounted", "mount -t securityfs none /sys/kernel/security");
   }
@@ -49,7 +54,8 @@ function selinux(): Feature {
     remedy: "boot with lsm=…,selinux and a policy, where the kernel has CONFIG_SECURITY_SELINUX",
   };
   const mode = selinuxMode();
-  return mode === undefined ? missing(wanted, "not active in this kernel") : found(wanted, mode);
+  if (mode !== undefined) return found(wanted, mode);
+  return hasAppArmor() ? found(wanted, `${INACTIVE}, AppArmor is`) : missing(wanted, INACTIVE);
 }
 
 /** Whether a second wall can be put around containers of ordinary users. */

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AT, CLONE, O } from "../../ffi/abi/constants.ts";
 import { checked, Descriptor, pipe, syscall } from "../../ffi/libc.ts";
 import { decodeReport, link, REPORT_DESCRIPTOR } from "../../ffi/link.ts";
@@ -27,12 +27,13 @@ async function contain(
   script: string,
   landlock: Launch["landlock"] | undefined,
   more: Partial<RunOptions> = {},
+  failAt = -1,
 ): Promise<{ readonly code: number; readonly text: string }> {
   const shared = { network: "none", init: false } as const;
   const options: RunOptions = { image: DEBIAN, command: ["sh", "-c", script], ...shared, ...more };
   const plain = prepare(options);
   const prepared: Prepared = landlock === undefined ? plain : { ...plain, launch: { ...plain.launch, landlock } };
-  const image = link(compileProgram(prepared, options));
+  const image = link(compileProgram(prepared, options), { failAt });
   using memfd = executable(image.elf);
   using input = open(outside, O.O_RDONLY | O.O_DIRECTORY);
   using output = open(`${outside}/output`, O.O_RDWR | O.O_CREAT | O.O_TRUNC | O.O_APPEND);
@@ -162,5 +163,22 @@ landlockTest("Landlock: whoever is outside gets no signal and lends no abstract 
     assertEquals((await contain(directory.path, script, WALL, shared)).text, "signalled\nmet\nown\n");
   } finally {
     child.kill("SIGKILL");
+  }
+});
+
+landlockTest("Landlock: each of its instructions fails once, is told, and lets no command run", async () => {
+  using directory = temporaryDirectory();
+  const options = { image: DEBIAN, command: ["sh", "-c", "echo ran"], network: "none", init: false } as const;
+  const prepared = prepare(options);
+  const launch = { ...prepared.launch, landlock: { version: VERSION, streams: [1] } };
+  const { instructions } = compileProgram({ ...prepared, launch }, options);
+  const [first, last] = ["begin a second wall around the container's files", "close what it was made of"]
+    .map((words) => instructions.findLastIndex(({ label }) => label === words));
+  assert(first !== undefined && last !== undefined && first > 0 && last > first);
+  for (let index = first; index <= last; index++) {
+    const one = instructions[index];
+    if (one?.op !== "syscall") continue;
+    const error = await assertRejects(() => contain(directory.path, "echo ran", launch.landlock, {}, index), Error);
+    assertEquals([error.message, Deno.readTextFileSync(`${directory.path}/output`)], [one.label, ""]);
   }
 });

@@ -1,4 +1,8 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { start } from "../../lib/container.ts";
+import { FluxError } from "../../lib/errors.ts";
+import { compileProgram, prepare } from "../../lib/prepare.ts";
+import type { RunOptions } from "../../lib/spec/options.ts";
 import { DEBIAN, hostTest, LIBFLUX, libflux, runContainer, uniqueName } from "../integration/support.ts";
 
 const SECURITYFS = "/sys/kernel/security";
@@ -132,24 +136,40 @@ hostTest("AppArmor: signals reach the command through PID 1, from the host and f
   assertEquals(await sh([], script), { code: 3, stdout: "got it\n", stderr: "" });
 });
 
-hostTest("AppArmor: a profile by name confines, and one that isn't loaded is told at once", async () => {
+/** A profile for a test. */
+async function withProfile(rules: string, use: (profile: string) => Promise<void>): Promise<void> {
   const profile = "libflux-test-profile";
   const file = Deno.makeTempFileSync({ prefix: "libflux-test-" });
-  Deno.writeTextFileSync(
-    file,
-    `profile ${profile} flags=(attach_disconnected) {\n file,\n capability,\n deny /srv/** w,\n}\n`,
-  );
+  Deno.writeTextFileSync(file, `profile ${profile} flags=(attach_disconnected) {\n${rules}\n}\n`);
   try {
     await must("apparmor_parser", "--replace", "--skip-cache", file);
-    const { stdout } = await sh(apparmor(profile), `cat ${ATTRIBUTE}; touch /srv/x 2>/dev/null || echo denied`);
-    assertEquals(stdout, `${profile} (enforce)\ndenied\n`);
+    await use(profile);
   } finally {
     await must("apparmor_parser", "--remove", file);
     Deno.removeSync(file);
   }
-  const { code, stderr } = await sh(apparmor(profile), "true");
+}
+
+hostTest("AppArmor: a profile by name confines, and one that isn't loaded is told at once", async () => {
+  await withProfile("file, capability, deny /srv/** w,", async (profile) => {
+    const { stdout } = await sh(apparmor(profile), `cat ${ATTRIBUTE}; touch /srv/x 2>/dev/null || echo denied`);
+    assertEquals(stdout, `${profile} (enforce)\ndenied\n`);
+  });
+  const { code, stderr } = await sh(apparmor("libflux-test-profile"), "true");
   assertEquals(code, 125);
   assertMatch(stderr, /^libflux: there is no AppArmor profile libflux-test-profile; load it: [^\n]+\n$/);
+});
+
+hostTest("AppArmor: a libflux that is confined itself leaves its containers in that profile", async () => {
+  const all = "file, capability, network, unix, mount, umount, pivot_root, signal, ptrace,";
+  await withProfile(all, async (profile) => {
+    const run = [LIBFLUX, "run", uniqueName(), "--image", DEBIAN, "--network", "none"];
+    const { stdout, stderr } = await new Deno.Command("aa-exec", {
+      args: ["-p", profile, "--", ...run, "--", "cat", ATTRIBUTE],
+    }).output();
+    const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+    assertEquals([text(stdout), text(stderr)], [`${profile} (enforce)\n`, ""]);
+  });
 });
 
 hostTest("AppArmor: info tells, and explain shows what is written where", async () => {
@@ -157,6 +177,31 @@ hostTest("AppArmor: info tells, and explain shows what is written where", async 
   const { stdout } = await libflux(["explain", "run", "x", "--image", DEBIAN, "--network", "none", "--", "true"]);
   assertStringIncludes(stdout, "have AppArmor confine the command by the profile libflux-default");
   assertStringIncludes(stdout, "self/attr/apparmor/exec");
+});
+
+hostTest("AppArmor: each instruction that it takes fails once, and is told", async () => {
+  const options: RunOptions = {
+    image: DEBIAN,
+    command: ["/bin/true"],
+    network: "none",
+    stdout: "null",
+    stderr: "null",
+  };
+  const { instructions } = compileProgram(prepare(options, [0, 1, 2]), options);
+  const own = instructions.flatMap((one, index) =>
+    one.op === "syscall" && one.name !== "fail" && one.field === "process.apparmorProfile" ? [index] : []
+  );
+  assertEquals(own.length, 8);
+  for (const index of own) {
+    const label = instructions[index]?.label ?? "";
+    // The number that it is to have is the one that it has.
+    if (label === "give it that number") continue;
+    const error = await assertRejects(async () => {
+      await using container = await start(options, { failAt: index });
+      await container.status;
+    }, FluxError);
+    assertStringIncludes(error.message, `could not ${label}`);
+  }
 });
 
 Deno.test("AppArmor: what these tests have mounted goes", async () => {
