@@ -42,9 +42,6 @@ async function load(): Promise<string | undefined> {
 
 /** Whether nobody has been told yet that there is no profile to be had. */
 let isNews = true;
-/** In this process it has been seen to be loaded: nobody else takes it away. */
-let isKnown = false;
-
 /**
  * Loads libflux's own profile where a container is to have it and it isn't there yet.
  *
@@ -55,10 +52,9 @@ export async function confine<T extends RunOptions>(
   prepared: Prepared,
   nullStreams: readonly number[],
 ): Promise<[T, Prepared]> {
-  if (isKnown || prepared.spec.process.apparmorProfile !== DEFAULT_PROFILE) return [options, prepared];
+  if (prepared.spec.process.apparmorProfile !== DEFAULT_PROFILE) return [options, prepared];
   const trouble = isLoaded(DEFAULT_PROFILE) === true ? undefined : await load();
-  isKnown = trouble === undefined;
-  if (isKnown) return [options, prepared];
+  if (trouble === undefined) return [options, prepared];
   if (options.apparmor !== undefined) {
     throw new UsageError(`the profile ${DEFAULT_PROFILE} can't be loaded: ${trouble}`);
   }

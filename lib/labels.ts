@@ -21,17 +21,23 @@ export function hasAppArmor(): boolean {
   return readIfThere("/sys/module/apparmor/parameters/enabled")?.trim() === "Y";
 }
 
+/** In this process libflux's own profile has been seen: nobody else takes it away. */
+let isKnown = false;
+
 /** Whether a profile is loaded; nothing where the kernel doesn't tell. */
 export function isLoaded(profile: string): boolean | undefined {
+  if (isKnown && profile === DEFAULT_PROFILE) return true;
   let text: string | undefined;
   try {
     text = readIfThere(`${POLICY}/profiles`);
   } catch {
-    // Another user's to read, or another AppArmor namespace's.
+    // Another user's to read, or the host's: not that of a user namespace's root.
     return undefined;
   }
   // "libflux-default (enforce)"
-  return text?.split("\n").some((line) => line.replace(/ \([a-z]+\)$/, "") === profile);
+  const found = text?.split("\n").some((line) => line.replace(/ \([a-z]+\)$/, "") === profile);
+  isKnown ||= found === true && profile === DEFAULT_PROFILE;
+  return found;
 }
 
 /** Whether a profile confines libflux itself, and what it runs with it: it may name no other, unless it says so. */
@@ -52,8 +58,9 @@ export function profileOf(
 ): string | undefined {
   if (apparmor === "unconfined") return undefined;
   if (apparmor === undefined) {
-    const isUsual = privileged !== true && uid === 0 && hasAppArmor() && isThere(POLICY) && !isConfined();
-    return isUsual ? DEFAULT_PROFILE : undefined;
+    const isUsual = privileged !== true && uid === 0 && hasAppArmor() && !isConfined();
+    // Whoever may not see the policy can't add to it either.
+    return isUsual && isLoaded(DEFAULT_PROFILE) !== undefined ? DEFAULT_PROFILE : undefined;
   }
   if (!hasAppArmor()) {
     throw new UsageError(

@@ -172,6 +172,26 @@ hostTest("AppArmor: a libflux that is confined itself leaves its containers in t
   });
 });
 
+hostTest("AppArmor: root of a user namespace can't see the host's policy, and is told nothing of it", async () => {
+  const run = [
+    LIBFLUX,
+    "run",
+    uniqueName(),
+    "--root",
+    "/tmp/libflux-test-user",
+    "--image",
+    DEBIAN,
+    "--network",
+    "host",
+  ];
+  const { code, stderr } = await new Deno.Command("unshare", {
+    args: ["--user", "--map-root-user", "--mount", ...run, "--", "true"],
+  }).output();
+  const text = new TextDecoder().decode(stderr);
+  assertEquals([code, text.includes("AppArmor")], [125, false], text);
+  Deno.removeSync("/tmp/libflux-test-user", { recursive: true });
+});
+
 hostTest("AppArmor: info tells, and explain shows what is written where", async () => {
   assertMatch((await libflux(["info"])).stdout, /^AppArmor +ok +.*libflux-default/m);
   const { stdout } = await libflux(["explain", "run", "x", "--image", DEBIAN, "--network", "none", "--", "true"]);
