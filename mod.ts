@@ -33,13 +33,16 @@ export { type Feature, type HostInfo, info } from "./lib/info.ts";
 export type { HostEntry } from "./lib/spec/addresses.ts";
 export type { RunOptions, Stream, TerminalSize } from "./lib/spec/options.ts";
 export type { SelinuxLabel } from "./lib/spec/labels.ts";
+export type { DeviceMapping } from "./lib/spec/device_rules.ts";
 export type { Limits } from "./lib/spec/limits.ts";
 export type { PortMapping, PublishedPort } from "./lib/spec/ports.ts";
 export { onWarning } from "./lib/warnings.ts";
 export type { Usage } from "./lib/cgroups/usage.ts";
 export type {
   Capabilities,
+  Device,
   DeviceRate,
+  DeviceRule,
   Linux,
   Mount,
   Namespace,

@@ -11,6 +11,7 @@ export interface Stat {
   /** Type and permissions. */
   readonly mode: number;
   readonly uid: number;
+  readonly gid: number;
   readonly inode: bigint;
   /** In bytes. */
   readonly size: number;
@@ -35,6 +36,7 @@ export function stat(path: string, flags = 0, directory: number = AT.AT_FDCWD): 
   return {
     mode: view.getUint16(28, true),
     uid: view.getUint32(20, true),
+    gid: view.getUint32(24, true),
     inode: view.getBigUint64(32, true),
     size: Number(view.getBigUint64(40, true)),
     device: [view.getUint32(128, true), view.getUint32(132, true)],

@@ -6,6 +6,7 @@
 import { listing } from "../ffi/listing.ts";
 import { cloneFlags, hasNetworkBeside, joinedNetwork } from "./compile/mod.ts";
 import { CLONE } from "../ffi/abi/constants.ts";
+import { describeDevices } from "./cgroups/device_rules.ts";
 import { networkOf } from "./connect.ts";
 import { compileProgram, prepare, withDefaults } from "./prepare.ts";
 import { describeSeccomp } from "./seccomp/describe.ts";
@@ -90,8 +91,9 @@ ${ports.join("")}`;
   const asked = scope === undefined ? "" : `libflux, on the host: ask systemd for a scope of the container's own
      busctl ${scope.user ? "--user" : "--system"} call … StartTransientUnit("${scope.unit}" in ${scope.slice})\n`;
   const limits = groups.length === 0 ? "" : `libflux, on the host: make the container's cgroups\n${groups.join("")}`;
+  const devices = cgroups.devices === undefined ? "" : describeDevices(cgroups.devices);
   const before =
-    `${beside}${asked}${limits}libflux, on the host: clone a process into new namespaces, let it execute the program below
+    `${beside}${asked}${limits}${devices}libflux, on the host: clone a process into new namespaces, let it execute the program below
      clone3({flags: ${["CLONE_VM", "CLONE_PIDFD", ...names].join("|")}})
      execveat(memfd, "", AT_EMPTY_PATH)\n${place}`;
   const seccomp = spec.linux?.seccomp;

@@ -8,7 +8,7 @@ import { ARCHITECTURE, checked, syscall } from "../ffi/libc.ts";
 import { isType, stat } from "../ffi/stat.ts";
 import type { LaunchProgram } from "../ffi/program.ts";
 import { callersFileLimit, callersPath } from "./caller.ts";
-import { cgroupFacts, managerFacts, planContainer } from "./cgroups/host.ts";
+import { cgroupFacts, hasDeviceRules, managerFacts, planContainer } from "./cgroups/host.ts";
 import { cgroupsPath, chooseManager } from "./cgroups/manager.ts";
 import type { CgroupPlan } from "./cgroups/plan.ts";
 import { CAPABILITIES } from "./spec/capabilities.ts";
@@ -18,6 +18,7 @@ import { appArmorAttributes, landlockVersion, profileOf, selinuxContexts } from 
 import { readProfile } from "./seccomp/read.ts";
 import { buildSpec } from "./spec/build.ts";
 import { isBind } from "./spec/check_mount.ts";
+import { findDevices } from "./spec/devices.ts";
 import { RLIMITS } from "./spec/limits.ts";
 import { checkOptions, type RunOptions } from "./spec/options.ts";
 import type { Rlimit, Spec } from "./spec/types.ts";
@@ -214,6 +215,8 @@ export function prepare(
     capabilities: ownCapabilities,
     apparmor: profileOf(options, uid),
     selinux: selinuxContexts(options),
+    devices: findDevices(options.devices ?? []),
+    hasDeviceRules: hasDeviceRules(host),
     ...(joined === undefined ? {} : { networkPath: joined }),
     architecture: ARCHITECTURE,
     ...(options.seccomp === undefined || options.seccomp === "unconfined"

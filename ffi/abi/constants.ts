@@ -168,7 +168,7 @@ export const S = {
 } as const;
 
 /** A file's type and its permissions, as `mknod` takes them. */
-export function fileMode(type: "S_IFCHR" | "S_IFREG", permissions: number): Named {
+export function fileMode(type: "S_IFBLK" | "S_IFCHR" | "S_IFREG", permissions: number): Named {
   return { kind: "named", value: S[type] | permissions, text: `${type}|0${permissions.toString(8)}` };
 }
 
@@ -191,6 +191,15 @@ export const PR = {
   PR_CAP_AMBIENT: 47,
   PR_CAP_AMBIENT_RAISE: 2,
   PR_CAP_AMBIENT_CLEAR_ALL: 4,
+} as const;
+
+/** `linux/bpf.h`: commands of `bpf`, a type of programs, where it is attached, and how. */
+export const BPF = {
+  BPF_PROG_LOAD: 5,
+  BPF_PROG_ATTACH: 8,
+  BPF_PROG_TYPE_CGROUP_DEVICE: 15,
+  BPF_CGROUP_DEVICE: 6,
+  BPF_F_ALLOW_MULTI: 2,
 } as const;
 
 /** `linux/keyctl.h` */

@@ -10,6 +10,7 @@ export type Architecture = "x86_64" | "aarch64";
 /** `[x86_64, aarch64]` for each syscall libflux uses. */
 const NUMBERS = {
   bind: [49, 200],
+  bpf: [321, 280],
   capset: [126, 91],
   chdir: [80, 49],
   clone: [56, 220],
@@ -31,6 +32,7 @@ const NUMBERS = {
   faccessat2: [439, 439],
   fchdir: [81, 50],
   fchown: [93, 55],
+  fchownat: [260, 54],
   fcntl: [72, 25],
   flock: [73, 32],
   fsconfig: [431, 431],

@@ -8,6 +8,7 @@ import { ARCHITECTURE, checked, Descriptor, syscall } from "../../ffi/libc.ts";
 import { errnoText, LimitError } from "../errors.ts";
 import { optionOf } from "../spec/limits.ts";
 import { write } from "../store/cgroup.ts";
+import { enforceDevices } from "./devices.ts";
 import { textIn, wordsIn } from "./files.ts";
 import type { CgroupPlan, Write } from "./plan.ts";
 import type { KeptScope } from "./scope.ts";
@@ -76,6 +77,7 @@ export function createCgroups(plan: CgroupPlan, { top, remember, scope }: Making
   if (plan.handDown !== undefined && plan.unified !== undefined) bound(plan.unified);
   if (plan.unified !== undefined && top !== undefined) handDownAll(plan.handDown ?? [], plan.unified, top);
   applyAll(plan.writes.filter(({ directory }) => made.has(directory)), top);
+  if (plan.devices !== undefined && made.has(plan.devices.directory)) enforceDevices(plan.devices);
   return new Cgroups(plan, made, scope);
 }
 

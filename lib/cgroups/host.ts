@@ -6,6 +6,8 @@
 import { stat } from "../../ffi/stat.ts";
 import { variable } from "../caller.ts";
 import { LimitError } from "../errors.ts";
+import { MAKES_NODES } from "../spec/capabilities.ts";
+import { isRestricted } from "../spec/device_rules.ts";
 import { unaskedFields } from "../spec/limits.ts";
 import type { RunOptions } from "../spec/options.ts";
 import type { Mount, Spec } from "../spec/types.ts";
@@ -48,6 +50,11 @@ export function cgroupFacts(): CgroupFacts {
   return facts = { ...table, unified, legacy, controllers };
 }
 
+/** Whether this host has rules about devices. That an eBPF program can't be attached is only seen when it is tried. */
+export function hasDeviceRules({ unified, legacy }: Pick<Hierarchies, "unified" | "legacy">): boolean {
+  return unified !== undefined || legacy.get("devices") !== undefined;
+}
+
 let booted: boolean | undefined;
 
 /** Who could manage cgroups here. */
@@ -82,7 +89,7 @@ export function topOf(unified: string): string | undefined {
 /** The cgroups to make for a container: below a scope of systemd's, or where libflux says. */
 export function planContainer(
   options: RunOptions,
-  { linux, mounts = [] }: Spec,
+  { linux, mounts = [], process }: Spec,
   manager: CgroupManager,
   host: CgroupFacts,
   uid: number,
@@ -96,7 +103,12 @@ export function planContainer(
     writable || options.cgroupParent !== undefined ? { ...made, required: new Set(made.directories) } : made;
   const handing = (made: CgroupPlan, handDown: readonly string[]): CgroupPlan =>
     writable ? { ...sure(made), handDown } : sure(made);
-  const asked = { unasked: unaskedFields(options.limits ?? {}), measure: options.measure ?? false };
+  const asked = {
+    unasked: unaskedFields(options.limits ?? {}),
+    measure: options.measure ?? false,
+    needsDeviceRules: process.capabilities?.bounding?.includes(MAKES_NODES) === true ||
+      options.devices?.some(isRestricted) === true,
+  };
   if (manager === "cgroupfs" || host.unified === undefined) {
     return handing(planCgroups(host, path, resources, { ...asked, controllers: host.controllers }), host.controllers);
   }

@@ -6,6 +6,7 @@
 import { LimitError } from "../errors.ts";
 import { optionOf } from "../spec/limits.ts";
 import type { Resources } from "../spec/types.ts";
+import { type DevicePlan, planDevices } from "./device_rules.ts";
 import { type Hierarchies, legacyName } from "./hierarchies.ts";
 import type { Scope } from "./manager.ts";
 import { type Controller, legacySettings, type Setting, unifiedSettings } from "./settings.ts";
@@ -29,6 +30,8 @@ export interface CgroupPlan {
   /** Directories that can't be done without. */
   readonly required: ReadonlySet<string>;
   readonly writes: readonly Write[];
+  /** What keeps the container from devices that aren't its own, where this host can. */
+  readonly devices?: DevicePlan;
   /** The scope of systemd's to make first, where systemd manages. */
   readonly scope?: Scope;
   /** Controllers to hand down to the container's directory of v2 besides: it may hand them further down itself. */
@@ -56,6 +59,8 @@ export function planCgroups(
     readonly unasked?: ReadonlySet<string>;
     /** Whether somebody will ask what it has used. */
     readonly measure?: boolean;
+    /** Whether the container may not run without its rules about devices. */
+    readonly needsDeviceRules?: boolean;
     /** What to do about a controller that v2 hasn't got here. */
     readonly remedy?: (controller: string) => string | undefined;
   },
@@ -91,8 +96,15 @@ export function planCgroups(
     const mount = legacy.get(name);
     if (mount !== undefined) groups.set(name, mount + path);
   }
+  const mounts = { unified: own, legacy: legacy.get("devices") };
+  const devices = planDevices(mounts, path, resources.devices, options.needsDeviceRules ?? false);
+  if (devices?.kind === "lines") groups.set("devices", devices.directory);
+  if (devices?.required === true) required.add(devices.directory);
   const directories = new Set([...own === undefined ? [] : [own], ...groups.values()]);
-  return { unified: own, legacy: groups, directories: [...directories], required, writes };
+  return {
+    ...{ unified: own, legacy: groups, directories: [...directories], required, writes },
+    ...(devices === undefined ? {} : { devices }),
+  };
 }
 
 function legacyWrites(

@@ -5,6 +5,7 @@
  */
 import { callersPath, callersVariable, decode } from "../caller.ts";
 import { printable, UsageError } from "../errors.ts";
+import { parseDevice } from "../spec/devices.ts";
 import { parseBind, parseMount, parseTmpfs } from "../spec/mounts.ts";
 import { checkName, type RunOptions } from "../spec/options.ts";
 import type { Mount } from "../spec/types.ts";
@@ -41,6 +42,12 @@ export const RUN_FLAGS: readonly Flag[] = [
     value: "DST[:OPT,…]",
     repeated: true,
     help: "an empty filesystem in memory at DST; options: size=64m, mode=1777, …",
+  },
+  {
+    name: "device",
+    value: "SRC[:DST[:rwm]]",
+    repeated: true,
+    help: "give it a device of this host's, or a directory of them: /dev/fuse, /dev/kvm:/dev/kvm:rw",
   },
   {
     name: "env",
@@ -150,6 +157,7 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
     ...flags.values("mount").map(parseMount),
     ...flags.values("tmpfs").map(parseTmpfs),
   ];
+  const devices = flags.values("device").map(parseDevice);
   const env = Object.fromEntries([
     ...flags.values("env-file").flatMap(readVariables),
     ...flags.values("env").flatMap((text) => parseVariable(text, "--env")),
@@ -173,6 +181,7 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
     ipc: choice(flags, "ipc", ["private", "host"]),
     uts: choice(flags, "uts", ["private", "host"]),
     timeOffset: offset === undefined ? undefined : Number(offset),
+    devices: devices.length === 0 ? undefined : devices,
     limits: readLimits(flags),
     ulimits: readUlimits(flags),
     oomScoreAdj: readScore(flags),

@@ -25,8 +25,10 @@ const LINKS = [
   ["ptmx", "pts/ptmx"],
 ] as const;
 
-/** `makedev` for majors below 4096 and minors below 256. */
-const makedev = (major: number, minor: number): number => major << 8 | minor;
+/** How the kernel packs a device's numbers: 12 bits of the major, and 20 of the minor (`linux/kdev_t.h`). */
+export function makedev(major: number, minor: number): number {
+  return (minor & 0xff | major << 8 | (minor & 0xfff00) << 12) >>> 0;
+}
 
 /** Fills a detached tmpfs that will be `/dev`. */
 export function populateDevices(context: Context, dev: Operand, field: string): void {
@@ -78,7 +80,7 @@ function prepareEmpty(context: Context, dev: Operand, field: string): void {
   });
 }
 
-/** Fails unless a name is a character device of these numbers (CVE-2025-31133, CVE-2025-52565). */
+/** Fails unless a name is a device of this type, mode and these numbers (CVE-2025-31133, CVE-2025-52565). */
 export function requireDevice(
   context: Context,
   directory: Operand,
@@ -86,6 +88,7 @@ export function requireDevice(
   major: number,
   minor: number,
   field: string,
+  expected = fileMode("S_IFCHR", 0o666),
 ): void {
   const { builder: b } = context;
   // struct statx, linux/stat.h: stx_mode (u16) at 28, stx_rdev_major and _minor (u32) at 128 and 132.
@@ -102,8 +105,8 @@ export function requireDevice(
   const device = b.slot("rdev");
   b.copy(b.addressOf(mode), b.at(statx, 28), 2, `read the mode of /dev/${name}`);
   b.copy(b.addressOf(device), b.at(statx, 128), 8, `read the numbers of /dev/${name}`);
-  // All of S_IFCHR|0666 on a fresh filesystem without a umask: the exact mode can be asked for.
-  b.require(mode, "==", fileMode("S_IFCHR", 0o666), meaning);
+  // On a fresh filesystem without a umask: the exact mode can be asked for.
+  b.require(mode, "==", expected, meaning);
   b.require(device, "==", named(major + minor * 2 ** 32, `${major}:${minor}`), meaning);
 }
 

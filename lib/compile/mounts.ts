@@ -22,6 +22,7 @@ import { PROPAGATION, setAttributes } from "./attributes.ts";
 import { type Context, CWD, named, type PreparedMount } from "./context.ts";
 import { populateDevices } from "./devices.ts";
 import { requireFilesystem } from "./isolate.ts";
+import { makeNodes } from "./nodes.ts";
 
 /** Options that are attributes of a mount: `[set, clear]` in terms of `MOUNT_ATTR_*`. */
 const ATTRIBUTES: Readonly<Record<string, readonly [keyof typeof MOUNT_ATTR | null, keyof typeof MOUNT_ATTR | null]>> =
@@ -147,7 +148,10 @@ export function prepareFilesystems(context: Context): void {
       });
     }
     if (type === "devpts") context.devpts = descriptor;
-    if (type === "tmpfs" && mount.destination === "/dev") populateDevices(context, descriptor, field);
+    if (type === "tmpfs" && mount.destination === "/dev") {
+      populateDevices(context, descriptor, field);
+      makeNodes(context, descriptor);
+    }
     context.prepared[index] = {
       descriptor,
       destination: mount.destination,

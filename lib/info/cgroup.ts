@@ -3,12 +3,15 @@
  *
  * @module
  */
+import { loadDeviceProgram } from "../../ffi/bpf.ts";
+import { deviceProgram } from "../cgroups/device_rules.ts";
 import { wordsIn } from "../cgroups/files.ts";
 import { cgroupFacts, managerFacts } from "../cgroups/host.ts";
 import { type Hierarchies, LEGACY } from "../cgroups/hierarchies.ts";
 import { DELEGATE, type ManagerFacts, userManager, whyNotSystemd } from "../cgroups/manager.ts";
+import { DEFAULT_RULES } from "../spec/device_rules.ts";
 import type { Caller } from "./caller.ts";
-import { type Feature, found, missing } from "./feature.ts";
+import { type Feature, found, missing, tried } from "./feature.ts";
 import { exists } from "./read.ts";
 
 /** What the host has. */
@@ -96,20 +99,52 @@ export function judgeDelegation({ uid }: Pick<Caller, "uid">, facts: ManagerFact
   return absent.length === 0 ? found(wanted, value) : missing(wanted, value);
 }
 
+/**
+ * Whether containers can be kept from the host's devices, and by what.
+ *
+ * @param load Loads a program of such rules; `-errno` where the kernel doesn't take it.
+ */
+export function judgeDevices(
+  { unified, v1 }: Pick<CgroupView, "unified" | "v1">,
+  { privileged }: Pick<Caller, "privileged">,
+  load: () => number,
+): Feature {
+  const wanted = {
+    name: "device rules",
+    required: false,
+    effect: "containers can't be given CAP_MKNOD, nor devices for reading only",
+    remedy: "mount cgroup v2, with a kernel that has CONFIG_CGROUP_BPF; or v1's controller devices",
+  };
+  if (!privileged) return missing(wanted, "not for this user", "run libflux with sudo");
+  if (v1.includes("devices")) return found(wanted, "by cgroup v1");
+  if (unified === undefined) return missing(wanted, "no v2, and no controller devices of v1");
+  const outcome = { errno: Math.max(0, -load()), step: "load an eBPF program" };
+  return tried(wanted, outcome, "by an eBPF program on cgroup v2");
+}
+
+function loadUsualRules(): number {
+  const program = loadDeviceProgram(deviceProgram(DEFAULT_RULES), "libflux_probe");
+  if (typeof program === "number") return program;
+  program.close();
+  return 0;
+}
+
 /** Looks at this host's. */
 export function cgroups(who: Caller): Feature[] {
   const table = cgroupFacts();
   const { unified, legacy } = table;
   const facts = managerFacts(table, who.uid);
   const handed = wordsIn(unified === undefined ? undefined : unified + userManager(who.uid), "cgroup.controllers");
+  const view: CgroupView = {
+    ...table,
+    v2: wordsIn(unified, "cgroup.controllers"),
+    v1: LEGACY.filter((name) => legacy.get(name) !== undefined),
+    // The kernel's own root has no type.
+    nested: unified !== undefined && exists(`${unified}/cgroup.type`),
+  };
   return [
-    ...judgeCgroups({
-      ...table,
-      v2: wordsIn(unified, "cgroup.controllers"),
-      v1: LEGACY.filter((name) => legacy.get(name) !== undefined),
-      // The kernel's own root has no type.
-      nested: unified !== undefined && exists(`${unified}/cgroup.type`),
-    }),
+    ...judgeCgroups(view),
+    judgeDevices(view, who, loadUsualRules),
     judgeManager(facts),
     judgeDelegation(who, facts, handed),
   ];

@@ -12,6 +12,7 @@ import { parseGroups, parsePasswd, resolveUser } from "../users.ts";
 import { capabilitiesOf, wishOf } from "./capabilities.ts";
 import { DEFAULT_PATH } from "./defaults.ts";
 import { labelsOf, type SelinuxContexts } from "./labels.ts";
+import { checkNodes, deviceRules, type FoundDevice } from "./device_rules.ts";
 import { toResources } from "./limits.ts";
 import { checkOptions, type RunOptions } from "./options.ts";
 import { protectedPaths } from "./security.ts";
@@ -37,6 +38,10 @@ export interface Facts {
   readonly networkPath?: string;
   /** The capabilities that libflux itself has, asked where some are to be added; none if left out. */
   readonly capabilities?: () => readonly string[];
+  /** The devices that the caller named, as they are on the host. */
+  readonly devices?: readonly FoundDevice[];
+  /** Whether the host has rules about devices; none if left out. */
+  readonly hasDeviceRules?: boolean;
   /** What it runs on: which syscalls there are. */
   readonly architecture: Architecture;
   /** The seccomp profile that the caller gave, and the kernel's release, which it may ask for. */
@@ -137,10 +142,14 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
   const paths = protectedPaths(options);
   const rlimits = withInherited(options.ulimits, facts.fileLimit);
   const offset = { secs: options.timeOffset ?? 0 };
-  const capabilities = capabilitiesOf(account.uid, wishOf(options), facts.capabilities ?? (() => []));
   const labels = typeof options.selinux !== "object" || facts.selinux === undefined
     ? undefined
     : labelsOf(options.selinux, facts.selinux, facts.id);
+  const hasRules = facts.hasDeviceRules;
+  const capabilities = capabilitiesOf(account.uid, wishOf(options), facts.capabilities ?? (() => []), hasRules);
+  const { devices = [] } = facts;
+  const nodes = devices.map(({ node }) => node);
+  checkNodes(nodes);
   const seccomp = seccompOf(options, facts, capabilities);
   return {
     ociVersion: "1.2.0",
@@ -167,7 +176,8 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
     ...(options.labels === undefined ? {} : { annotations: options.labels }),
     linux: {
       cgroupsPath: facts.cgroupsPath,
-      resources: toResources(options.limits ?? {}),
+      resources: { ...toResources(options.limits ?? {}), devices: deviceRules(devices) },
+      ...(nodes.length === 0 ? {} : { devices: nodes }),
       namespaces: [
         ...kinds.filter((type) => !shared.has(type)).map((type) => ({ type })),
         ...(facts.networkPath === undefined ? [] : [{ type: "network" as const, path: facts.networkPath }]),

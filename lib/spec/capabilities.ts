@@ -56,11 +56,8 @@ export const CAPABILITIES = [
 
 /** Every capability. */
 const ALL = "ALL";
-/**
- * Nothing keeps a device node that a container makes from being the host's disk (SECURITY.md, rule 20): nobody gets this but
- * who is to have the host's devices, with all else.
- */
-const NEVER = "CAP_MKNOD";
+/** Who has it makes a node of the host's disk: only rules about devices keep that from being opened (SECURITY.md, rule 20). */
+export const MAKES_NODES = "CAP_MKNOD";
 
 /** A capability by the kernel's name, however it is written; `ALL` is all of them. Throws a {@link UsageError}. */
 export function capabilityName(text: string): string {
@@ -78,7 +75,7 @@ export function capabilityName(text: string): string {
 export interface CapabilityWish {
   readonly add?: readonly string[] | undefined;
   readonly drop?: readonly string[] | undefined;
-  /** All that libflux has, {@link NEVER} too. */
+  /** All that libflux has, {@link MAKES_NODES} too, whatever rules about devices there are. */
   readonly privileged?: boolean | undefined;
 }
 
@@ -88,13 +85,8 @@ export function wishOf({ capAdd, capDrop, privileged }: Pick<RunOptions, "capAdd
 }
 
 /** Throws a {@link UsageError} where names are wrong, or one is both added and dropped. */
-export function checkCapabilities({ add = [], drop = [], privileged = false }: CapabilityWish): void {
+export function checkCapabilities({ add = [], drop = [] }: CapabilityWish): void {
   const dropped = new Set(drop.map(capabilityName));
-  if (!privileged && add.some((text) => capabilityName(text) === NEVER)) {
-    throw new UsageError(`the capability ${NEVER} can't be added: its nodes would open the host's own devices`, {
-      hint: "bind what the container needs of /dev: --bind /dev/fuse:/dev/fuse",
-    });
-  }
   const both = add.map(capabilityName).find((name) => dropped.has(name));
   if (both !== undefined) {
     throw new UsageError(`the capability ${both} is both added and dropped`, { hint: "leave one out" });
@@ -108,13 +100,23 @@ export function checkCapabilities({ add = [], drop = [], privileged = false }: C
  * ambient, as in podman, since nothing else would reach the command.
  *
  * @param held What libflux itself has, by the kernel's names; only asked for what is added.
+ * @param hasRules Whether this host has rules about devices.
  */
 export function capabilitiesOf(
   uid: number,
   { add = [], drop = [], privileged = false }: CapabilityWish,
   held: () => readonly string[],
+  hasRules = false,
 ): Capabilities {
   const [added, dropped] = [new Set(add.map(capabilityName)), new Set(drop.map(capabilityName))];
+  if (added.has(MAKES_NODES) && !hasRules && !privileged) {
+    throw new UsageError(
+      `the capability ${MAKES_NODES} can't be added: this host has no rules about devices, and so it would open all of them`,
+      {
+        hint: "mount cgroup v2, or v1's controller devices; or name what the container needs: --device /dev/fuse",
+      },
+    );
+  }
   const own = added.size === 0 && !privileged ? [] : held();
   const lacking = [...added].find((name) => name !== ALL && !own.includes(name));
   if (lacking !== undefined) {
@@ -125,7 +127,7 @@ export function capabilitiesOf(
   const wanted = privileged && !dropped.has(ALL)
     ? own
     : added.has(ALL)
-    ? own.filter((name) => name !== NEVER)
+    ? own.filter((name) => hasRules || name !== MAKES_NODES)
     : dropped.has(ALL)
     ? []
     : DEFAULT_CAPABILITIES;

@@ -91,7 +91,7 @@ export function checkMount(mount: Mount): void {
   if (isOfDev(normal)) {
     throw new UsageError(`nothing may be mounted over ${normal}`, {
       path: destination,
-      hint: "it is libflux's own; below /dev other names are free, such as /dev/shm and /dev/fuse",
+      hint: "it is libflux's own; below /dev other names are free, such as /dev/shm; --device gives devices",
     });
   }
   const kind = isBind(mount) ? "bind" : type;

@@ -6,6 +6,7 @@
 import { printable, UsageError } from "../errors.ts";
 import { checkCapabilities, wishOf } from "./capabilities.ts";
 import { checkMount, checkPath } from "./check_mount.ts";
+import { checkDevice, type DeviceMapping } from "./device_rules.ts";
 import type { HostEntry } from "./addresses.ts";
 import { checkNetworkOptions } from "./networks.ts";
 import { checkLabels, type SelinuxLabel } from "./labels.ts";
@@ -79,6 +80,8 @@ export interface RunOptions {
   readonly readOnly?: boolean;
   /** More mounts, on top of `/proc`, `/sys`, `/dev`: `{ destination, type: "bind" | "tmpfs", source, options }`. */
   readonly mounts?: readonly Mount[];
+  /** Devices of the host's, besides those that every container has: `{ source: "/dev/fuse" }`. */
+  readonly devices?: readonly DeviceMapping[];
   /** Environment variables, on top of PATH, HOME, HOSTNAME and TERM. Nothing of the caller's is passed by itself. */
   readonly env?: Readonly<Record<string, string>>;
   /** The working directory inside, made if it isn't there; `/` if left out. */
@@ -258,6 +261,7 @@ export function checkOptions(options: RunOptions): void {
     throw new UsageError(`the time offset ${options.timeOffset} is no whole number of seconds`);
   }
   for (const mount of options.mounts ?? []) checkMount(mount);
+  for (const device of options.devices ?? []) checkDevice(device);
   if (options.limits !== undefined) checkLimits(options.limits);
   for (const limit of options.ulimits ?? []) checkRlimit(limit);
   if (options.oomScoreAdj !== undefined && !isWhole(options.oomScoreAdj, -1000, 1000)) {

@@ -7,6 +7,9 @@
  */
 
 import type { Seccomp } from "../seccomp/types.ts";
+import type { Device, DeviceRate, DeviceRule } from "./device_types.ts";
+
+export type { Device, DeviceRate, DeviceRule };
 
 /**
  * A mount, in the order in which it is attached.
@@ -216,29 +219,10 @@ export interface Resources {
   };
   /** `pageSize` as the kernel writes it, "2MB"; `limit` in bytes. */
   readonly hugepageLimits?: readonly { readonly pageSize: string; readonly limit: number }[];
+  /** Which devices it may use: the last rule that fits decides. */
+  readonly devices?: readonly DeviceRule[];
   /** Files of cgroup v2 and what to write to them. */
   readonly unified?: Readonly<Record<string, string>>;
-}
-
-/**
- * A rate of a block device.
- *
- * @example One MiB a second from a disk
- * ```ts
- * import type { DeviceRate, RunOptions } from "@libflux/cli/mod";
- *
- * const rate: DeviceRate = { major: 8, minor: 0, rate: 2 ** 20 };
- * const options: RunOptions = { command: ["make"], limits: { deviceReadBps: [rate] } };
- * console.log(options.limits);
- * ```
- */
-export interface DeviceRate {
-  /** Of the device's number. */
-  readonly major: number;
-  /** Of the device's number. */
-  readonly minor: number;
-  /** Bytes or operations a second. */
-  readonly rate: number;
 }
 
 /**
@@ -257,6 +241,8 @@ export interface Linux {
   readonly cgroupsPath?: string;
   /** Its limits. */
   readonly resources?: Resources;
+  /** Device nodes to be made. */
+  readonly devices?: readonly Device[];
   /** Those that aren't named are the host's. */
   readonly namespaces?: readonly Namespace[];
   /** Of a new time namespace. */

@@ -81,6 +81,7 @@ Deno.test("run: each instruction of a full-featured container fails once, is tol
       { destination: "/file", type: "bind", source: `${directory.path}/file`, options: ["bind"] },
       { destination: "/scratch", type: "tmpfs", source: "tmpfs", options: ["size=1m"] },
     ],
+    devices: [{ source: "/dev/zero", destination: "/dev/below/own" }],
     env: { A: "b" },
     user: "web",
     workdir: "/work/here",

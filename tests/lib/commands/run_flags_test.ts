@@ -66,6 +66,14 @@ Deno.test("parseRun() knows every switch, and its opposite", () => {
   assertEquals([run("-it").tty, run("-it").interactive, run("-q").quiet, run("--time").time], [true, true, true, true]);
 });
 
+Deno.test("parseRun() reads devices as docker writes them", () => {
+  assertEquals(options("--device", "/dev/fuse", "--device=/dev/kvm:/dev/x:r").devices, [
+    { source: "/dev/fuse" },
+    { source: "/dev/kvm", destination: "/dev/x", access: "r" },
+  ]);
+  assertEquals(options().devices, undefined);
+});
+
 Deno.test("parseRun() keeps mounts in the order: binds, then --mount, then --tmpfs", () => {
   const { mounts } = options(
     ...["--tmpfs", "/t:size=1m", "--mount", "type=tmpfs,dst=/m", "-v", "/a:/b", "--volume", "/c:/d:ro", "--bind=/e:/f"],

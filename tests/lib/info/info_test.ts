@@ -1,7 +1,13 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { showInfo } from "../../../lib/commands/info.ts";
 import { parseIdRanges, parseStatus, privileges, subordinateIds } from "../../../lib/info/caller.ts";
-import { type CgroupView, judgeCgroups, judgeDelegation, judgeManager } from "../../../lib/info/cgroup.ts";
+import {
+  type CgroupView,
+  judgeCgroups,
+  judgeDelegation,
+  judgeDevices,
+  judgeManager,
+} from "../../../lib/info/cgroup.ts";
 import { parseHierarchies } from "../../../lib/cgroups/hierarchies.ts";
 import { tried } from "../../../lib/info/feature.ts";
 import { iptablesVersion, ipVersion, pastaVersion } from "../../../lib/info/tools.ts";
@@ -52,6 +58,19 @@ Deno.test("judgeCgroups() names what is missing, and what to write where", () =>
   assertStringIncludes(hybrid?.remedy ?? "", "mount -t cgroup -o blkio none /sys/fs/cgroup/blkio");
   assertEquals(delegation?.remedy, "mount -o remount,nsdelegate /sys/fs/cgroup");
   assertEquals(judgeCgroups({ ...UNIFIED, mode: "none", v2: [] }).map(({ ok }) => ok), [false]);
+});
+
+Deno.test("judgeDevices() tells by what containers are kept from the host's devices", () => {
+  const judge = (view: Partial<CgroupView>, result: number, privileged = true) =>
+    judgeDevices({ ...UNIFIED, ...view }, { privileged }, () => result);
+  assertEquals([judge({}, 0).ok, judge({}, 0).value], [true, "by an eBPF program on cgroup v2"]);
+  // Not even tried.
+  assertEquals([judge({ v1: ["devices"] }, -1).ok, judge({ v1: ["devices"] }, -1).value], [true, "by cgroup v1"]);
+  const refused = judge({}, -22);
+  assertEquals([refused.ok, refused.value], [false, "load an eBPF program: invalid argument (EINVAL)"]);
+  assertStringIncludes(refused.remedy ?? "", "CONFIG_CGROUP_BPF");
+  assertEquals(judge({ unified: undefined }, 0).ok, false);
+  assertEquals(judge({}, 0, false).remedy, "run libflux with sudo");
 });
 
 Deno.test("judgeDelegation() tells a user which controllers systemd hasn't handed down, and how it would", () => {

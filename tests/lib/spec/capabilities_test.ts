@@ -54,12 +54,23 @@ Deno.test("capabilitiesOf() refuses what libflux hasn't got itself", () => {
   assertThrows(() => of(0, ["SYS_RESOURCE"]), UsageError, "CAP_SYS_RESOURCE can't be added");
 });
 
+Deno.test("capabilitiesOf() gives MKNOD to nobody where no rules keep its nodes from the host's devices", () => {
+  const bounding = (add: readonly string[], hasRules: boolean) =>
+    capabilitiesOf(0, { add }, () => held, hasRules).bounding ?? [];
+  assertThrows(() => bounding(["mknod"], false), UsageError, "CAP_MKNOD can't be added");
+  assertEquals(
+    bounding(["mknod"], true),
+    CAPABILITIES.filter((name) => name === "CAP_MKNOD" || DEFAULT_CAPABILITIES.includes(name)),
+  );
+  assertEquals(bounding(["ALL"], false), held.filter((name) => name !== "CAP_MKNOD"));
+  assertEquals(bounding(["ALL"], true), held);
+});
+
 Deno.test("checkCapabilities() refuses one that is added and dropped", () => {
   checkCapabilities({ add: ["ALL"], drop: ["CHOWN"] });
   checkCapabilities({});
   assertThrows(() => checkCapabilities({ add: ["chown"], drop: ["CAP_CHOWN"] }), UsageError, "both added and dropped");
   assertThrows(() => checkCapabilities({ add: ["ALL"], drop: ["ALL"] }), UsageError, "ALL is both");
-  assertThrows(() => checkCapabilities({ add: ["mknod"] }), UsageError, "CAP_MKNOD can't be added");
   checkCapabilities({ drop: ["mknod"] });
   assertThrows(() => checkCapabilities({ drop: ["x"] }), UsageError, "no capability");
 });
