@@ -18,7 +18,7 @@ import { appArmorAttributes, landlockVersion, profileOf, selinuxContexts } from 
 import { readProfile } from "./seccomp/read.ts";
 import { buildSpec } from "./spec/build.ts";
 import { isBind } from "./spec/check_mount.ts";
-import { findDevices } from "./spec/devices.ts";
+import { findDevices, hostDevices } from "./spec/devices.ts";
 import { RLIMITS } from "./spec/limits.ts";
 import { checkOptions, type RunOptions } from "./spec/options.ts";
 import type { Rlimit, Spec } from "./spec/types.ts";
@@ -216,6 +216,7 @@ export function prepare(
     apparmor: profileOf(options, uid),
     selinux: selinuxContexts(options),
     devices: findDevices(options.devices ?? []),
+    ...(options.privileged === true ? { hostDevices: hostDevices() } : {}),
     hasDeviceRules: hasDeviceRules(host),
     ...(joined === undefined ? {} : { networkPath: joined }),
     architecture: ARCHITECTURE,

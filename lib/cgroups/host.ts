@@ -106,8 +106,9 @@ export function planContainer(
   const asked = {
     unasked: unaskedFields(options.limits ?? {}),
     measure: options.measure ?? false,
-    needsDeviceRules: process.capabilities?.bounding?.includes(MAKES_NODES) === true ||
-      options.devices?.some(isRestricted) === true,
+    needsDeviceRules: options.privileged !== true &&
+      (process.capabilities?.bounding?.includes(MAKES_NODES) === true ||
+        options.devices?.some(isRestricted) === true),
   };
   if (manager === "cgroupfs" || host.unified === undefined) {
     return handing(planCgroups(host, path, resources, { ...asked, controllers: host.controllers }), host.controllers);

@@ -12,7 +12,7 @@ import { parseGroups, parsePasswd, resolveUser } from "../users.ts";
 import { capabilitiesOf, wishOf } from "./capabilities.ts";
 import { DEFAULT_PATH } from "./defaults.ts";
 import { labelsOf, type SelinuxContexts } from "./labels.ts";
-import { checkNodes, deviceRules, type FoundDevice } from "./device_rules.ts";
+import { checkNodes, collides, deviceRules, type FoundDevice } from "./device_rules.ts";
 import { toResources } from "./limits.ts";
 import { checkOptions, type RunOptions } from "./options.ts";
 import { protectedPaths } from "./security.ts";
@@ -40,6 +40,8 @@ export interface Facts {
   readonly capabilities?: () => readonly string[];
   /** The devices that the caller named, as they are on the host. */
   readonly devices?: readonly FoundDevice[];
+  /** All devices of the host's, where the container is to have them. */
+  readonly hostDevices?: readonly FoundDevice[];
   /** Whether the host has rules about devices; none if left out. */
   readonly hasDeviceRules?: boolean;
   /** What it runs on: which syscalls there are. */
@@ -147,9 +149,11 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
     : labelsOf(options.selinux, facts.selinux, facts.id);
   const hasRules = facts.hasDeviceRules;
   const capabilities = capabilitiesOf(account.uid, wishOf(options), facts.capabilities ?? (() => []), hasRules);
-  const { devices = [] } = facts;
-  const nodes = devices.map(({ node }) => node);
-  checkNodes(nodes);
+  const { devices = [], hostDevices = [] } = facts;
+  const named = devices.map(({ node }) => node);
+  checkNodes(named);
+  // What was asked for by name wins.
+  const nodes = [...named, ...hostDevices.map(({ node }) => node).filter((one) => !collides(one, named))];
   const seccomp = seccompOf(options, facts, capabilities);
   return {
     ociVersion: "1.2.0",
@@ -176,7 +180,11 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
     ...(options.labels === undefined ? {} : { annotations: options.labels }),
     linux: {
       cgroupsPath: facts.cgroupsPath,
-      resources: { ...toResources(options.limits ?? {}), devices: deviceRules(devices) },
+      resources: {
+        ...toResources(options.limits ?? {}),
+        // Without rules all devices of the host's can be used.
+        ...(options.privileged === true ? {} : { devices: deviceRules(devices) }),
+      },
       ...(nodes.length === 0 ? {} : { devices: nodes }),
       namespaces: [
         ...kinds.filter((type) => !shared.has(type)).map((type) => ({ type })),

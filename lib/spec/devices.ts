@@ -8,7 +8,7 @@ import { AT, S } from "../../ffi/abi/constants.ts";
 import { isType, type Stat, stat } from "../../ffi/stat.ts";
 import { callersPath } from "../caller.ts";
 import { errnoText, printable, UsageError } from "../errors.ts";
-import { type DeviceMapping, type FoundDevice, FULL_ACCESS } from "./device_rules.ts";
+import { type DeviceMapping, type FoundDevice, FULL_ACCESS, isOwn } from "./device_rules.ts";
 
 /** The numbers of a block device. Throws a `UsageError` where there is none. @param flag For what it was named. */
 export function blockDevice(path: string, flag: string): { readonly major: number; readonly minor: number } {
@@ -61,6 +61,15 @@ function devicesBelow(source: string, destination: string): FoundDevice["node"][
     if (isType(found, "S_IFDIR")) return devicesBelow(from, to);
     return nodeOf(to, found) ?? [];
   });
+}
+
+/**
+ * Every device of the host's, but for those that a container has of its own, and virtual consoles, which belong to who sits
+ * at the host.
+ */
+export function hostDevices(): FoundDevice[] {
+  return below("/dev", "/dev").filter(({ path }) => !isOwn(path) && !/^\/dev\/tty\d+$/.test(path))
+    .map((node) => ({ node, access: FULL_ACCESS }));
 }
 
 /** Looks at the host's devices. Throws a {@link UsageError} for what is none. */

@@ -51,3 +51,28 @@ hostTest("--privileged: the host's namespaces stay its own", async () => {
   assertMatch(stdout, /^[3-6]\nlo\n$/);
   assertEquals(Deno.hostname() === "inside", false);
 });
+
+hostTest("--privileged: the host's devices are there, each as it is, but for consoles", async () => {
+  const list = "cd /dev && find . -path ./pts -prune -o -path ./shm -prune -o -path ./mqueue -prune " +
+    "-o \\( -type b -o -type c \\) -printf '%p %y %m %U:%G ' -exec stat -c %t:%T {} \\; | sort";
+  const { code, stdout, stderr } = await sh(["--privileged"], list);
+  assertEquals([code, stderr], [0, ""]);
+  const host = new TextDecoder().decode((await new Deno.Command("sh", { args: ["-c", list] }).output()).stdout);
+  const OWN = /^\.\/(null|zero|full|random|urandom|tty\d*|console|ptmx) /;
+  const lines = (text: string): string[] => text.split("\n").filter((line) => line !== "" && !OWN.test(line));
+  assertEquals(lines(stdout), lines(host));
+  assertEquals(lines(host).length > 3, true);
+});
+
+hostTest(
+  "--privileged: no rule keeps a container from a device, one of its own name is where it was asked for",
+  async () => {
+    const flags = ["--privileged", "--device", "/dev/full:/dev/loop0"];
+    // Not one of the default rules.
+    const { stdout, stderr } = await sh(
+      flags,
+      "head -c 2 /dev/loop0 | od -An -tx1; : </dev/kmsg && echo opened",
+    );
+    assertEquals([stdout, stderr], [" 00 00\nopened\n", ""]);
+  },
+);
