@@ -11,12 +11,13 @@ import { networkNamespace } from "../ffi/network_namespace.ts";
 import { exitStatus } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
 import type { Cgroups } from "./cgroups/cgroup.ts";
-import { makeCgroupsOr } from "./make_cgroups.ts";
+import { makeCgroupsOr, measured } from "./make_cgroups.ts";
 import type { Usage } from "./cgroups/usage.ts";
 import { LaunchError } from "./errors.ts";
 import { hostError, initError } from "./failure.ts";
 import { connectOr, hasOwnNetwork, isOwnHosts } from "./connect.ts";
 import { joinedNetwork } from "./compile/mod.ts";
+import { confine } from "./confine.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
 import type { Connection } from "./network/connection.ts";
 import { openNetwork } from "./network/join.ts";
@@ -234,7 +235,7 @@ export class Container implements AsyncDisposable {
       if (size === raw.length) throw initError(this.#parts.image, raw);
       const reported = size === 4;
       const status = reported ? exitStatus(new DataView(raw.buffer).getInt32(0, true)) : end;
-      const used = measured(this.#parts, status);
+      const used = measured(cgroups, this.#parts.options, status.code);
       return { ...status, ...used, created, started, finished };
     } finally {
       this.#finishStreams();
@@ -279,16 +280,6 @@ export function run(options: RunOptions): Promise<Container> {
   return start(options);
 }
 
-/** What the cgroups tell of a container that has ended: where it was asked for, and of one that failed for want of memory. */
-function measured(
-  { cgroups, options }: Launched,
-  { code }: { readonly code: number },
-): Pick<ContainerStatus, "usage" | "outOfMemory"> {
-  // Also where the limit is that of a cgroup above, or came later.
-  const killed = code !== 0 && cgroups.outOfMemoryKills > 0;
-  return options.measure === true || killed ? { usage: cgroups.usage(), ...(killed ? { outOfMemory: true } : {}) } : {};
-}
-
 /** {@linkcode run}, with what tests make fail. */
 export async function start(options: RunOptions, linkOptions: LinkOptions = {}): Promise<Container> {
   const { signal } = options;
@@ -309,6 +300,7 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
     // Wrong options are told before anything is touched.
     const nulls = layout.flatMap((how, index) => how === "null" ? [index] : []);
     let prepared = prepare(named, nulls, undefined, (starts, size) => idLock.take(starts, size));
+    [named, prepared] = await confine(named, prepared, nulls);
     const joined = joinedNetwork(prepared.spec);
     if (joined !== undefined) network = Promise.resolve(openNetwork(joined, named));
     const store = await openStore(options.root);

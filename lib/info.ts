@@ -8,6 +8,7 @@ import { caller, privileges, restrictions, subordinateIds } from "./info/caller.
 import { cgroups } from "./info/cgroup.ts";
 import type { Feature } from "./info/feature.ts";
 import { filesystems } from "./info/filesystems.ts";
+import { labels } from "./info/labels.ts";
 import { namespaces } from "./info/namespaces.ts";
 import { readText } from "./info/read.ts";
 import { steps } from "./info/steps.ts";
@@ -66,6 +67,7 @@ export async function info(): Promise<HostInfo> {
     ...await steps(who),
     ...cgroups(who),
     securityModules(),
+    ...labels(who),
     ...await tools(),
     subordinateIds(who, readText("/etc/subuid") ?? "", readText("/etc/subgid") ?? "", readText("/etc/passwd") ?? ""),
     ...restrictions(who),

@@ -4,8 +4,9 @@
  * @module
  */
 import { type Cgroups, createCgroups } from "./cgroups/cgroup.ts";
+import type { Usage } from "./cgroups/usage.ts";
 import { ScopeError } from "./errors.ts";
-import { prepare, type Prepared } from "./prepare.ts";
+import { prepareAgain, type Prepared } from "./prepare.ts";
 import type { RunOptions } from "./spec/options.ts";
 import type { Entry } from "./store/ledger.ts";
 import type { Claim } from "./store/state.ts";
@@ -62,8 +63,18 @@ export async function makeCgroupsOr(
     // Nobody asked for systemd, and no trouble of its keeps a container from running.
     if (isNews) warn(`${error.message}; libflux manages the cgroups of containers itself`);
     isNews = false;
-    const sameIds = () => prepared.ids?.uids[0]?.hostID;
-    const others = prepare({ ...options, cgroupManager: "cgroupfs" }, nullStreams, prepared.id, sameIds);
+    const others = prepareAgain({ ...options, cgroupManager: "cgroupfs" }, nullStreams, prepared);
     return [await makeCgroups(others, claim, signal), others];
   }
+}
+
+/** What the cgroups tell of a container that has ended: where it was asked for, and of one that failed for want of memory. */
+export function measured(
+  cgroups: Cgroups,
+  { measure }: RunOptions,
+  code: number,
+): { readonly usage?: Usage; readonly outOfMemory?: boolean } {
+  // Also where the limit is that of a cgroup above, or came later.
+  const killed = code !== 0 && cgroups.outOfMemoryKills > 0;
+  return measure === true || killed ? { usage: cgroups.usage(), ...(killed ? { outOfMemory: true } : {}) } : {};
 }

@@ -12,13 +12,14 @@ import { cgroupFacts, hasDeviceRules, managerFacts, planContainer } from "./cgro
 import { cgroupsPath, chooseManager } from "./cgroups/manager.ts";
 import type { CgroupPlan } from "./cgroups/plan.ts";
 import { CAPABILITIES } from "./spec/capabilities.ts";
-import { compile, type Launch } from "./compile/mod.ts";
+import { compile, type Launch, wantsLandlock } from "./compile/mod.ts";
 import { errnoText, ImageError, PermissionError, printable, UsageError } from "./errors.ts";
+import { appArmorAttributes, landlockVersion, profileOf, selinuxContexts } from "./labels.ts";
 import { readProfile } from "./seccomp/read.ts";
 import { buildSpec } from "./spec/build.ts";
 import { isBind } from "./spec/check_mount.ts";
 import { hasUserNamespace, hostId, type IdMaps, type IdOwner, KEEP_GROUPS, planIds } from "./spec/id_maps.ts";
-import { checkBoundDevices, findDevices } from "./spec/devices.ts";
+import { checkBoundDevices, findDevices, hostDevices } from "./spec/devices.ts";
 import { RLIMITS } from "./spec/limits.ts";
 import { checkOptions, type RunOptions } from "./spec/options.ts";
 import type { Rlimit, Spec } from "./spec/types.ts";
@@ -29,6 +30,7 @@ import { checkUsersNetwork, defaultNetwork } from "./spec/networks.ts";
 import { readIfThere } from "./store/directory.ts";
 import { idOwner } from "./user_namespace.ts";
 import { adoptedDirectories, mountPoints, partsOf } from "./rootfs/parts.ts";
+import { layOut } from "./streams.ts";
 import { readInRoot } from "./users.ts";
 
 /** A container that could be started. */
@@ -183,6 +185,11 @@ export function compileProgram({ spec, launch }: Prepared, options: RunOptions, 
   return compile(spec, { ...launch, files });
 }
 
+/** {@linkcode prepare} once more, with other options for the same container. */
+export function prepareAgain(options: RunOptions, nullStreams: readonly number[], { id, ids }: Prepared): Prepared {
+  return prepare(options, nullStreams, id, () => ids?.uids[0]?.hostID);
+}
+
 const first: IdOwner["take"] = (starts) => {
   for (const start of starts) return start;
   return undefined;
@@ -248,6 +255,9 @@ export function prepare(
     devices,
     // In a user namespace nobody can make a node that opens anything.
     hasDeviceRules: ids !== undefined || hasDeviceRules(host),
+    apparmor: profileOf(options, uid),
+    selinux: selinuxContexts(options),
+    ...(options.privileged === true && ids === undefined ? { hostDevices: hostDevices() } : {}),
     ...(joined === undefined ? {} : { networkPath: joined }),
     architecture: ARCHITECTURE,
     ...(options.seccomp === undefined || options.seccomp === "unconfined"
@@ -261,6 +271,7 @@ export function prepare(
   const launch = {
     architecture: ARCHITECTURE,
     writable: options.writable ?? false,
+    ...(options.privileged === true ? { openDevices: true } : {}),
     init: options.init ?? true,
     nullStreams: options.terminal === undefined ? nullStreams : [],
     kinds: kindsOf(options),
@@ -269,6 +280,15 @@ export function prepare(
     ...(ids === undefined ? {} : usersOf(ids, uid, spec, options.writable ?? false)),
     // Where no group may be set, those that libflux is in show as nobody's.
     ...(ids?.writer === "self" || options.groupAdd?.includes(KEEP_GROUPS) === true ? { keepGroups: true } : {}),
+    ...(spec.process.apparmorProfile === undefined ? {} : { appArmorAttributes: appArmorAttributes() }),
+    ...(uid !== 0 && wantsLandlock(spec)
+      ? {
+        landlock: {
+          version: landlockVersion(),
+          streams: layOut(options).flatMap((how, stream) => how === "inherited" ? [stream] : []),
+        },
+      }
+      : {}),
     // Deno ignores it for itself. What else is ignored was so before it started, and stays so, as with any exec.
     ignoredSignals: [SIG.SIGPIPE],
     lastCapability: highestCapability,

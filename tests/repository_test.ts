@@ -67,6 +67,8 @@ const FLOORS: readonly (readonly string[])[] = [
       "signals",
       "make_cgroups",
       "connect",
+      "labels",
+      "confine",
     ].map((
       name,
     ) => `lib/${name}.ts`),

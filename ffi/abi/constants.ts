@@ -3,6 +3,7 @@
  *
  * @module
  */
+export { SIG, type Signal } from "./signals.ts";
 
 /** A number that remembers how the kernel's headers spell it, so that listings read like C. */
 export interface Named {
@@ -239,87 +240,6 @@ export const EPOLL = {
 /** `linux/wait.h` */
 export const WAIT = { WNOHANG: 1, WEXITED: 4, P_PIDFD: 3, WNOWAIT: 0x1000000, WALL: 0x40000000 } as const;
 
-/**
- * A signal's name.
- *
- * @example Send one
- * ```ts
- * import { run, type Signal } from "@libflux/cli/mod";
- *
- * const signal: Signal = "SIGTERM";
- * await using container = await run({ command: ["sleep", "60"] });
- * container.kill(signal);
- * console.log((await container.status).signal);
- * ```
- */
-export type Signal =
-  | "SIGHUP"
-  | "SIGINT"
-  | "SIGQUIT"
-  | "SIGILL"
-  | "SIGTRAP"
-  | "SIGABRT"
-  | "SIGBUS"
-  | "SIGFPE"
-  | "SIGKILL"
-  | "SIGUSR1"
-  | "SIGSEGV"
-  | "SIGUSR2"
-  | "SIGPIPE"
-  | "SIGALRM"
-  | "SIGTERM"
-  | "SIGSTKFLT"
-  | "SIGCHLD"
-  | "SIGCONT"
-  | "SIGSTOP"
-  | "SIGTSTP"
-  | "SIGTTIN"
-  | "SIGTTOU"
-  | "SIGURG"
-  | "SIGXCPU"
-  | "SIGXFSZ"
-  | "SIGVTALRM"
-  | "SIGPROF"
-  | "SIGWINCH"
-  | "SIGIO"
-  | "SIGPWR"
-  | "SIGSYS";
-
-/** `asm-generic/signal.h`: numbers are those of x86-64 and aarch64 alike. */
-export const SIG: Readonly<Record<Signal, number>> = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGQUIT: 3,
-  SIGILL: 4,
-  SIGTRAP: 5,
-  SIGABRT: 6,
-  SIGBUS: 7,
-  SIGFPE: 8,
-  SIGKILL: 9,
-  SIGUSR1: 10,
-  SIGSEGV: 11,
-  SIGUSR2: 12,
-  SIGPIPE: 13,
-  SIGALRM: 14,
-  SIGTERM: 15,
-  SIGSTKFLT: 16,
-  SIGCHLD: 17,
-  SIGCONT: 18,
-  SIGSTOP: 19,
-  SIGTSTP: 20,
-  SIGTTIN: 21,
-  SIGTTOU: 22,
-  SIGURG: 23,
-  SIGXCPU: 24,
-  SIGXFSZ: 25,
-  SIGVTALRM: 26,
-  SIGPROF: 27,
-  SIGWINCH: 28,
-  SIGIO: 29,
-  SIGPWR: 30,
-  SIGSYS: 31,
-};
-
 /** `asm-generic/errno.h`: those that libflux tells apart. */
 export const E = {
   EPERM: 1,
@@ -344,6 +264,7 @@ export const E = {
   ERANGE: 34,
   ENOSYS: 38,
   ELOOP: 40,
+  EBADFD: 77,
   EOPNOTSUPP: 95,
   EAFNOSUPPORT: 97,
   EADDRINUSE: 98,

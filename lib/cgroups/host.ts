@@ -91,11 +91,12 @@ export function topOf(unified: string): string | undefined {
 const LIFTS_RULES = "CAP_SYS_ADMIN";
 
 function deviceNeeds(
-  { devices = [] }: RunOptions,
+  { devices = [], privileged }: RunOptions,
   { process: { capabilities: { bounding = [] } = {} }, linux: { namespaces = [] } = {} }: Spec,
 ): DeviceNeeds {
   // In a user namespace nobody can make a node that opens anything.
   const hasUsers = namespaces.some(({ type }) => type === "user");
+  if (privileged === true) return { required: false, above: false };
   const required = bounding.includes(MAKES_NODES) && !hasUsers || devices.some(isRestricted);
   return { required, above: bounding.includes(LIFTS_RULES) };
 }
@@ -110,7 +111,8 @@ export function planContainer(
 ): CgroupPlan {
   const { linux, mounts = [] } = spec;
   const { cgroupsPath: path = "", resources = {} } = linux ?? {};
-  const writable = mounts.some(isWritableCgroup);
+  // Who has all privileges could mount what it likes: then nothing is promised of its limits, unless that is asked for.
+  const writable = mounts.some(isWritableCgroup) && (options.privileged !== true || options.writableCgroups === true);
   if (writable && !host.nsdelegate) throw notDelegated(host);
   // Without its own cgroup a container would be given libflux's to write to, or not be where it was to be.
   const sure = (made: CgroupPlan): CgroupPlan =>

@@ -52,7 +52,6 @@ const FOREIGN: Readonly<Record<string, string>> = {
   rm: "every container of 'libflux run' is temporary: leave it out",
   detach: "'libflux run' stays in the foreground: put '&' after the command",
   d: "'libflux run' stays in the foreground: put '&' after the command",
-  privileged: "libflux has no way to give all privileges to a container",
   name: "the name comes first: libflux run NAME --image ROOTFS -- COMMAND",
 };
 

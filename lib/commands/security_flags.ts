@@ -4,18 +4,21 @@
  * @module
  */
 import { printable, UsageError } from "../errors.ts";
+import { parseLabel } from "../spec/labels.ts";
 import type { RunOptions } from "../spec/options.ts";
 import type { Flag, Parsed } from "./flags.ts";
 
 /** All of them. */
 export const SECURITY_FLAGS: readonly Flag[] = [
+  { name: "privileged", help: "take all walls away but the namespaces: root inside can be root of the host at will" },
   { name: "cap-add", value: "CAP,…", repeated: true, help: "give it a capability: NET_RAW; ALL: all there are" },
   { name: "cap-drop", value: "CAP,…", repeated: true, help: "take one away; ALL: leave only what is added" },
   {
     name: "security-opt",
     value: "OPTION",
     repeated: true,
-    help: "no-new-privileges=false, mask=PATH:…, unmask=PATH:…|ALL, seccomp=…, writable-cgroups (cgroup v2)",
+    help: "no-new-privileges=false, mask=PATH:…, unmask=PATH:…|ALL, seccomp=…, apparmor=PROFILE|unconfined, " +
+      "label=disable|type:T|level:L|…, proc-opts=hidepid=2, writable-cgroups (cgroup v2)",
   },
   {
     name: "seccomp",
@@ -27,7 +30,18 @@ export const SECURITY_FLAGS: readonly Flag[] = [
 
 type SecurityOptions = Pick<
   RunOptions,
-  "capAdd" | "capDrop" | "mask" | "noNewPrivileges" | "seccomp" | "sysctls" | "unmask" | "writableCgroups"
+  | "apparmor"
+  | "capAdd"
+  | "capDrop"
+  | "mask"
+  | "noNewPrivileges"
+  | "privileged"
+  | "procOptions"
+  | "seccomp"
+  | "selinux"
+  | "sysctls"
+  | "unmask"
+  | "writableCgroups"
 >;
 
 function listed(flags: Parsed, name: string): string[] | undefined {
@@ -73,13 +87,25 @@ function readSecurityOptions(flags: Parsed): SecurityOptions {
       case "seccomp":
         found = { ...found, seccomp: profile([found.seccomp, value ?? ""]) ?? "" };
         break;
+      case "apparmor":
+        if (found.apparmor !== undefined) {
+          throw new UsageError("there are two AppArmor profiles", { hint: "leave one out" });
+        }
+        found = { ...found, apparmor: value ?? "" };
+        break;
+      case "label":
+        found = { ...found, selinux: parseLabel(value ?? "", found.selinux) };
+        break;
+      case "proc-opts":
+        found = { ...found, procOptions: [...found.procOptions ?? [], ...(value ?? "").split(",")] };
+        break;
       case "mask":
       case "unmask":
         found = { ...found, [option]: [...found[option] ?? [], ...paths(option, value)] };
         break;
       default:
         throw new UsageError(`libflux has no security option "${printable(text)}"`, {
-          hint: "it has no-new-privileges, mask, unmask, seccomp and writable-cgroups",
+          hint: "it has apparmor, label, mask, no-new-privileges, proc-opts, seccomp, unmask and writable-cgroups",
         });
     }
   }
@@ -98,12 +124,14 @@ function readSysctls(flags: Parsed): Record<string, string> | undefined {
 
 /** Reads them; what wasn't given is undefined. Throws a `UsageError`. */
 export function readSecurity(flags: Parsed): Readonly<Record<keyof SecurityOptions, unknown>> {
-  const { mask, noNewPrivileges, seccomp, unmask, writableCgroups } = readSecurityOptions(flags);
+  const { apparmor, mask, noNewPrivileges, procOptions, seccomp, selinux, unmask, writableCgroups } =
+    readSecurityOptions(flags);
   return {
+    privileged: flags.on("privileged"),
     capAdd: listed(flags, "cap-add"),
     capDrop: listed(flags, "cap-drop"),
     sysctls: readSysctls(flags),
     seccomp: profile([flags.value("seccomp"), seccomp]),
-    ...{ mask, noNewPrivileges, unmask, writableCgroups },
+    ...{ apparmor, mask, noNewPrivileges, procOptions, selinux, unmask, writableCgroups },
   };
 }

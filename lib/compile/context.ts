@@ -32,6 +32,8 @@ export interface Launch {
   readonly architecture: Architecture;
   /** Write into the image instead of into an overlay. */
   readonly writable: boolean;
+  /** Let the device nodes of the image's, and those that the container makes, open their devices; they don't if left out. */
+  readonly openDevices?: boolean;
   /** Run the command below a reaping PID 1. */
   readonly init: boolean;
   /** Files to put over the image's own: `/etc/hosts` and its like. */
@@ -62,6 +64,13 @@ export interface Launch {
   readonly adopted?: readonly Adopted[];
   /** Leave the groups as they are that libflux itself is in. */
   readonly keepGroups?: boolean;
+  /** Where AppArmor's files of a process are in `/proc`; "self/attr/apparmor" if left out, and before Linux 5.8 "self/attr". */
+  readonly appArmorAttributes?: string;
+  /**
+   * Landlock, where a second wall is to be: the version of its interface, and the streams (0, 1, 2) that may be files of the
+   * host's, which can be opened again by `/dev/stdout` and its like.
+   */
+  readonly landlock?: { readonly version: number; readonly streams: readonly number[] };
   /** What bind sources are. */
   readonly kinds: ReadonlyMap<string, "directory" | "file">;
 }
@@ -97,6 +106,9 @@ export const CWD = named(AT.AT_FDCWD, "AT_FDCWD");
 export function isNew(spec: Spec, kind: string): boolean {
   return spec.linux?.namespaces?.some(({ type, path }) => type === kind && path === undefined) ?? false;
 }
+
+/** Filesystems whose files all get `linux.mountLabel`; those of proc, sysfs and cgroups have labels of the policy's own. */
+const LABELLED: ReadonlySet<string> = new Set(["overlay", "tmpfs", "devpts", "mqueue"]);
 
 /** The state of one compilation. */
 export class Context {
@@ -184,7 +196,8 @@ export class Context {
         hint: `does this kernel have ${type}? 'libflux info' tells`,
       },
     );
-    for (const [key, value] of parameters) {
+    const context = LABELLED.has(type) ? this.spec.linux?.mountLabel : undefined;
+    for (const [key, value] of context === undefined ? parameters : [...parameters, ["context", context] as const]) {
       const command = or(FSCONFIG, value === undefined ? "FSCONFIG_SET_FLAG" : "FSCONFIG_SET_STRING");
       const operand: Operand = value === undefined ? 0 : typeof value === "string" ? this.text(value) : value;
       b.syscall("fsconfig", [configuration, command, this.text(key), operand, 0], {

@@ -7,6 +7,7 @@ import { SIG } from "../../ffi/abi/constants.ts";
 import { DEFAULT_PATH } from "../spec/defaults.ts";
 import { CHILD, type Context, named } from "./context.ts";
 import { commandLimits } from "./credentials.ts";
+import { enterProfile, keepProfile, keepsProfile } from "./labels.ts";
 import { newSession } from "./terminal.ts";
 
 const DEFAULT_UMASK = 0o022;
@@ -86,7 +87,9 @@ export function executeBelowInit(context: Context): void {
     });
   }
   // Before there is a command: through /proc/1/fd it could otherwise reach the image's own directory (CVE-2024-21626).
-  b.syscall("close_range", [CHILD.sync, named(0xffffffff, "~0"), 0], {
+  keepProfile(context);
+  const first = keepsProfile(context) ? CHILD.sync + 1 : CHILD.sync;
+  b.syscall("close_range", [first, named(0xffffffff, "~0"), 0], {
     ...meaning,
     label: "close what the preparation left open",
   });
@@ -109,6 +112,7 @@ export function executeBelowInit(context: Context): void {
     ...meaning,
     label: "report in place of the command's status",
   });
+  enterProfile(context);
   // The command's end of a pipe or terminal must be the last one: else its reader waits for ever.
   b.syscall("close_range", [0, 2, 0], { ...meaning, label: "close the streams" });
   const SFD_CLOEXEC = named(0o2000000, "SFD_CLOEXEC");

@@ -4,6 +4,7 @@
  * @module
  */
 import { CLONE, E, KEYCTL, MAGIC, MS, or, PR } from "../../ffi/abi/constants.ts";
+import type { Meaning, Slot } from "../../ffi/program.ts";
 import type { Spec } from "../spec/types.ts";
 import { PROPAGATION } from "./attributes.ts";
 import { CHILD, type Context, CWD, isNew, named } from "./context.ts";
@@ -193,6 +194,15 @@ export function writeProc(
   content: string,
   meaning: { readonly label: string; readonly field: string; readonly hint?: string },
 ): void {
+  const { builder: b } = context;
+  const file = openProc(context, path, meaning);
+  const bytes = new TextEncoder().encode(content);
+  b.syscall("write", [file, b.bytes(bytes), bytes.length], { ...meaning, path: `/proc/${path}` });
+  b.syscall("close", [file], { label: `close /proc/${path}` });
+}
+
+/** Opens a file of the private procfs for writing, and sees that it is one. */
+export function openProc(context: Context, path: string, meaning: Omit<Meaning, "path">): Slot {
   const { builder: b, procfs } = context;
   if (procfs === undefined) throw new Error("no procfs was prepared");
   const file = b.call(
@@ -208,9 +218,7 @@ export function writeProc(
     ...meaning,
     label: `see that /proc/${path} is on procfs`,
   });
-  const bytes = new TextEncoder().encode(content);
-  b.syscall("write", [file, b.bytes(bytes), bytes.length], { ...meaning, path: `/proc/${path}` });
-  b.syscall("close", [file], { label: `close /proc/${path}` });
+  return file;
 }
 
 /** Fails unless the filesystem behind a descriptor is (or isn't) of a type. */

@@ -27,6 +27,8 @@ import {
   rootPropagation,
   timeNamespace,
 } from "./isolate.ts";
+import { securityLabels } from "./labels.ts";
+import { secondWall, wantsLandlock } from "./landlock.ts";
 import { attachMounts, attachProc, prepareBinds, prepareFiles, prepareFilesystems } from "./mounts.ts";
 import { guardLoopback, hostname, loopback, maskPaths, readonlyPaths, readonlyRoot, sysctls } from "./protect.ts";
 import { readonlyParts } from "./overlay.ts";
@@ -73,6 +75,8 @@ const STEPS: readonly ((context: Context) => void)[] = [
   guardLoopback,
   awaitHost,
   limits,
+  securityLabels,
+  secondWall,
   filterSyscalls,
   credentials,
   enterWorkingDirectory,
@@ -128,4 +132,4 @@ export function cloneFlags(spec: Spec): number {
   return (joinsNetwork(spec) ? flags & ~CLONE.CLONE_NEWNET : flags) >>> 0;
 }
 
-export { hasNetworkBeside, joinedNetwork, joinsNetwork, type Launch };
+export { hasNetworkBeside, joinedNetwork, joinsNetwork, type Launch, wantsLandlock };

@@ -6,13 +6,14 @@
 import { AT, E, fileMode, MOUNT_ATTR, MOVE_MOUNT, OPEN_TREE, or } from "../../ffi/abi/constants.ts";
 import type { Slot } from "../../ffi/program.ts";
 import type { Part } from "../rootfs/parts.ts";
-import { MOUNT_ATTR_SIZE, READ_ONLY, setAttributes } from "./attributes.ts";
-import { type Context, CWD, isNew, named } from "./context.ts";
+import { MOUNT_ATTR_SIZE, NONE, READ_ONLY, setAttributes } from "./attributes.ts";
+import { type Context, CWD, isNew, type Launch, named } from "./context.ts";
 
 /** Where the scratch filesystem is while the root is being made: over what every host has. */
 export const SCRATCH = "/dev";
-/** Whatever device nodes an image has: they open nothing. */
-export const NO_DEVICES = or(MOUNT_ATTR, "MOUNT_ATTR_NODEV");
+/** Whatever device nodes an image has: they open nothing, unless that is asked for. */
+export const deviceAttributes = ({ openDevices }: Launch) =>
+  openDevices === true ? NONE : or(MOUNT_ATTR, "MOUNT_ATTR_NODEV");
 const EMPTY_TO_PATH = or(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH");
 const FIELD = "root.path";
 
@@ -28,7 +29,7 @@ export function overlay(context: Context, image: string, lower: string, upper: s
       // Of the attributes that overlayfs keeps its own notes in usually, a user namespace's root may set none.
       ...isNew(context.spec, "user") ? [["userxattr", undefined] as const] : [],
     ],
-    NO_DEVICES,
+    deviceAttributes(context.launch),
     {
       label: `mount an overlay over the image ${image}`,
       path: image,
@@ -113,7 +114,7 @@ export function assembleRoot(context: Context, parts: readonly Part[]): Slot {
     label: "take it all as the root",
     field: FIELD,
   });
-  setAttributes(context, root, { set: NO_DEVICES, recursive: true }, {
+  setAttributes(context, root, { set: deviceAttributes(context.launch), recursive: true }, {
     label: "make its mounts private",
     field: FIELD,
   });

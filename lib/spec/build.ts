@@ -9,10 +9,11 @@ import { defaultSeccomp } from "../seccomp/filters.ts";
 import { type Profile, resolveProfile } from "../seccomp/profile.ts";
 import type { Seccomp } from "../seccomp/types.ts";
 import { type Account, parseGroups, parsePasswd, resolveGroups, resolveUser } from "../users.ts";
-import { capabilitiesOf } from "./capabilities.ts";
+import { capabilitiesOf, wishOf } from "./capabilities.ts";
 import { DEFAULT_PATH } from "./defaults.ts";
+import { labelsOf, type SelinuxContexts } from "./labels.ts";
 import { hostId, type IdMaps, KEEP_GROUPS } from "./id_maps.ts";
-import { checkNodes, deviceRules, type FoundDevice } from "./device_rules.ts";
+import { checkNodes, collides, deviceRules, type FoundDevice } from "./device_rules.ts";
 import { toResources } from "./limits.ts";
 import { checkOptions, type RunOptions } from "./options.ts";
 import { protectedPaths } from "./security.ts";
@@ -40,6 +41,8 @@ export interface Facts {
   readonly capabilities?: () => readonly string[];
   /** The devices that the caller named, as they are on the host. */
   readonly devices?: readonly FoundDevice[];
+  /** All devices of the host's, where the container is to have them. */
+  readonly hostDevices?: readonly FoundDevice[];
   /** Whether the host has rules about devices; none if left out. */
   readonly hasDeviceRules?: boolean;
   /** What it runs on: which syscalls there are. */
@@ -48,6 +51,10 @@ export interface Facts {
   readonly profile?: { readonly content: Profile; readonly kernel: string };
   /** What its users are on the host, where it gets a user namespace. */
   readonly ids?: IdMaps | undefined;
+  /** The AppArmor profile; none if left out. */
+  readonly apparmor?: string | undefined;
+  /** What the host's SELinux policy says of containers; asked where a label was asked for. */
+  readonly selinux?: SelinuxContexts | undefined;
   /** `linux.cgroupsPath`: a path, or "slice:prefix:name" where systemd manages cgroups. */
   readonly cgroupsPath: string;
 }
@@ -68,6 +75,7 @@ const TTY = 5;
 /** The filesystems that every container has. Sizes as in docker. */
 function systemMounts(options: RunOptions, { ids, networkPath }: Facts): Mount[] {
   const isNested = ids !== undefined;
+  const access = options.privileged === true ? "rw" : "ro";
   const hasGroup = ids === undefined || hostId(ids.gids, TTY) !== undefined;
   const shm: Mount = options.ipc === "host" ? hosts("/dev/shm") : {
     destination: "/dev/shm",
@@ -76,9 +84,12 @@ function systemMounts(options: RunOptions, { ids, networkPath }: Facts): Mount[]
     options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
   };
   return [
-    isNested && options.pid === "host"
-      ? hosts("/proc")
-      : { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
+    isNested && options.pid === "host" ? hosts("/proc") : {
+      destination: "/proc",
+      type: "proc",
+      source: "proc",
+      options: ["nosuid", "noexec", "nodev", ...options.procOptions ?? []],
+    },
     {
       destination: "/dev",
       type: "tmpfs",
@@ -101,12 +112,12 @@ function systemMounts(options: RunOptions, { ids, networkPath }: Facts): Mount[]
     ],
     isNested && (options.network === "host" || networkPath !== undefined)
       ? hosts("/sys", "ro")
-      : { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
+      : { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", access] },
     {
       destination: "/sys/fs/cgroup",
       type: "cgroup2",
       source: "cgroup",
-      options: ["nosuid", "noexec", "nodev", options.writableCgroups === true ? "rw" : "ro"],
+      options: ["nosuid", "noexec", "nodev", options.writableCgroups === true ? "rw" : access],
     },
   ];
 }
@@ -158,11 +169,16 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
   const paths = protectedPaths(options);
   const rlimits = withInherited(options.ulimits, facts.fileLimit);
   const offset = { secs: options.timeOffset ?? 0 };
-  const wish = { add: options.capAdd, drop: options.capDrop };
-  const capabilities = capabilitiesOf(account.uid, wish, facts.capabilities ?? (() => []), facts.hasDeviceRules);
-  const { devices = [] } = facts;
-  const nodes = devices.map(({ node }) => node);
-  checkNodes(nodes);
+  const labels = typeof options.selinux !== "object" || facts.selinux === undefined
+    ? undefined
+    : labelsOf(options.selinux, facts.selinux, facts.id);
+  const hasRules = facts.hasDeviceRules;
+  const capabilities = capabilitiesOf(account.uid, wishOf(options), facts.capabilities ?? (() => []), hasRules);
+  const { devices = [], hostDevices = [] } = facts;
+  const named = devices.map(({ node }) => node);
+  checkNodes(named);
+  // What was asked for by name wins.
+  const nodes = [...named, ...hostDevices.map(({ node }) => node).filter((one) => !collides(one, named))];
   const seccomp = seccompOf(options, facts, capabilities);
   return {
     ociVersion: "1.2.0",
@@ -179,15 +195,21 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
         ...(account.groups.length === 0 ? {} : { additionalGids: account.groups }),
       },
       capabilities,
-      noNewPrivileges: options.noNewPrivileges ?? true,
+      noNewPrivileges: options.noNewPrivileges ?? options.privileged !== true,
       ...(rlimits === undefined ? {} : { rlimits }),
       ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: options.oomScoreAdj }),
+      ...(facts.apparmor === undefined ? {} : { apparmorProfile: facts.apparmor }),
+      ...(labels === undefined ? {} : { selinuxLabel: labels.process }),
     },
     ...(options.uts === "host" ? {} : { hostname }),
     ...(options.labels === undefined ? {} : { annotations: options.labels }),
     linux: {
       cgroupsPath: facts.cgroupsPath,
-      resources: { ...toResources(options.limits ?? {}), devices: deviceRules(devices) },
+      resources: {
+        ...toResources(options.limits ?? {}),
+        // Without rules all devices of the host's can be used.
+        ...(options.privileged === true ? {} : { devices: deviceRules(devices) }),
+      },
       ...(nodes.length === 0 ? {} : { devices: nodes }),
       namespaces: [
         ...kinds.filter((type) => !shared.has(type)).map((type) => ({ type })),
@@ -200,6 +222,7 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
       ...(options.sysctls === undefined ? {} : { sysctl: options.sysctls }),
       maskedPaths: paths.masked,
       readonlyPaths: paths.readonly,
+      ...(labels === undefined ? {} : { mountLabel: labels.mount }),
       ...(seccomp === undefined ? {} : { seccomp }),
     },
   };
@@ -231,9 +254,13 @@ function requireMapped(lines: readonly IdMapping[], id: number, what: "user" | "
 }
 
 /** The filter of its syscalls: capabilities that it can't get need no calls that take them. */
-function seccompOf({ seccomp }: RunOptions, facts: Facts, { bounding = [] }: Capabilities): Seccomp | undefined {
+function seccompOf(
+  { privileged, seccomp }: RunOptions,
+  facts: Facts,
+  { bounding = [] }: Capabilities,
+): Seccomp | undefined {
   const { architecture, profile } = facts;
-  if (seccomp === "unconfined") return undefined;
+  if (seccomp === "unconfined" || seccomp === undefined && privileged === true) return undefined;
   if (profile === undefined) return defaultSeccomp(architecture, bounding);
   return resolveProfile(profile.content, { architecture, kernel: profile.kernel, capabilities: bounding });
 }

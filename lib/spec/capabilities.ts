@@ -6,6 +6,7 @@
 import { printable, UsageError } from "../errors.ts";
 import { nearest } from "../render.ts";
 import { DEFAULT_CAPABILITIES } from "./defaults.ts";
+import type { RunOptions } from "./options.ts";
 import type { Capabilities } from "./types.ts";
 
 /** `linux/capability.h`, in order of their numbers. */
@@ -74,6 +75,13 @@ export function capabilityName(text: string): string {
 export interface CapabilityWish {
   readonly add?: readonly string[] | undefined;
   readonly drop?: readonly string[] | undefined;
+  /** All that libflux has, {@link MAKES_NODES} too, whatever rules about devices there are. */
+  readonly privileged?: boolean | undefined;
+}
+
+/** What options say of them. */
+export function wishOf({ capAdd, capDrop, privileged }: Pick<RunOptions, "capAdd" | "capDrop" | "privileged">) {
+  return { add: capAdd, drop: capDrop, privileged } satisfies CapabilityWish;
 }
 
 /** Throws a {@link UsageError} where names are wrong, or one is both added and dropped. */
@@ -96,12 +104,12 @@ export function checkCapabilities({ add = [], drop = [] }: CapabilityWish): void
  */
 export function capabilitiesOf(
   uid: number,
-  { add = [], drop = [] }: CapabilityWish,
+  { add = [], drop = [], privileged = false }: CapabilityWish,
   held: () => readonly string[],
   hasRules = false,
 ): Capabilities {
   const [added, dropped] = [new Set(add.map(capabilityName)), new Set(drop.map(capabilityName))];
-  if (added.has(MAKES_NODES) && !hasRules) {
+  if (added.has(MAKES_NODES) && !hasRules && !privileged) {
     throw new UsageError(
       `the capability ${MAKES_NODES} can't be added: this host has no rules about devices, and so it would open all of them`,
       {
@@ -109,14 +117,16 @@ export function capabilitiesOf(
       },
     );
   }
-  const own = added.size === 0 ? [] : held();
+  const own = added.size === 0 && !privileged ? [] : held();
   const lacking = [...added].find((name) => name !== ALL && !own.includes(name));
   if (lacking !== undefined) {
     throw new UsageError(`the capability ${lacking} can't be added: libflux hasn't got it itself`, {
       hint: "'libflux info' tells what it has; root has all of them, but in a container",
     });
   }
-  const wanted = added.has(ALL)
+  const wanted = privileged && !dropped.has(ALL)
+    ? own
+    : added.has(ALL)
     ? own.filter((name) => hasRules || name !== MAKES_NODES)
     : dropped.has(ALL)
     ? []

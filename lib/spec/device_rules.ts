@@ -42,6 +42,11 @@ export const FULL_ACCESS = "rwm";
 /** What libflux puts into `/dev` itself, or mounts there. */
 const OWN = /^\/dev\/(null|zero|full|random|urandom|tty|console|ptmx|pts|fd|stdin|stdout|stderr|shm|mqueue)(\/|$)/;
 
+/** Whether every container has something of its own at a path. */
+export function isOwn(path: string): boolean {
+  return OWN.test(path);
+}
+
 const usable = (major: number, minor?: number): DeviceRule => ({
   allow: true,
   type: "c",
@@ -109,7 +114,7 @@ export function checkNodes(nodes: readonly Device[]): void {
         hint: "write --device HOST:/dev/NAME",
       });
     }
-    if (OWN.test(path)) {
+    if (isOwn(path)) {
       throw new UsageError(`no device can be at ${shown}: every container has its own`, {
         path,
         hint: "write --device HOST:/dev/NAME for another name",
@@ -127,4 +132,11 @@ export function checkNodes(nodes: readonly Device[]): void {
       });
     }
   }
+}
+
+/** Whether a node can't be where it is because of others: one is there, above or below. */
+export function collides({ path }: Device, others: readonly Device[]): boolean {
+  return others.some((other) =>
+    other.path === path || other.path.startsWith(`${path}/`) || path.startsWith(`${other.path}/`)
+  );
 }

@@ -7,7 +7,7 @@ import { AT, S } from "../../ffi/abi/constants.ts";
 import { isType, type Stat, stat } from "../../ffi/stat.ts";
 import { errnoText, printable, UsageError } from "../errors.ts";
 import { isBind } from "./check_mount.ts";
-import { type DeviceMapping, type FoundDevice, FULL_ACCESS } from "./device_rules.ts";
+import { type DeviceMapping, type FoundDevice, FULL_ACCESS, isOwn } from "./device_rules.ts";
 import type { Device, DeviceRule, Mount } from "./types.ts";
 
 /** The numbers of a block device. Throws a `UsageError` where there is none. @param flag For what it was named. */
@@ -42,6 +42,15 @@ function devicesBelow(source: string, destination: string): Omit<FoundDevice, "a
     const node = nodeOf(to, found);
     return node === undefined ? [] : [{ source: from, node }];
   });
+}
+
+/**
+ * Every device of the host's, but for those that a container has of its own, and virtual consoles, which belong to who sits
+ * at the host.
+ */
+export function hostDevices(): FoundDevice[] {
+  return below("/dev", "/dev").filter(({ node: { path } }) => !isOwn(path) && !/^\/dev\/tty\d+$/.test(path))
+    .map((one) => ({ ...one, access: FULL_ACCESS }));
 }
 
 /** Looks at the host's devices. Throws a {@link UsageError} for what is none. */

@@ -4,11 +4,13 @@
  * @module
  */
 import { printable, UsageError } from "../errors.ts";
-import { checkCapabilities } from "./capabilities.ts";
+import { checkCapabilities, wishOf } from "./capabilities.ts";
 import { checkMount, checkPath } from "./check_mount.ts";
 import { checkDevice, type DeviceMapping } from "./device_rules.ts";
 import type { HostEntry } from "./addresses.ts";
 import { checkNetworkOptions } from "./networks.ts";
+import { checkLabels, type SelinuxLabel } from "./labels.ts";
+import { checkProcOptions } from "./proc_options.ts";
 import { checkSecurity } from "./security.ts";
 import type { PortMapping } from "./ports.ts";
 import { checkLimits, checkRlimit, isWhole, type Limits } from "./limits.ts";
@@ -165,20 +167,35 @@ export interface RunOptions {
   readonly cgroupParent?: string;
   /** Let it make cgroups of its own below the one that it is in; false if left out. Takes v2, mounted with `nsdelegate`. */
   readonly writableCgroups?: boolean;
+  /**
+   * Take every wall away that is not a namespace: all capabilities that libflux has, no seccomp filter, nothing hidden or
+   * read-only of `/proc`, `/sys` and the image's device nodes, new privileges by set-id programs; false if left out. This
+   * isolates nothing from whoever is root inside, who can be root of the host at will. What is asked for besides holds.
+   */
+  readonly privileged?: boolean;
   /** Capabilities besides the usual ones: "NET_RAW", or "ALL" that libflux has. */
   readonly capAdd?: readonly string[];
   /** Capabilities that it doesn't get; "ALL" for none but those that are added. */
   readonly capDrop?: readonly string[];
-  /** Whether set-id programs give the command nothing; true if left out. */
+  /** Whether set-id programs give the command nothing; true if left out, but with `privileged`. */
   readonly noNewPrivileges?: boolean;
   /** Paths that are hidden from it, besides those of the kernel's that are in any case. */
   readonly mask?: readonly string[];
   /** Paths that are neither hidden nor read-only, though they usually are: "/proc/acpi", "/proc/*", or "ALL". */
   readonly unmask?: readonly string[];
+  /** Options of `/proc`: "hidepid=2" hides processes of other users', "subset=pid" all but processes. */
+  readonly procOptions?: readonly string[];
   /** Settings of the kernel's for its own namespaces: `{ "net.core.somaxconn": "1024" }`. */
   readonly sysctls?: Readonly<Record<string, string>>;
-  /** A file with a seccomp profile in docker's JSON format, or `unconfined`; libflux's own profile if left out. */
+  /** A file with a seccomp profile in docker's JSON format, or `unconfined`; libflux's own profile if left out, none with `privileged`. */
   readonly seccomp?: "unconfined" | (string & Record<never, never>);
+  /**
+   * The AppArmor profile, or `unconfined` for none. If left out `libflux-default` where AppArmor is active and libflux runs
+   * as root, but none with `privileged`.
+   */
+  readonly apparmor?: "unconfined" | (string & Record<never, never>);
+  /** What of the SELinux label is other than the host's policy has for containers, or `disable`; none if left out. */
+  readonly selinux?: "disable" | SelinuxLabel;
   /** Who makes the cgroups; `auto` if left out: systemd where it is PID 1 and v2 has all controllers. */
   readonly cgroupManager?: "auto" | "cgroupfs" | "systemd";
   /** Ask the cgroups at the end what was used: `ContainerStatus.usage`. */
@@ -271,8 +288,10 @@ export function checkOptions(options: RunOptions): void {
   if (options.cgroupParent !== undefined) checkCgroup(options.cgroupParent);
   checkUserNamespace(options);
   checkNetworkOptions(options);
-  checkCapabilities({ add: options.capAdd, drop: options.capDrop });
+  checkCapabilities(wishOf(options));
   checkSecurity(options);
+  checkLabels(options);
+  checkProcOptions(options);
 }
 
 /** Throws a {@link UsageError} unless a size can be a terminal's: `struct winsize` has 16 bits for each number. */

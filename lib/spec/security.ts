@@ -13,12 +13,13 @@ const ALL = "ALL";
 
 /** Those that are masked, and those that are read-only. */
 export function protectedPaths(
-  { mask = [], unmask = [] }: Pick<RunOptions, "mask" | "unmask">,
+  { mask = [], privileged, unmask = [] }: Pick<RunOptions, "mask" | "privileged" | "unmask">,
 ): { readonly masked: readonly string[]; readonly readonly: readonly string[] } {
   const patterns = unmask.map((text) =>
     new RegExp(`^${text.replace(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll("*", "[^/]*")}$`)
   );
-  const isKept = (path: string): boolean => !unmask.includes(ALL) && !patterns.some((pattern) => pattern.test(path));
+  const none = privileged === true || unmask.includes(ALL);
+  const isKept = (path: string): boolean => !none && !patterns.some((pattern) => pattern.test(path));
   return {
     masked: [...new Set([...MASKED_PATHS.filter(isKept), ...mask])],
     readonly: READONLY_PATHS.filter(isKept),
@@ -46,12 +47,14 @@ export function checkSecurity(options: RunOptions): void {
     }
   }
   const added = (options.capAdd ?? []).map(capabilityName);
-  const strong = added.find((name) => ["ALL", "CAP_NET_ADMIN", "CAP_NET_RAW"].includes(name));
+  const strong = options.privileged === true
+    ? ALL
+    : added.find((name) => [ALL, "CAP_NET_ADMIN", "CAP_NET_RAW"].includes(name));
   if (options.network === "pasta" && strong !== undefined) {
     throw new UsageError(
-      `a container that pasta connects can't have ${strong === "ALL" ? "all capabilities" : strong}`,
+      `a container that pasta connects can't have ${strong === ALL ? "all capabilities" : strong}`,
       {
-        hint: "by it the host's own loopback would be within reach: use --network bridge",
+        hint: "by it the host's own loopback would be within reach: use --network bridge, none or host",
       },
     );
   }

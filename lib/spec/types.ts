@@ -131,6 +131,10 @@ export interface Process {
   readonly noNewPrivileges?: boolean;
   /** From -1000 to 1000. */
   readonly oomScoreAdj?: number;
+  /** The AppArmor profile. */
+  readonly apparmorProfile?: string;
+  /** The SELinux label. */
+  readonly selinuxLabel?: string;
 }
 
 /**
@@ -276,6 +280,8 @@ export interface Linux {
   readonly maskedPaths?: readonly string[];
   /** Absolute paths inside that nobody can write. */
   readonly readonlyPaths?: readonly string[];
+  /** The SELinux label of its files. */
+  readonly mountLabel?: string;
   /** Which syscalls are let through; all where left out. */
   readonly seccomp?: Seccomp;
 }

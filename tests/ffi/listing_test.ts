@@ -76,13 +76,13 @@ Deno.test("listing() says what errors are passed over", () => {
     note({ optional: true }),
     note({ tolerate: 17 }),
     note({ tolerate: 38 }),
-    note({ tolerate: 77 }),
+    note({ tolerate: 777 }),
   ], [
     "",
     "  // any error is passed over",
     "  // EEXIST is passed over",
     "  // ENOSYS is passed over",
-    "  // error 77 is passed over",
+    "  // error 777 is passed over",
   ]);
 });
 

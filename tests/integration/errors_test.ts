@@ -120,7 +120,6 @@ const USAGE: readonly Case[] = [
   { args: run(["--frobnicate"]), code: 125, says: ["has no flag --frobnicate", "'libflux run --help'"] },
   { args: run(["--rm"]), code: 125, says: ["has no flag --rm", "every container of 'libflux run' is temporary"] },
   { args: run(["-d"]), code: 125, says: ["has no flag -d", "stays in the foreground"] },
-  { args: run(["--privileged"]), code: 125, says: ["has no flag --privileged"] },
   { args: run(["--user", "1", "--user", "2"]), code: 125, says: ["--user is given 2 times"] },
   { args: run(["--log-level", "loud"]), code: 125, says: ["--log-level is error, warn, info, debug", `"loud"`] },
   { args: ["rnu"], code: 125, says: [`no command "rnu"`, "did you mean 'libflux run'?"] },

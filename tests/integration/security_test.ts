@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { CAPABILITIES } from "../../lib/spec/capabilities.ts";
 import { BUSYBOX, DEBIAN, hostTest, LIBFLUX, rootTest, runContainer, uniqueName } from "./support.ts";
+import { hasAppArmor, selinuxMode } from "../../lib/labels.ts";
 
 const sh = (flags: readonly string[], script: string, image = BUSYBOX) => {
   const network = flags.includes("--network") ? [] : ["--network", "none"];
@@ -108,7 +109,13 @@ hostTest("security options that can't be are told in one sentence", async () => 
     [["--security-opt", "no-new-privileges=maybe"], /no-new-privileges is true or false, not "maybe"/],
     [["--security-opt", "mask"], /mask takes paths/],
     [["--security-opt", "mask=x"], /"x" is no absolute path/],
-    [["--security-opt", "label=disable"], /no security option "label=disable"/],
+    [["--security-opt", "systempaths=unconfined"], /no security option "systempaths=unconfined"; it has apparmor, /],
+    [["--security-opt", "label=nested"], /"nested" is no part of an SELinux label/],
+    [["--security-opt", "label=level:c1"], /"c1" can't be the level of an SELinux label/],
+    [["--security-opt", "apparmor= "], /" " can't be the name of an AppArmor profile/],
+    [["--security-opt", "proc-opts=hidepid=3"], /hidepid of \/proc is 0, 1, 2, 4, [^\n]+, not "3"/],
+    [["--security-opt", "proc-opts=rw"], /"rw" is no option of \/proc/],
+    [["--security-opt", "proc-opts=subset=pid", "--sysctl", "net.core.somaxconn=1"], /no \/proc\/sys to set sysctls/],
     [["--sysctl", "kernel.panic=1"], /the sysctl kernel\.panic is the whole host's/],
     [["--sysctl", "net.core.somaxconn"], /sets no sysctl/],
     [["--sysctl", "net.core.somaxconn=x"], /could not .*net\.core\.somaxconn/],
@@ -122,3 +129,36 @@ hostTest("security options that can't be are told in one sentence", async () => 
     assertMatch(stderr, says);
   }
 });
+
+hostTest(
+  "security modules that this kernel hasn't got are told by name, and doing without them is no fault",
+  async () => {
+    const says = async (option: string): Promise<readonly [number, string]> => {
+      const { code, stdout, stderr } = await sh(["--security-opt", option], "echo ran");
+      return [code, stdout + stderr];
+    };
+    for (const option of ["apparmor=unconfined", "label=disable"]) {
+      assertEquals(
+        await says(option),
+        [0, "ran\n"],
+        option,
+      );
+    }
+    if (!hasAppArmor()) {
+      const [code, text] = await says("apparmor=web");
+      assertEquals(code, 125);
+      assertMatch(
+        text,
+        /^libflux: this kernel has no AppArmor, or it isn't active: there is no profile web; [^\n]+\n$/,
+      );
+    }
+    if (selinuxMode() === undefined) {
+      const [code, text] = await says("label=type:web_t");
+      assertEquals(code, 125);
+      assertMatch(
+        text,
+        /^libflux: this kernel has no SELinux, or it isn't active: no container can have a label; [^\n]+\n$/,
+      );
+    }
+  },
+);

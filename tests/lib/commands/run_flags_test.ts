@@ -197,7 +197,6 @@ Deno.test("parseRun() tells users of docker and podman what is different here", 
   assertStringIncludes(hint("--rm"), "temporary");
   assertStringIncludes(hint("-d"), "'&'");
   assertStringIncludes(hint("--detach"), "'&'");
-  assertStringIncludes(hint("--privileged"), "privileges");
   assertStringIncludes(hint("--name=web"), "the name comes first");
 });
 

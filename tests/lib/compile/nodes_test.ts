@@ -14,7 +14,7 @@ const LAUNCH: Launch = {
 
 /** The calls that make nodes, without their checks. */
 function calls(nodes: readonly Device[]): string[] {
-  const devices = nodes.map((node) => ({ node, access: "rwm" }));
+  const devices = nodes.map((node) => ({ source: node.path, node, access: "rwm" }));
   const spec = buildSpec({ command: ["true"] }, { ...FACTS, architecture: "x86_64", devices });
   const context = new Context(spec, LAUNCH);
   makeNodes(context, 7);

@@ -73,9 +73,9 @@ Deno.test("checkNodes() lets nodes only be below /dev, beside what is libflux's 
 Deno.test("deviceRules() has one rule for a device, with all that its names allow", () => {
   assertEquals(deviceRules([]), DEFAULT_RULES as typeof DEFAULT_RULES[number][]);
   const rules = deviceRules([
-    { node: node("/dev/a"), access: "r" },
-    { node: node("/dev/b", 200), access: "rwm" },
-    { node: node("/dev/c"), access: "w" },
+    { source: "/dev/x", node: node("/dev/a"), access: "r" },
+    { source: "/dev/x", node: node("/dev/b", 200), access: "rwm" },
+    { source: "/dev/x", node: node("/dev/c"), access: "w" },
   ]);
   assertEquals(rules.slice(DEFAULT_RULES.length), [
     { allow: true, type: "c", major: 10, minor: 229, access: "rw" },
@@ -91,6 +91,7 @@ Deno.test("deviceRules() has one rule for a device, with all that its names allo
 
 Deno.test("findDevices() looks at the host's, and refuses what is none", () => {
   assertEquals(findDevices([{ source: "/dev/zero", destination: "/dev/./mine", access: "r" }]), [{
+    source: "/dev/zero",
     node: { path: "/dev/mine", type: "c", major: 1, minor: 5, fileMode: 0o666, uid: 0, gid: 0 },
     access: "r",
   }]);
