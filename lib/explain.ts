@@ -10,6 +10,7 @@ import { describeDevices } from "./cgroups/device_rules.ts";
 import { networkOf } from "./connect.ts";
 import { compileProgram, prepare, withDefaults } from "./prepare.ts";
 import { describeSeccomp } from "./seccomp/describe.ts";
+import type { IdMaps } from "./spec/id_maps.ts";
 import type { RunOptions } from "./spec/options.ts";
 import { layOut } from "./streams.ts";
 import type { Spec } from "./spec/types.ts";
@@ -92,11 +93,27 @@ ${ports.join("")}`;
      busctl ${scope.user ? "--user" : "--system"} call … StartTransientUnit("${scope.unit}" in ${scope.slice})\n`;
   const limits = groups.length === 0 ? "" : `libflux, on the host: make the container's cgroups\n${groups.join("")}`;
   const devices = cgroups.devices === undefined ? "" : describeDevices(cgroups.devices);
+  const { ids } = prepared;
+  const users = ids === undefined ? "" : describeUsers(ids, prepared.launch.hasMappedImage === true, spec.root.path);
   const before =
     `${beside}${asked}${limits}${devices}libflux, on the host: clone a process into new namespaces, let it execute the program below
      clone3({flags: ${["CLONE_VM", "CLONE_PIDFD", ...names].join("|")}})
-     execveat(memfd, "", AT_EMPTY_PATH)\n${place}`;
+${users}     execveat(memfd, "", AT_EMPTY_PATH)\n${place}`;
   const seccomp = spec.linux?.seccomp;
   const filter = seccomp === undefined ? "" : describeSeccomp(seccomp);
   return { spec, listing: before + listing(program) + filter, instructions: program.instructions.length };
+}
+
+/** What the host does for a user namespace, before the program is executed. */
+function describeUsers({ uids, gids, writer }: IdMaps, isMapped: boolean, image: string): string {
+  const maps = [["uid", uids], ["gid", gids]] as const;
+  const lines = maps.map(([what, lines]) => {
+    const all = lines.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}`);
+    return writer === "tools"
+      ? `     new${what}map PID ${all.join(" ")}\n`
+      : `     write("/proc/PID/${what}_map", "${all.join("\\n")}\\n")\n`;
+  });
+  const denied = writer === "self" ? '     write("/proc/PID/setgroups", "deny")\n' : "";
+  const sent = isMapped ? `     mount_setattr(open_tree("${image}"), MOUNT_ATTR_IDMAP), and send it\n` : "";
+  return denied + lines.join("") + sent;
 }

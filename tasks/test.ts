@@ -25,9 +25,10 @@ async function denoTest(
   title: string,
   args: readonly string[],
   wrapper: readonly string[] = [],
+  deno: string = Deno.execPath(),
 ): Promise<Summary> {
   console.log(`\n== ${title}`);
-  const [program = "", ...rest] = [...wrapper, Deno.execPath(), "test", "-A", ...configArgs(), ...args];
+  const [program = "", ...rest] = [...wrapper, deno, "test", "-A", ...configArgs(), ...args];
   const { code, output } = await tee(program, rest, { timeout: TIMEOUT });
   const summary = readSummary(output, code);
   if (!/^\S*(ok|FAILED)\S* \| /m.test(output)) console.error(`test: ${title}: ended without a result (code ${code})`);
@@ -63,6 +64,16 @@ async function unit(): Promise<Summary[]> {
   ];
 }
 
+/** Tests of containers of ordinary users, and what makes such a user. */
+const ROOTLESS = "tests/integration/rootless";
+
+/** What else holds for them: all but what is about bridges, limits, and privileges of libflux itself. */
+const USERS = [
+  ...["attacks/process", "attacks/rootfs", "attacks/state", "commands", "descriptors", "errors", "errors_details"],
+  ...["hidepid", "instructions", "killed", "library", "mounts", "run", "seccomp", "security", "signals"],
+  ...["signals_details", "stats", "terminal", "terminal_modes"],
+];
+
 async function integration(): Promise<Summary[]> {
   if (Deno.uid() !== 0) {
     return [failure("integration tests need root; run them as root, or only `deno task test:unit`")];
@@ -76,7 +87,22 @@ async function integration(): Promise<Summary[]> {
     const code = await run(Deno.execPath(), ["run", "-A", ...configArgs(), "tests/integration/prepare.ts"]);
     if (code !== 0) results.push(failure("tests/integration/prepare.ts failed"));
   }
-  results.push(await denoTest("integration tests", ["tests/integration"], NAMESPACES));
+  results.push(
+    await denoTest("integration tests", [`--ignore=${ROOTLESS}`, "tests/integration"], NAMESPACES),
+  );
+  for (const [ranges, title] of [["ranges", "with ranges of ids"], ["single", "without ranges of ids"]] as const) {
+    const enter = ["unshare", "--mount", "--net", "--propagation", "private", `${ROOT}/${ROOTLESS}/enter.sh`];
+    results.push(
+      await denoTest(
+        `integration tests as an ordinary user, ${title}`,
+        // Their types were checked before, and this user has no cache.
+        ["--no-check", ROOTLESS, ...USERS.map((name) => `tests/integration/${name}_test.ts`)],
+        [...enter, ranges, ROOT, Deno.execPath()],
+        // enter.sh has put it where every user can execute it.
+        "deno",
+      ),
+    );
+  }
   results.push(
     await denoTest("examples in the documentation", ["--doc", "--parallel", "mod.ts", "lib", "ffi/abi"], NAMESPACES),
   );
