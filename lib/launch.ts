@@ -178,7 +178,10 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
   try {
     ends.give();
     if (ids !== undefined) await writeMaps(child.pid, ids);
-    if (images !== undefined) sendImage(images, child.pid, prepared.spec.root.path, prepared.launch.writable);
+    if (images !== undefined) {
+      sendImage(images, child.pid, prepared.spec.root.path, prepared.launch.writable);
+      images.close();
+    }
     await attach?.(child.pid);
     // As long as it waits it can't end.
     if (ids !== undefined && from.connection !== undefined && network === undefined) {

@@ -56,7 +56,7 @@ export interface ContainerProcess {
   readonly pid: number;
   /** Its number on the host. */
   readonly hostPid: number;
-  /** The user id that it runs as. */
+  /** The user id that it runs as, inside. */
   readonly uid: number;
   /** CPU time, in milliseconds. */
   readonly cpuTime: number;
@@ -114,6 +114,15 @@ function cpuTimeOf(pid: number, fields: readonly number[]): number {
   // The name, in parentheses, may have anything in it: the fields are counted from its end.
   const values = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return fields.reduce((total, field) => total + Number(values[field - 3] ?? 0), 0) * 1000 / TICKS_PER_SECOND;
+}
+
+/** What an id of the host's is inside. @param map `/proc/PID/uid_map`: where it begins inside, outside, and its size. */
+function insideId(map: string, id: number): number {
+  for (const line of map.trim().split("\n")) {
+    const [inside = 0, outside = 0, size = 0] = line.trim().split(/\s+/).map(Number);
+    if (outside <= id && id < outside + size) return inside + id - outside;
+  }
+  return id;
 }
 
 const memoryOf = (pid: number): number =>
@@ -202,7 +211,7 @@ export async function top(name: string, options: { readonly root?: string } = {}
     return [{
       pid: Number(field("NSpid").split(/\s+/).at(-1)),
       hostPid,
-      uid: Number(field("Uid").split(/\s+/)[1]),
+      uid: insideId(processFile(hostPid, "uid_map") ?? "", Number(field("Uid").split(/\s+/)[1])),
       cpuTime: cpuTimeOf(hostPid, [14, 15]),
       memory: memoryOf(hostPid),
       command: command === "" ? `[${field("Name")}]` : command,

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { DEBIAN, hostTest, runContainer } from "./support.ts";
+import { DEBIAN, runContainer, usersTest } from "./support.ts";
 
 const sh = (flags: readonly string[], script: string) =>
   runContainer(["--image", DEBIAN, "--network", "none", ...flags], ["sh", "-c", script]);
@@ -10,7 +10,7 @@ const SCRIPT = "sleep 1000 & other=$!; setpriv --reuid=1000 --regid=1000 --clear
   `"test -d /proc/$other && echo there; cat /proc/$other/cmdline >/dev/null 2>&1 && echo readable; ` +
   `test -d /proc/self/fd && echo own"; test -r /proc/$other/cmdline && echo root`;
 
-hostTest("--security-opt proc-opts=hidepid: another user doesn't see processes of root's", async () => {
+usersTest("--security-opt proc-opts=hidepid: another user doesn't see processes of root's", async () => {
   assertEquals((await sh([], SCRIPT)).stdout, "there\nreadable\nown\nroot\n");
   for (const value of ["0", "off"]) {
     assertEquals((await sh(hide(`hidepid=${value}`), SCRIPT)).stdout, "there\nreadable\nown\nroot\n", value);
@@ -23,12 +23,12 @@ hostTest("--security-opt proc-opts=hidepid: another user doesn't see processes o
   }
 });
 
-hostTest("--security-opt proc-opts=subset=pid: there is nothing in /proc but processes", async () => {
+usersTest("--security-opt proc-opts=subset=pid: there is nothing in /proc but processes", async () => {
   const { code, stdout, stderr } = await sh(hide("hidepid=2,subset=pid"), "ls /proc | grep -v '^[0-9]' | tr '\\n' ' '");
   assertEquals([code, stdout, stderr], [0, "self thread-self ", ""]);
 });
 
-hostTest("--security-opt proc-opts: the host's /proc stays as it is", async () => {
+usersTest("--security-opt proc-opts: the host's /proc stays as it is", async () => {
   const options = (): string =>
     /^\S+ \S+ \S+ \S+ \/proc .*$/m.exec(Deno.readTextFileSync("/proc/self/mountinfo"))?.[0] ?? "";
   const before = options();

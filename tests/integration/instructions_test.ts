@@ -134,5 +134,7 @@ Deno.test("run: each instruction of a container with users of its own fails once
     network: "none",
     ...(!IS_USER ? { userns: "auto" } : HAS_USERS ? { userns: "keep-id" } : {}),
     command: ["/bin/true"],
+    stdout: "null",
+    stderr: "null",
   });
 });

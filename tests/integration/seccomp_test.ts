@@ -1,5 +1,14 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { BUSYBOX, DEBIAN, hostTest, libflux, runContainer, temporaryDirectory, uniqueName } from "./support.ts";
+import {
+  BUSYBOX,
+  DEBIAN,
+  hostTest,
+  libflux,
+  runContainer,
+  temporaryDirectory,
+  uniqueName,
+  usersTest,
+} from "./support.ts";
 
 const QUIET = ["--network", "none"];
 
@@ -88,7 +97,7 @@ hostTest("a container's syscalls are filtered, and dangerous ones refused", asyn
   assertEquals(await errnos([], [["personality", 0x40000]]), { personality: ENOSYS });
 });
 
-hostTest("everyday programs work below the default filter", async () => {
+usersTest("everyday programs work below the default filter", async () => {
   const script = `set -e
     cd /tmp; echo a >a; cp -p a b; ln -s a c; mv b d; chmod 600 d; chown 1:1 d; rm a; mkfifo f; sync
     (sleep 0.01; echo child) & wait

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { CAPABILITIES } from "../../lib/spec/capabilities.ts";
-import { BUSYBOX, DEBIAN, hostTest, LIBFLUX, rootTest, runContainer, uniqueName } from "./support.ts";
+import { BUSYBOX, DEBIAN, hostTest, LIBFLUX, rootTest, runContainer, uniqueName, usersTest } from "./support.ts";
 import { hasAppArmor, selinuxMode } from "../../lib/labels.ts";
 
 const sh = (flags: readonly string[], script: string, image = BUSYBOX) => {
@@ -20,7 +20,7 @@ async function sets(flags: readonly string[]): Promise<Record<string, readonly s
   );
 }
 
-hostTest("rule 15: --cap-add and --cap-drop give and take", async () => {
+usersTest("rule 15: --cap-add and --cap-drop give and take", async () => {
   const usual = (await sets([])).CapEff ?? [];
   const root = await sets(["--cap-add", "net_raw", "--cap-drop", "CAP_CHOWN,kill"]);
   const expected = CAPABILITIES.filter((name) =>
@@ -55,7 +55,7 @@ rootTest("rule 15: --cap-add ALL is what libflux has, and no more", async () => 
   );
 });
 
-hostTest("rule 15: raw sockets take what isn't there by default (CVE-2020-14386)", async () => {
+usersTest("rule 15: raw sockets take what isn't there by default (CVE-2020-14386)", async () => {
   const raw = ["perl", "-MSocket", "-e", 'socket(S, 17, SOCK_RAW, 0x300) or die "$!\n"; print "opened\n"'];
   const open = (flags: readonly string[]) => runContainer(["--image", DEBIAN, "--network", "none", ...flags], raw);
   assertStringIncludes((await open([])).stderr, "Operation not permitted");
@@ -63,7 +63,7 @@ hostTest("rule 15: raw sockets take what isn't there by default (CVE-2020-14386)
   assertEquals((await open(["--cap-add", "NET_RAW", "--user", "1000"])).stdout, "opened\n");
 });
 
-hostTest("rule 16: set-id programs give nothing, unless that is asked for", async () => {
+usersTest("rule 16: set-id programs give nothing, unless that is asked for", async () => {
   // In the image's copy of this container alone.
   const script = "cp /usr/bin/id /tmp/id; chmod 4755 /tmp/id; grep NoNewPrivs /proc/self/status; " +
     "chroot --userspec=1000:1000 / /tmp/id -u";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { NoContainerError, run, stats, top } from "../../mod.ts";
-import { BUSYBOX, hostTest, libflux, rootTest, startLibflux, uniqueName } from "./support.ts";
+import { BUSYBOX, hostTest, libflux, rootTest, startLibflux, uniqueName, usersTest } from "./support.ts";
 
 rootTest("stats: a busy container is seen to be busy, and its limit shown", async () => {
   const name = uniqueName();
@@ -39,7 +39,7 @@ hostTest("stats: streams until it is interrupted", async () => {
   assertEquals((await child.status).signal, "SIGINT");
 });
 
-hostTest("top: processes have the container's own numbers", async () => {
+usersTest("top: processes have the container's own numbers", async () => {
   const command = ["sh", "-c", "sleep 61 & exec sleep 60"];
   await using container = await run({ image: BUSYBOX, command, user: "7" });
   await new Promise((resolve) => setTimeout(resolve, 200));

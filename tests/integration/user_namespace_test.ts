@@ -102,9 +102,12 @@ rootTest("users: on the host the processes are nobody's", async () => {
   const reader = child.stdout.getReader();
   await reader.read();
   const { stdout } = await new Deno.Command(LIBFLUX, { args: ["top", name] }).output();
-  const rows = new TextDecoder().decode(stdout).trim().split("\n").slice(1).map((line) => line.split(/ +/)[2]);
+  const rows = new TextDecoder().decode(stdout).trim().split("\n").slice(1).map((line) => line.split(/ +/));
   assert(rows.length >= 2, rows.join(" "));
-  assertEquals(rows.filter((uid) => uid !== "701000"), []);
+  for (const [, pid, uid] of rows) {
+    const owner = /^Uid:\t(\d+)/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1];
+    assertEquals([uid, owner], ["1000", "701000"]);
+  }
   await child.stdin.close();
   await reader.cancel();
   await child.status;
