@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { MOUNT_ATTR, MOVE_MOUNT, OPEN_TREE, or, UMOUNT } from "../../ffi/abi/constants.ts";
+import { MOUNT_ATTR, MOVE_MOUNT, type Named, OPEN_TREE, or, UMOUNT } from "../../ffi/abi/constants.ts";
 import { NONE, setAttributes } from "./attributes.ts";
 import { type Context, CWD, named } from "./context.ts";
 
@@ -12,8 +12,14 @@ const IMAGE = 9;
 /** Where the scratch filesystem is while the root is being made: over what every host has. */
 const SCRATCH = "/dev";
 
-/** Whatever device nodes an image has: they open nothing. */
-const NO_DEVICES = or(MOUNT_ATTR, "MOUNT_ATTR_NODEV");
+/**
+ * Whatever device nodes an image has: they open nothing. And where programs give no privileges, the kernel shall not look
+ * for any: it refuses to execute those with capabilities that the container can't have, such as Debian's `ping`.
+ */
+const attributes = ({ spec }: Context): Named =>
+  spec.process.noNewPrivileges === true
+    ? or(MOUNT_ATTR, "MOUNT_ATTR_NODEV", "MOUNT_ATTR_NOSUID")
+    : or(MOUNT_ATTR, "MOUNT_ATTR_NODEV");
 
 const EMPTY_TO_PATH = or(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH");
 
@@ -84,7 +90,7 @@ export function prepareRoot(context: Context): void {
       "rootfs",
       { label: `take the image ${path} as the root`, path, field },
     );
-    setAttributes(context, context.rootfs, { set: NO_DEVICES, recursive: true }, {
+    setAttributes(context, context.rootfs, { set: attributes(context), recursive: true }, {
       label: `make the mounts of ${path} private`,
       path,
       field,
@@ -100,7 +106,7 @@ export function prepareRoot(context: Context): void {
       ["upperdir", `${SCRATCH}/upper`],
       ["workdir", `${SCRATCH}/work`],
     ],
-    NO_DEVICES,
+    attributes(context),
     {
       label: `mount an overlay over the image ${path}`,
       path,
