@@ -33,8 +33,8 @@ export const REQUIREMENTS: readonly Requirement[] = [
   { command: "scmp_sys_resolver", debian: "seccomp", purposes: ["test"] },
   { command: "strace", debian: "strace", purposes: ["test"] },
   // What tries dangerous operations is a program of C.
-  { command: "gcc", debian: "gcc", purposes: ["test"] },
-  { command: "/usr/include/stdio.h", debian: "libc6-dev", purposes: ["test"] },
+  { command: "gcc", debian: "gcc", purposes: ["test", "vm"] },
+  { command: "/usr/include/stdio.h", debian: "libc6-dev", purposes: ["test", "vm"] },
   { command: "crun", debian: "crun", purposes: ["test", "bench"] },
   { command: "runc", debian: "runc", purposes: ["bench"] },
   { command: "qemu-system-x86_64", debian: "qemu-system-x86", purposes: ["vm"] },

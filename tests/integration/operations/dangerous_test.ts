@@ -35,7 +35,7 @@ Deno.test("the list of dangerous operations is long enough, and names each once"
   assertEquals(new Set(DANGEROUS.map(({ name }) => name)).size, DANGEROUS.length);
 });
 
-hostTest("a default container refuses every dangerous operation", async () => {
+hostTest("rules 13, 15, 16 and 19: a default container refuses every dangerous operation", async () => {
   const inside = await answers("libflux", below());
   const through = DANGEROUS.flatMap((one, at) => isRefused(one, inside[at]) ? [] : [`${one.name}: ${inside[at]}`]);
   assertEquals(through, []);

@@ -45,7 +45,8 @@ export const outside: Place = (directory, command) => {
     mount -t proc proc proc; mount -t sysfs sysfs sys; mount --rbind /sys/fs/cgroup sys/fs/cgroup
     mount -t devpts -o newinstance,ptmxmode=666 devpts dev/pts; ip link set lo up
     mkdir -p ".$top"; mount --bind "$top" ".$top"; exec chroot . "$@"`;
-  const namespaces = ["--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child"];
+  // Without a cgroup namespace, who mounts cgroup v2 changes the options of the host's.
+  const namespaces = ["--mount", "--cgroup", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child"];
   return output("unshare", [...namespaces, "sh", "-c", script, "sh", directory, EVERYDAY_TREE, ...command]);
 };
 
