@@ -137,11 +137,11 @@ const USAGE: readonly Case[] = [
   { args: run(["--root", "/proc/nowhere"]), code: 125, says: ["/proc/nowhere can't be made", "use another --root"] },
 ];
 
-hostTest("errors: wrong input is told in one line, and leaves nothing", async () => {
+hostTest("rule 23: wrong input is told in one line, and leaves nothing", async () => {
   for (const one of USAGE) await expectError(one);
 });
 
-hostTest("errors: a command that isn't there is 127, one that can't be executed 126", async () => {
+hostTest("rule 23: a command that isn't there is 127, one that can't be executed 126", async () => {
   using directory = temporaryDirectory();
   const image = `${directory.path}/image`;
   new Deno.Command("cp", { args: ["-a", BUSYBOX, image] }).outputSync();

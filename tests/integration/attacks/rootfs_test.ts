@@ -3,13 +3,13 @@ import { BUSYBOX, DEBIAN, hostTest, LIBFLUX, runContainer, uniqueName } from "..
 import { run } from "../../../mod.ts";
 import { attack, linkInstead, trap } from "./tree.ts";
 
-hostTest("rule 1: nobody inside can reach what PID 1 runs, nor what it holds", async () => {
+hostTest("rule 1: nobody inside can reach what PID 1 runs, nor what it holds (CVE-2019-5736)", async () => {
   const script = `for f in exe cwd root fd/3 fd/4 fd/5; do readlink /proc/1/$f; done; cat /proc/1/maps /proc/1/environ
     (echo x >/proc/1/exe) && echo overwritten; (cat /bin/true >>/proc/1/exe) && echo appended; head -c 4 /proc/1/exe; true`;
   assertEquals((await attack(BUSYBOX, `(${script}) 2>/dev/null`)).stdout, "");
 });
 
-hostTest("rule 1: what PID 1 runs is a sealed memfd, and no file of libflux's", async () => {
+hostTest("rule 1: what PID 1 runs is a sealed memfd, and no file of libflux's (CVE-2019-5736)", async () => {
   await using container = await run({ image: BUSYBOX, command: ["sleep", "1000"] });
   assertEquals(Deno.readLinkSync(`/proc/${container.pid}/exe`), "/memfd:libflux (deleted)");
   assert(Deno.statSync(`/proc/${container.pid}/exe`).size < 65536);
@@ -25,16 +25,19 @@ hostTest("rule 1: nothing of libflux is mapped into a process of the container",
 });
 
 for (const name of ["proc", "sys", "dev"]) {
-  hostTest(`rules 7 and 8: /${name} as a symbolic link is refused`, async () => {
-    using bait = trap();
-    for (const target of [bait.outside, "/tmp", "../../../../../../tmp", "/"]) {
-      linkInstead(`${bait.image}/${name}`, target);
-      const { code, stderr } = await attack(bait.image, "true");
-      assertEquals(code, 125);
-      assertMatch(stderr, new RegExp(`^libflux: could not mount [a-z]+ on /${name}: .*a real directory.*\\n$`));
-    }
-    assertEquals(Deno.readTextFileSync(`${bait.outside}/file`), "the host's");
-  });
+  hostTest(
+    `rules 7 and 8: /${name} as a symbolic link is refused (CVE-2019-19921, CVE-2023-27561, CVE-2023-28642)`,
+    async () => {
+      using bait = trap();
+      for (const target of [bait.outside, "/tmp", "../../../../../../tmp", "/"]) {
+        linkInstead(`${bait.image}/${name}`, target);
+        const { code, stderr } = await attack(bait.image, "true");
+        assertEquals(code, 125);
+        assertMatch(stderr, new RegExp(`^libflux: could not mount [a-z]+ on /${name}: .*a real directory.*\\n$`));
+      }
+      assertEquals(Deno.readTextFileSync(`${bait.outside}/file`), "the host's");
+    },
+  );
 
   hostTest(`rule 8: /${name} as a file is refused`, async () => {
     using bait = trap();
@@ -44,7 +47,7 @@ for (const name of ["proc", "sys", "dev"]) {
   });
 }
 
-hostTest("rule 7: a bind's destination that leads out of the image stays inside", async () => {
+hostTest("rule 7: a bind's destination that leads out of the image stays inside (CVE-2021-30465)", async () => {
   using bait = trap();
   linkInstead(`${bait.image}/out`, bait.outside);
   linkInstead(`${bait.image}/up`, "../../../../../../../../../../tmp");
@@ -126,7 +129,7 @@ hostTest("rule 7: chroot twice doesn't leave the container", async () => {
   assertEquals(stdout, "in");
 });
 
-hostTest("rule 8: nothing may be mounted over /proc or below it, but what lxcfs serves", async () => {
+hostTest("rule 8: nothing may be mounted over /proc or below it, but what lxcfs serves (CVE-2019-16884)", async () => {
   for (
     const destination of [
       "/proc",
@@ -147,7 +150,7 @@ hostTest("rule 8: nothing may be mounted over /proc or below it, but what lxcfs 
   assertMatch(stdout, /^Linux version/);
 });
 
-hostTest("rule 8: a link in the image can't lead a mount into /proc", async () => {
+hostTest("rule 8: a link in the image can't lead a mount into /proc (CVE-2019-19921, CVE-2023-28642)", async () => {
   using bait = trap();
   linkInstead(`${bait.image}/a`, "/proc/self");
   linkInstead(`${bait.image}/b`, "proc");
@@ -161,19 +164,22 @@ hostTest("rule 8: a link in the image can't lead a mount into /proc", async () =
   }
 });
 
-hostTest("rule 9: libflux writes to a procfs of its own, whatever the image says that /proc is", async () => {
-  using bait = trap();
-  Deno.mkdirSync(`${bait.image}/proc/self`);
-  Deno.symlinkSync(`${bait.outside}/file`, `${bait.image}/proc/self/timens_offsets`);
-  const { code, stdout } = await attack(bait.image, "cut -d. -f1 /proc/uptime || cat /proc/uptime", [
-    "--time-offset",
-    "1000000",
-    "--writable",
-  ]);
-  assertEquals(code, 0);
-  assert(parseInt(stdout) > 1_000_000);
-  assertEquals(Deno.readTextFileSync(`${bait.outside}/file`), "the host's");
-});
+hostTest(
+  "rule 9: libflux writes to a procfs of its own, whatever the image says that /proc is (CVE-2025-52881)",
+  async () => {
+    using bait = trap();
+    Deno.mkdirSync(`${bait.image}/proc/self`);
+    Deno.symlinkSync(`${bait.outside}/file`, `${bait.image}/proc/self/timens_offsets`);
+    const { code, stdout } = await attack(bait.image, "cut -d. -f1 /proc/uptime || cat /proc/uptime", [
+      "--time-offset",
+      "1000000",
+      "--writable",
+    ]);
+    assertEquals(code, 0);
+    assert(parseInt(stdout) > 1_000_000);
+    assertEquals(Deno.readTextFileSync(`${bait.outside}/file`), "the host's");
+  },
+);
 
 hostTest("rules 10 and 13: what is masked reads as empty and can't be uncovered", async () => {
   using bait = trap();
@@ -199,7 +205,7 @@ hostTest("rules 10 and 13: what is masked reads as empty and can't be uncovered"
   assertEquals((await attack(bait.image, script)).stdout, "");
 });
 
-hostTest("rule 10: a mount on /dev/null covers nothing, and is nobody's stream", async () => {
+hostTest("rule 10: a mount on /dev/null covers nothing, and is nobody's stream (CVE-2025-31133)", async () => {
   using bait = trap();
   linkInstead(`${bait.image}/lnk`, "/dev");
   const script = "cat /proc/keys; stat -Lc %t:%T /proc/keys /proc/timer_list /proc/self/fd/0";
@@ -236,14 +242,17 @@ hostTest("rule 13: what is read-only can't be written to, remounted, or uncovere
   assertEquals((await attack(BUSYBOX, `(${script}) 2>/dev/null`)).stdout, "");
 });
 
-hostTest("rule 11: /dev has devices that were verified, and none of the image's", async () => {
-  using bait = trap();
-  new Deno.Command("mknod", { args: [`${bait.image}/dev/mem`, "c", "1", "1"] }).outputSync();
-  new Deno.Command("mknod", { args: [`${bait.image}/dev/null`, "c", "1", "1"] }).outputSync();
-  const script =
-    "test -e /dev/mem && echo image; stat -c '%F %t:%T' /dev/null; mknod /tmp/mem c 1 1 2>/dev/null && echo made; true";
-  assertEquals((await attack(bait.image, script)).stdout, "character special file 1:3\n");
-});
+hostTest(
+  "rule 11: /dev has devices that were verified, and none of the image's (CVE-2026-41579, CVE-2026-47766)",
+  async () => {
+    using bait = trap();
+    new Deno.Command("mknod", { args: [`${bait.image}/dev/mem`, "c", "1", "1"] }).outputSync();
+    new Deno.Command("mknod", { args: [`${bait.image}/dev/null`, "c", "1", "1"] }).outputSync();
+    const script =
+      "test -e /dev/mem && echo image; stat -c '%F %t:%T' /dev/null; mknod /tmp/mem c 1 1 2>/dev/null && echo made; true";
+    assertEquals((await attack(bait.image, script)).stdout, "character special file 1:3\n");
+  },
+);
 
 hostTest("rule 14: cgroups are read-only inside", async () => {
   const script =
