@@ -46,9 +46,9 @@ hostTest("rule 2: the working directory can't be one of the host's (CVE-2024-216
   using bait = trap();
   linkInstead(`${bait.image}/link`, "/proc/self/fd/9");
   linkInstead(`${bait.image}/out`, bait.outside);
-  for (const directory of ["/proc/self/fd/9", "/proc/self/fd/10", "/link", "/proc/1/fd/9"]) {
+  for (const directory of ["/proc/self/fd/9", "/proc/self/fd/77", "/link", "/proc/1/fd/77"]) {
     const said = await shell(
-      `exec 9<${bait.outside}; ${RUN} ${uniqueName()} --image ${bait.image} --workdir ${directory} -- cat file </dev/null`,
+      `exec 9<${bait.outside} 77<${bait.outside}; ${RUN} ${uniqueName()} --image ${bait.image} --workdir ${directory} -- cat file </dev/null`,
     );
     assert(!said.includes("the host's"), said);
   }

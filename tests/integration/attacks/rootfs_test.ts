@@ -1,28 +1,6 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { BUSYBOX, DEBIAN, hostTest, LIBFLUX, runContainer, uniqueName } from "../support.ts";
-import { run } from "../../../mod.ts";
 import { attack, linkInstead, trap } from "./tree.ts";
-
-hostTest("rule 1: nobody inside can reach what PID 1 runs, nor what it holds (CVE-2019-5736)", async () => {
-  const script = `for f in exe cwd root fd/3 fd/4 fd/5; do readlink /proc/1/$f; done; cat /proc/1/maps /proc/1/environ
-    (echo x >/proc/1/exe) && echo overwritten; (cat /bin/true >>/proc/1/exe) && echo appended; head -c 4 /proc/1/exe; true`;
-  assertEquals((await attack(BUSYBOX, `(${script}) 2>/dev/null`)).stdout, "");
-});
-
-hostTest("rule 1: what PID 1 runs is a sealed memfd, and no file of libflux's (CVE-2019-5736)", async () => {
-  await using container = await run({ image: BUSYBOX, command: ["sleep", "1000"] });
-  assertEquals(Deno.readLinkSync(`/proc/${container.pid}/exe`), "/memfd:libflux (deleted)");
-  assert(Deno.statSync(`/proc/${container.pid}/exe`).size < 65536);
-  for (const write of [true, false]) {
-    const open = () => Deno.openSync(`/proc/${container.pid}/exe`, write ? { write: true } : { append: true });
-    assertThrows(open, Error);
-  }
-});
-
-hostTest("rule 1: nothing of libflux is mapped into a process of the container", async () => {
-  const { stdout } = await attack(BUSYBOX, "cat /proc/self/maps");
-  assert(!/deno|libflux\b(?! \(deleted\))/.test(stdout.replaceAll("/memfd:libflux (deleted)", "")), stdout);
-});
 
 for (const name of ["proc", "sys", "dev"]) {
   hostTest(
@@ -201,8 +179,8 @@ hostTest("rules 10 and 13: what is masked reads as empty and can't be uncovered"
   const script = `for f in ${masked.join(" ")}; do
       if test -d $f; then ls -A $f; touch $f/x 2>/dev/null && echo "wrote to $f"
       elif test -e $f; then cat $f; stat -c %t:%T $f | grep -v '^1:3$'; fi
-      umount $f 2>/dev/null && echo "uncovered $f"; done; true`;
-  assertEquals((await attack(bait.image, script)).stdout, "");
+      umount $f 2>/dev/null && echo "uncovered $f"; done; echo end`;
+  assertEquals((await attack(bait.image, script)).stdout, "end\n");
 });
 
 hostTest("rule 10: a mount on /dev/null covers nothing, and is nobody's stream (CVE-2025-31133)", async () => {
@@ -238,8 +216,8 @@ hostTest("rule 13: what is read-only can't be written to, remounted, or uncovere
     (echo 1 >/proc/sysrq-trigger) 2>/dev/null && test -e /proc/sysrq-trigger && echo wrote
     for f in bus fs irq sys; do
       touch /proc/$f/x && echo wrote; umount /proc/$f && echo uncovered; mount -o remount,rw /proc/$f && echo remounted
-    done; mount -t proc proc /tmp && echo mounted; mount -o bind /proc /tmp && echo bound; true`;
-  assertEquals((await attack(BUSYBOX, `(${script}) 2>/dev/null`)).stdout, "");
+    done; mount -t proc proc /tmp && echo mounted; mount -o bind /proc /tmp && echo bound; echo end`;
+  assertEquals((await attack(BUSYBOX, `(${script}) 2>/dev/null`)).stdout, "end\n");
 });
 
 hostTest(
@@ -257,7 +235,7 @@ hostTest(
 hostTest("rule 14: cgroups are read-only inside", async () => {
   const script =
     "mkdir /sys/fs/cgroup/x && echo made; echo $$ >/sys/fs/cgroup/cgroup.procs && echo moved; mount -t cgroup2 none /tmp && echo mounted";
-  assertEquals((await attack(BUSYBOX, `(${script}) 2>/dev/null; true`)).stdout, "");
+  assertEquals((await attack(BUSYBOX, `(${script}) 2>/dev/null; echo end`)).stdout, "end\n");
 });
 
 hostTest("rule 7: no link of an image leads to a descriptor of libflux's, and through it out", async () => {
