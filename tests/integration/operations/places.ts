@@ -51,23 +51,32 @@ export const outside: Place = (directory, command) => {
 };
 
 /** Its containers' cgroups. */
-const GROUP = "libflux-test-podman";
+const GROUP = `libflux-test-podman-${Deno.pid}`;
 
-function removeGroup(directory: string): void {
+/** Removes a cgroup and those in it. @returns Whether it is gone: what watches a container ends a moment after it. */
+function removeGroup(directory: string): boolean {
   try {
     for (const { name, isDirectory } of Deno.readDirSync(directory)) {
       if (isDirectory) removeGroup(`${directory}/${name}`);
     }
     Deno.removeSync(directory);
+    return true;
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return error instanceof Deno.errors.NotFound;
   }
 }
 
-function removeGroups(): void {
+async function removeGroups(): Promise<void> {
   const top = "/sys/fs/cgroup";
-  for (const { name, isDirectory } of Deno.readDirSync(top)) if (isDirectory) removeGroup(`${top}/${name}/${GROUP}`);
-  removeGroup(`${top}/${GROUP}`);
+  const hierarchies = Array.from(Deno.readDirSync(top)).filter(({ isDirectory }) => isDirectory).map(({ name }) =>
+    name
+  );
+  const directories = [...hierarchies.map((name) => `${top}/${name}/${GROUP}`), `${top}/${GROUP}`];
+  for (const end = performance.now() + patience(5_000); performance.now() < end;) {
+    if (directories.map(removeGroup).every((gone) => gone)) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`podman's cgroups ${GROUP} are still in use`);
 }
 
 /**
@@ -87,6 +96,6 @@ export const podman: Place = async (directory, command) => {
   try {
     return await output("unshare", isolated);
   } finally {
-    removeGroups();
+    await removeGroups();
   }
 };
