@@ -9,7 +9,7 @@ import { capture, which } from "./process.ts";
 export type Purpose = "demo" | "test" | "bench" | "vm";
 
 interface Requirement {
-  /** The command that must be there; its path where it isn't in a directory of commands. */
+  /** The command that must be there, or the file, by its path, where it isn't in a directory of commands. */
   readonly command: string;
   /** Its package in Debian and Ubuntu. */
   readonly debian: string;
@@ -33,7 +33,10 @@ export const REQUIREMENTS: readonly Requirement[] = [
   // What the compiler of seccomp profiles is compared with: libseccomp itself has no command.
   { command: "scmp_sys_resolver", debian: "seccomp", purposes: ["test"] },
   { command: "strace", debian: "strace", purposes: ["test"] },
-  { command: "crun", debian: "crun", purposes: ["bench"] },
+  // What tries dangerous operations is a program of C.
+  { command: "gcc", debian: "gcc", purposes: ["test", "vm"] },
+  { command: "/usr/include/stdio.h", debian: "libc6-dev", purposes: ["test", "vm"] },
+  { command: "crun", debian: "crun", purposes: ["test", "bench"] },
   { command: "runc", debian: "runc", purposes: ["bench"] },
   { command: "qemu-system-x86_64", debian: "qemu-system-x86", purposes: ["vm"] },
   { command: "apparmor_parser", debian: "apparmor", purposes: ["vm"] },
@@ -42,7 +45,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
   { command: "xz", debian: "xz-utils", purposes: ["vm"] },
   { command: "mke2fs", debian: "e2fsprogs", purposes: ["vm"] },
   { command: "hyperfine", debian: "hyperfine", purposes: ["bench"] },
-  { command: "podman", debian: "podman", purposes: ["bench"] },
+  { command: "podman", debian: "podman", purposes: ["test", "bench"] },
   { command: "/usr/lib/podman/netavark", debian: "netavark", purposes: ["bench"] },
   { command: "iperf3", debian: "iperf3", purposes: ["bench"] },
 ];
@@ -60,8 +63,17 @@ export function complaint(packages: readonly string[], reason: string): string {
 }
 
 function isPresent(command: string): boolean {
+  if (command.endsWith(".h")) return isFile(command);
   const file = which(command);
   return file !== undefined && (command !== "busybox" || isStatic(file));
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
 }
 
 /** Tests put busybox alone into a tree: one that needs a loader can't start there. */

@@ -3,17 +3,26 @@
  *
  * @module
  */
-import { AT, E, fileMode, MOUNT_ATTR, MOVE_MOUNT, OPEN_TREE, or } from "../../ffi/abi/constants.ts";
+import { AT, E, fileMode, MOUNT_ATTR, MOVE_MOUNT, type Named, OPEN_TREE, or } from "../../ffi/abi/constants.ts";
 import type { Slot } from "../../ffi/program.ts";
 import type { Part } from "../rootfs/parts.ts";
-import { MOUNT_ATTR_SIZE, NONE, READ_ONLY, setAttributes } from "./attributes.ts";
-import { type Context, CWD, isNew, type Launch, named } from "./context.ts";
+import { MOUNT_ATTR_SIZE, READ_ONLY, setAttributes } from "./attributes.ts";
+import { type Context, CWD, isNew, named } from "./context.ts";
 
 /** Where the scratch filesystem is while the root is being made: over what every host has. */
 export const SCRATCH = "/dev";
-/** Whatever device nodes an image has: they open nothing, unless that is asked for. */
-export const deviceAttributes = ({ openDevices }: Launch) =>
-  openDevices === true ? NONE : or(MOUNT_ATTR, "MOUNT_ATTR_NODEV");
+/**
+ * Whatever device nodes an image has: they open nothing, unless that is asked for. And where programs give no privileges,
+ * the kernel shall not look for any: it refuses to execute those with capabilities that the container can't have, such as
+ * Debian's `ping`.
+ */
+export function rootAttributes({ launch, spec }: Context): Named {
+  const names: (keyof typeof MOUNT_ATTR)[] = [];
+  if (launch.openDevices !== true) names.push("MOUNT_ATTR_NODEV");
+  if (spec.process.noNewPrivileges === true) names.push("MOUNT_ATTR_NOSUID");
+  return or(MOUNT_ATTR, ...names);
+}
+
 const EMPTY_TO_PATH = or(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH");
 const FIELD = "root.path";
 
@@ -29,7 +38,7 @@ export function overlay(context: Context, image: string, lower: string, upper: s
       // Of the attributes that overlayfs keeps its own notes in usually, a user namespace's root may set none.
       ...isNew(context.spec, "user") ? [["userxattr", undefined] as const] : [],
     ],
-    deviceAttributes(context.launch),
+    rootAttributes(context),
     {
       label: `mount an overlay over the image ${image}`,
       path: image,
@@ -114,7 +123,7 @@ export function assembleRoot(context: Context, parts: readonly Part[]): Slot {
     label: "take it all as the root",
     field: FIELD,
   });
-  setAttributes(context, root, { set: deviceAttributes(context.launch), recursive: true }, {
+  setAttributes(context, root, { set: rootAttributes(context), recursive: true }, {
     label: "make its mounts private",
     field: FIELD,
   });

@@ -6,7 +6,7 @@
 import { MOVE_MOUNT, OPEN_TREE, or, UMOUNT } from "../../ffi/abi/constants.ts";
 import { NONE, setAttributes } from "./attributes.ts";
 import { type Context, CWD, named } from "./context.ts";
-import { adoptDirectories, assembleRoot, deviceAttributes, overlay, SCRATCH } from "./overlay.ts";
+import { adoptDirectories, assembleRoot, overlay, rootAttributes, SCRATCH } from "./overlay.ts";
 import { attachImage, MAPPED_IMAGE, receiveImage } from "./users.ts";
 
 /** The image's descriptor has a number of its own: overlayfs takes paths, so it appears in one. Just above `CHILD`'s. */
@@ -82,7 +82,7 @@ export function prepareRoot(context: Context): void {
       "rootfs",
       { label: `take the image ${path} as the root`, path, field },
     );
-    setAttributes(context, context.rootfs, { set: deviceAttributes(launch), recursive: true }, {
+    setAttributes(context, context.rootfs, { set: rootAttributes(context), recursive: true }, {
       label: `make the mounts of ${path} private`,
       path,
       field,

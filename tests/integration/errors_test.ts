@@ -120,6 +120,7 @@ const USAGE: readonly Case[] = [
   { args: run(["--frobnicate"]), code: 125, says: ["has no flag --frobnicate", "'libflux run --help'"] },
   { args: run(["--rm"]), code: 125, says: ["has no flag --rm", "every container of 'libflux run' is temporary"] },
   { args: run(["-d"]), code: 125, says: ["has no flag -d", "stays in the foreground"] },
+  { args: run(["--privileged"]), code: 125, says: ["has no flag --privileged"] },
   { args: run(["--user", "1", "--user", "2"]), code: 125, says: ["--user is given 2 times"] },
   { args: run(["--log-level", "loud"]), code: 125, says: ["--log-level is error, warn, info, debug", `"loud"`] },
   { args: ["rnu"], code: 125, says: [`no command "rnu"`, "did you mean 'libflux run'?"] },
@@ -138,11 +139,11 @@ const USAGE: readonly Case[] = [
   { args: run(["--root", "/proc/nowhere"]), code: 125, says: ["/proc/nowhere can't be made", "use another --root"] },
 ];
 
-hostTest("errors: wrong input is told in one line, and leaves nothing", async () => {
+hostTest("rule 23: wrong input is told in one line, and leaves nothing", async () => {
   for (const one of USAGE) await expectError(one);
 });
 
-usersTest("errors: a command that isn't there is 127, one that can't be executed 126", async () => {
+usersTest("rule 23: a command that isn't there is 127, one that can't be executed 126", async () => {
   using directory = temporaryDirectory();
   const image = `${directory.path}/image`;
   new Deno.Command("cp", { args: ["-a", BUSYBOX, image] }).outputSync();
@@ -222,19 +223,21 @@ hostTest("errors: of 20 at once with one name one wins, and the others are told"
   }
 });
 
-rootTest("errors: an ordinary user is told to use sudo", async () => {
+rootTest("errors: a user who may write nowhere is told where libflux keeps its state", async () => {
   using directory = temporaryDirectory();
-  Deno.chmodSync(directory.path, 0o777);
-  Deno.copyFileSync(LIBFLUX, `${directory.path}/libflux`);
+  Deno.chmodSync(directory.path, 0o755);
+  Deno.copyFileSync(LIBFLUX, `${directory.path}/executable`);
   const { code, stderr } = await new Deno.Command("setpriv", {
-    args: ["--reuid=65534", "--regid=65534", "--clear-groups", `${directory.path}/libflux`, "run", "x", "--", "true"],
-    env: { HOME: directory.path },
+    args: ["--reuid=65534", "--regid=65534", "--clear-groups", `${directory.path}/executable`].concat(
+      ["run", "x", "--network", "none", "--", "true"],
+    ),
+    env: { HOME: "/", XDG_RUNTIME_DIR: directory.path },
     stderr: "piped",
     cwd: "/",
   }).output();
   assertEquals([code, new TextDecoder().decode(stderr)], [
     125,
-    "libflux: making a container takes root; run it with sudo\n",
+    `libflux: the state directory ${directory.path}/libflux can't be made: permission denied; use another --root\n`,
   ]);
 });
 

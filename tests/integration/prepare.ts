@@ -1,10 +1,10 @@
 /**
- * Makes the root filesystems that the integration tests run: one of busybox alone, and Debian. Run before the suite, while
+ * Makes the root filesystems that the integration tests run: one of busybox alone, Debian, and Debian with tools. Run before the suite, while
  * there still is a network. What is there already is kept.
  *
  * @module
  */
-import { BUSYBOX, DEBIAN } from "./trees.ts";
+import { BUSYBOX, DEBIAN, EVERYDAY_TREE } from "./trees.ts";
 
 /** Programs that the tests use. */
 const APPLETS = ["sh", "cat", "cp", "date", "dd", "echo", "env", "false", "grep", "head", "hostname", "id", "ifconfig"]
@@ -84,5 +84,55 @@ function debian(tree: string): void {
   Deno.removeSync(`${tree}/var/cache/apt/archives`, { recursive: true });
 }
 
+/** What the everyday operations take. */
+const TOOLS = [
+  "acl",
+  "cron",
+  "curl",
+  "gcc",
+  "git",
+  "inotify-tools",
+  "iproute2",
+  "iputils-ping",
+  "libc6-dev",
+  "libcap2-bin",
+]
+  .concat([
+    "make",
+    "nginx-light",
+    "nodejs",
+    "openssh-client",
+    "openssh-server",
+    "openssl",
+    "perl",
+    "postgresql",
+    "procps",
+  ])
+  .concat(["python3", "redis-server", "rsync", "sqlite3", "sudo", "xz-utils", "zstd"]);
+
+/** Debian, with tools. Their packages start nothing, and make no database. */
+function everyday(tree: string): void {
+  output("cp", "-a", `${DEBIAN}/.`, tree);
+  Deno.writeTextFileSync(`${tree}/usr/sbin/policy-rc.d`, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  Deno.mkdirSync(`${tree}/etc/postgresql-common`);
+  Deno.writeTextFileSync(`${tree}/etc/postgresql-common/createcluster.conf`, "create_main_cluster = false\n");
+  Deno.copyFileSync("/etc/resolv.conf", `${tree}/etc/resolv.conf`);
+  const sources = `${tree}/etc/apt/sources.list`;
+  const text = Deno.readTextFileSync(sources);
+  // Half of them are in Ubuntu's other part.
+  if (text.includes("ubuntu")) Deno.writeTextFileSync(sources, text.replace(/ main$/m, " main universe"));
+  const inside = ["--mount", "--pid", "--fork", "chroot", tree];
+  // Nothing has to survive a power failure, so nothing waits for a disk.
+  const options = ["-qq", "--no-install-recommends", "-o", "Dpkg::Options::=--force-unsafe-io"]
+    .concat(["-o", "Dpkg::Options::=--force-confold", "-o", "Acquire::Retries=3"]);
+  const script =
+    'export DEBIAN_FRONTEND=noninteractive LC_ALL=C; mount -t proc proc /proc; apt-get -qq update; exec "$@"';
+  output("unshare", ...inside, "sh", "-c", script, "sh", "apt-get", "install", "-y", ...options, ...TOOLS);
+  for (const directory of ["var/cache/apt/archives", "var/lib/apt/lists"]) {
+    Deno.removeSync(`${tree}/${directory}`, { recursive: true });
+  }
+}
+
 make(BUSYBOX, busybox);
 make(DEBIAN, debian);
+make(EVERYDAY_TREE, everyday);

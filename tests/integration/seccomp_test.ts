@@ -59,7 +59,7 @@ const NUMBERS: Readonly<Record<string, readonly [number, number]>> = {
 const EPERM = "1";
 const ENOSYS = "38";
 
-hostTest("a container's syscalls are filtered, and dangerous ones refused", async () => {
+hostTest("rule 19: a container's syscalls are filtered, and dangerous ones refused (CVE-2019-10063)", async () => {
   const { stdout } = await runContainer([...QUIET, "--image", BUSYBOX], ["cat", "/proc/self/status"]);
   assertMatch(stdout, /^Seccomp:\s+2$/m);
   assertMatch(stdout, /^Seccomp_filters:\s+1$/m);

@@ -7,7 +7,7 @@ import { assertEquals } from "@std/assert";
 import { defaultRoot } from "../../lib/store/directory.ts";
 import { LIBFLUX } from "./trees.ts";
 
-export { BUSYBOX, DEBIAN, LIBFLUX } from "./trees.ts";
+export { BUSYBOX, DEBIAN, EVERYDAY_TREE, LIBFLUX } from "./trees.ts";
 
 /** How a command went. */
 export interface Result {
@@ -21,6 +21,8 @@ export interface Options {
   readonly input?: string | Uint8Array<ArrayBuffer>;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Milliseconds after which it is ended. */
+  readonly timeout?: number;
 }
 
 /** How much longer than usual everything may take: an emulated machine is slow. */
@@ -52,7 +54,7 @@ export async function libfluxBytes(
   options: Options = {},
 ): Promise<{ readonly code: number; readonly stdout: Uint8Array; readonly stderr: string }> {
   const child = startLibflux(args, options);
-  const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT);
+  const timer = setTimeout(() => child.kill("SIGKILL"), options.timeout ?? TIMEOUT);
   const writer = child.stdin.getWriter();
   const { input = "" } = options;
   writer.write(typeof input === "string" ? new TextEncoder().encode(input) : input)
@@ -227,12 +229,20 @@ export async function quietDescriptors(): Promise<string[]> {
   return found;
 }
 
-/** Registers a test that must leave the host as it was. */
-export function hostTest(name: string, body: (context: Deno.TestContext) => void | Promise<void>): void {
-  Deno.test(name, async (context) => {
-    const before = host();
-    await body(context);
-    await assertHost(before);
+/** Registers a test that must leave the host as it was. @param ignore Whether it can't be run here. */
+export function hostTest(
+  name: string,
+  body: (context: Deno.TestContext) => void | Promise<void>,
+  ignore = false,
+): void {
+  Deno.test({
+    name,
+    ignore,
+    fn: async (context) => {
+      const before = host();
+      await body(context);
+      await assertHost(before);
+    },
   });
 }
 

@@ -140,7 +140,7 @@ hostTest("terminal: --no-tty relays, and the container never holds the terminal 
   assertEquals(terminal.text, "pipe:[]\r\npipe:[]\r\npipe:[]\r\nsomething\r\ngot something\r\n");
 });
 
-hostTest("rule 18: a container can't type into the caller's terminal", async () => {
+hostTest("rule 18: a container can't type into the caller's terminal (CVE-2017-5226)", async () => {
   // ioctl(fd, TIOCSTI, "x")
   const number = Deno.build.arch === "x86_64" ? 16 : 29;
   const perl =

@@ -12,5 +12,7 @@ export const ROOT: string = fromFileUrl(new URL("../..", import.meta.url));
 export const BUSYBOX: string = `${ROOT}build/rootfs/busybox`;
 /** Debian as debootstrap makes it. */
 export const DEBIAN: string = `${ROOT}build/rootfs/debian`;
+/** The same with compilers, interpreters and servers. */
+export const EVERYDAY_TREE: string = `${ROOT}build/rootfs/everyday`;
 /** The executable that `deno task build` made. */
 export const LIBFLUX: string = `${ROOT}libflux`;

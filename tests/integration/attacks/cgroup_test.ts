@@ -5,7 +5,7 @@ const inside = (script: string, flags: readonly string[] = []) =>
   runContainer(["--image", DEBIAN, "--pids-limit", "50", ...flags], ["bash", "-c", script]);
 
 hostTest(
-  "rule 14: root inside can't make a user namespace, and so mounts no cgroup to lift its limits with",
+  "rule 14: root inside can't make a user namespace, and so mounts no cgroup to lift its limits with (CVE-2022-0492)",
   async () => {
     // CVE-2022-0492 and its like: root of a new user and cgroup namespace may mount v1 and v2 where it could write.
     for (const flags of [[], ["--no-init"], ["--pid", "host"], ["--user", "65534"]]) {

@@ -23,7 +23,7 @@ async function shell(script: string): Promise<string> {
 
 const RUN = `${LIBFLUX} run`;
 
-rootTest("rule 2: descriptors that libflux was started with don't get in", async () => {
+rootTest("rule 2: descriptors that libflux was started with don't get in (CVE-2024-21626)", async () => {
   for (const flags of ["", "--no-init", "--pid host --no-init"]) {
     const inside = "ls /proc/self/fd | tr '\\n' ' '";
     const said = await shell(
@@ -52,13 +52,13 @@ hostTest("rule 2: init holds nothing but its pipes to libflux, from the command'
   }
 });
 
-hostTest("rule 2: the working directory can't be one of the host's", async () => {
+hostTest("rule 2: the working directory can't be one of the host's (CVE-2024-21626)", async () => {
   using bait = trap();
   linkInstead(`${bait.image}/link`, "/proc/self/fd/9");
   linkInstead(`${bait.image}/out`, bait.outside);
-  for (const directory of ["/proc/self/fd/9", "/proc/self/fd/10", "/link", "/proc/1/fd/9"]) {
+  for (const directory of ["/proc/self/fd/9", "/proc/self/fd/77", "/link", "/proc/1/fd/77"]) {
     const said = await shell(
-      `exec 9<${bait.outside}; ${RUN} ${uniqueName()} --image ${bait.image} --workdir ${directory} -- cat file </dev/null`,
+      `exec 9<${bait.outside} 77<${bait.outside}; ${RUN} ${uniqueName()} --image ${bait.image} --workdir ${directory} -- cat file </dev/null`,
     );
     assert(!said.includes("the host's"), said);
   }
@@ -66,19 +66,21 @@ hostTest("rule 2: the working directory can't be one of the host's", async () =>
   assert(!stdout.includes("the host's"));
 });
 
-hostTest("rule 3: even with --pid host, root inside can't look into processes of the host", async () => {
-  const name = uniqueName();
-  const child = startLibflux([
-    "run",
-    name,
-    "--image",
-    BUSYBOX,
-    "--pid",
-    "host",
-    "--",
-    "sh",
-    "-c",
-    `
+hostTest(
+  "rule 3: even with --pid host, root inside can't look into processes of the host (CVE-2016-9962)",
+  async () => {
+    const name = uniqueName();
+    const child = startLibflux([
+      "run",
+      name,
+      "--image",
+      BUSYBOX,
+      "--pid",
+      "host",
+      "--",
+      "sh",
+      "-c",
+      `
     for p in ${Deno.pid} $PPID 1; do
       cat /proc/$p/environ >/dev/null && echo environ of $p
       readlink /proc/$p/cwd /proc/$p/root /proc/$p/exe && echo links of $p
@@ -86,15 +88,16 @@ hostTest("rule 3: even with --pid host, root inside can't look into processes of
       cat /proc/$p/mem >/dev/null && echo memory of $p
       cat /proc/$p/root/etc/passwd && echo files of $p
     done; true`,
-  ]);
-  await child.stdin.close();
-  const { stdout } = await child.output();
-  // PPID is init, which is the container's own.
-  const seen = new TextDecoder().decode(stdout).split("\n").filter((line) =>
-    line.endsWith(` ${Deno.pid}`) || line.endsWith(" 1")
-  );
-  assertEquals(seen, []);
-});
+    ]);
+    await child.stdin.close();
+    const { stdout } = await child.output();
+    // PPID is init, which is the container's own.
+    const seen = new TextDecoder().decode(stdout).split("\n").filter((line) =>
+      line.endsWith(` ${Deno.pid}`) || line.endsWith(" 1")
+    );
+    assertEquals(seen, []);
+  },
+);
 
 hostTest("rule 5: names can't lead out of the state directory", async () => {
   for (const name of ["..", ".", "a/b", "/etc", "../x", "a b", "", "-", "a\nb", "é", "a".repeat(65), ".hidden"]) {
@@ -139,19 +142,22 @@ const mask = (names: readonly string[]): string =>
   names.reduce((sum, name) => sum | 1n << BigInt((CAPABILITIES as readonly string[]).indexOf(name)), 0n).toString(16)
     .padStart(16, "0");
 
-usersTest("rule 15: root inside has the default capabilities, a user none, and nobody inheritable ones", async () => {
-  const script = "grep -E '^Cap|^NoNewPrivs|^Groups' /proc/self/status";
-  const sets = async (flags: readonly string[]) =>
-    Object.fromEntries(
-      (await attack(BUSYBOX, script, flags)).stdout.trim().split("\n").map((line) => line.split(":\t")),
-    );
-  const [all, none] = [mask(DEFAULT_CAPABILITIES), mask([])];
-  const root = await sets([]);
-  assertEquals([root.CapInh, root.CapPrm, root.CapEff, root.CapBnd, root.CapAmb], [none, all, all, all, none]);
-  const user = await sets(["--user", "1000:1000"]);
-  assertEquals([user.CapInh, user.CapPrm, user.CapEff, user.CapBnd, user.CapAmb], [none, none, none, all, none]);
-  assert(!DEFAULT_CAPABILITIES.includes("CAP_NET_RAW"));
-});
+usersTest(
+  "rule 15: root inside has the default capabilities, a user none, and nobody inheritable ones (CVE-2022-29162)",
+  async () => {
+    const script = "grep -E '^Cap|^NoNewPrivs|^Groups' /proc/self/status";
+    const sets = async (flags: readonly string[]) =>
+      Object.fromEntries(
+        (await attack(BUSYBOX, script, flags)).stdout.trim().split("\n").map((line) => line.split(":\t")),
+      );
+    const [all, none] = [mask(DEFAULT_CAPABILITIES), mask([])];
+    const root = await sets([]);
+    assertEquals([root.CapInh, root.CapPrm, root.CapEff, root.CapBnd, root.CapAmb], [none, all, all, all, none]);
+    const user = await sets(["--user", "1000:1000"]);
+    assertEquals([user.CapInh, user.CapPrm, user.CapEff, user.CapBnd, user.CapAmb], [none, none, none, all, none]);
+    assert(!DEFAULT_CAPABILITIES.includes("CAP_NET_RAW"));
+  },
+);
 
 usersTest("rule 16: nothing that was given up can be had again", async () => {
   const perl = `use POSIX; $) = "0 0"; $> = 0; setuid(0); setgid(0);
@@ -163,27 +169,30 @@ usersTest("rule 16: nothing that was given up can be had again", async () => {
   assertEquals(root.stdout.split("\n").slice(1), [""]);
 });
 
-hostTest("rule 17: --user is looked up in the image only, by libflux's own strict parser", async () => {
-  using bait = trap();
-  const passwd = `${bait.image}/etc/passwd`;
-  const run = (user: string) => attack(bait.image, "id -u", ["--user", user]);
-  Deno.writeTextFileSync(`${bait.outside}/file`, "outsider:x:4711:4711::/:/bin/sh\n");
-  linkInstead(passwd, `${bait.outside}/file`);
-  assertStringIncludes((await run("outsider")).stderr, `no user "outsider"`);
-  linkInstead(passwd, "../../../../../../../../../../etc/passwd");
-  assertStringIncludes((await run("www-data")).stderr, `no user "www-data"`);
-  Deno.removeSync(passwd);
-  new Deno.Command("mkfifo", { args: [passwd] }).outputSync();
-  assertStringIncludes((await run("web")).stderr, `no user "web"`);
-  Deno.removeSync(passwd);
-  Deno.writeTextFileSync(
-    passwd,
-    "a:x:0x0:0::/:\nb:x:-1:0::/:\nc:x: 0:0::/:\nd:x:4294967295:0::/:\ne:x::0::/:\nf:x:+0:0::/:\n",
-  );
-  for (const user of ["a", "b", "c", "d", "e", "f"]) {
-    assertStringIncludes((await run(user)).stderr, `no user "${user}"`);
-  }
-  for (const user of ["-1", "4294967295", "0x0", "+0", " 0", "0:", ":0", "1:2:3"]) {
-    assertEquals((await run(user)).code, 125, user);
-  }
-});
+hostTest(
+  "rule 17: --user is looked up in the image only, by libflux's own strict parser (CVE-2019-14271, CVE-2026-30892)",
+  async () => {
+    using bait = trap();
+    const passwd = `${bait.image}/etc/passwd`;
+    const run = (user: string) => attack(bait.image, "id -u", ["--user", user]);
+    Deno.writeTextFileSync(`${bait.outside}/file`, "outsider:x:4711:4711::/:/bin/sh\n");
+    linkInstead(passwd, `${bait.outside}/file`);
+    assertStringIncludes((await run("outsider")).stderr, `no user "outsider"`);
+    linkInstead(passwd, "../../../../../../../../../../etc/passwd");
+    assertStringIncludes((await run("www-data")).stderr, `no user "www-data"`);
+    Deno.removeSync(passwd);
+    new Deno.Command("mkfifo", { args: [passwd] }).outputSync();
+    assertStringIncludes((await run("web")).stderr, `no user "web"`);
+    Deno.removeSync(passwd);
+    Deno.writeTextFileSync(
+      passwd,
+      "a:x:0x0:0::/:\nb:x:-1:0::/:\nc:x: 0:0::/:\nd:x:4294967295:0::/:\ne:x::0::/:\nf:x:+0:0::/:\n",
+    );
+    for (const user of ["a", "b", "c", "d", "e", "f"]) {
+      assertStringIncludes((await run(user)).stderr, `no user "${user}"`);
+    }
+    for (const user of ["-1", "4294967295", "0x0", "+0", " 0", "0:", ":0", "1:2:3"]) {
+      assertEquals((await run(user)).code, 125, user);
+    }
+  },
+);

@@ -1,40 +1,21 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { BUSYBOX, DEBIAN, hostTest, IS_USER, LIBFLUX, rootTest, runContainer, uniqueName } from "../support.ts";
-import { run } from "../../../mod.ts";
 import { attack, linkInstead, trap } from "./tree.ts";
 
-hostTest("rule 1: nobody inside can reach what PID 1 runs, nor what it holds", async () => {
-  const script = `for f in exe cwd root fd/3 fd/4 fd/5; do readlink /proc/1/$f; done; cat /proc/1/maps /proc/1/environ
-    (echo x >/proc/1/exe) && echo overwritten; (cat /bin/true >>/proc/1/exe) && echo appended; head -c 4 /proc/1/exe; true`;
-  assertEquals((await attack(BUSYBOX, `(${script}) 2>/dev/null`)).stdout, "");
-});
-
-hostTest("rule 1: what PID 1 runs is a sealed memfd, and no file of libflux's", async () => {
-  await using container = await run({ image: BUSYBOX, command: ["sleep", "1000"] });
-  assertEquals(Deno.readLinkSync(`/proc/${container.pid}/exe`), "/memfd:libflux (deleted)");
-  assert(Deno.statSync(`/proc/${container.pid}/exe`).size < 65536);
-  for (const write of [true, false]) {
-    const open = () => Deno.openSync(`/proc/${container.pid}/exe`, write ? { write: true } : { append: true });
-    assertThrows(open, Error);
-  }
-});
-
-hostTest("rule 1: nothing of libflux is mapped into a process of the container", async () => {
-  const { stdout } = await attack(BUSYBOX, "cat /proc/self/maps");
-  assert(!/deno|libflux\b(?! \(deleted\))/.test(stdout.replaceAll("/memfd:libflux (deleted)", "")), stdout);
-});
-
 for (const name of ["proc", "sys", "dev"]) {
-  hostTest(`rules 7 and 8: /${name} as a symbolic link is refused`, async () => {
-    using bait = trap();
-    for (const target of [bait.outside, "/tmp", "../../../../../../tmp", "/"]) {
-      linkInstead(`${bait.image}/${name}`, target);
-      const { code, stderr } = await attack(bait.image, "true");
-      assertEquals(code, 125);
-      assertMatch(stderr, new RegExp(`^libflux: could not mount [a-z]+ on /${name}: .*a real directory.*\\n$`));
-    }
-    assertEquals(Deno.readTextFileSync(`${bait.outside}/file`), "the host's");
-  });
+  hostTest(
+    `rules 7 and 8: /${name} as a symbolic link is refused (CVE-2019-19921, CVE-2023-27561, CVE-2023-28642)`,
+    async () => {
+      using bait = trap();
+      for (const target of [bait.outside, "/tmp", "../../../../../../tmp", "/"]) {
+        linkInstead(`${bait.image}/${name}`, target);
+        const { code, stderr } = await attack(bait.image, "true");
+        assertEquals(code, 125);
+        assertMatch(stderr, new RegExp(`^libflux: could not mount [a-z]+ on /${name}: .*a real directory.*\\n$`));
+      }
+      assertEquals(Deno.readTextFileSync(`${bait.outside}/file`), "the host's");
+    },
+  );
 
   hostTest(`rule 8: /${name} as a file is refused`, async () => {
     using bait = trap();
@@ -44,7 +25,7 @@ for (const name of ["proc", "sys", "dev"]) {
   });
 }
 
-hostTest("rule 7: a bind's destination that leads out of the image stays inside", async () => {
+hostTest("rule 7: a bind's destination that leads out of the image stays inside (CVE-2021-30465)", async () => {
   using bait = trap();
   linkInstead(`${bait.image}/out`, bait.outside);
   linkInstead(`${bait.image}/up`, "../../../../../../../../../../tmp");
@@ -131,7 +112,7 @@ hostTest("rule 7: chroot twice doesn't leave the container", async () => {
   assertEquals(stdout, "in");
 });
 
-hostTest("rule 8: nothing may be mounted over /proc or below it, but what lxcfs serves", async () => {
+hostTest("rule 8: nothing may be mounted over /proc or below it, but what lxcfs serves (CVE-2019-16884)", async () => {
   for (
     const destination of [
       "/proc",
@@ -152,7 +133,7 @@ hostTest("rule 8: nothing may be mounted over /proc or below it, but what lxcfs 
   assertMatch(stdout, /^Linux version/);
 });
 
-hostTest("rule 8: a link in the image can't lead a mount into /proc", async () => {
+hostTest("rule 8: a link in the image can't lead a mount into /proc (CVE-2019-19921, CVE-2023-28642)", async () => {
   using bait = trap();
   linkInstead(`${bait.image}/a`, "/proc/self");
   linkInstead(`${bait.image}/b`, "proc");
@@ -166,19 +147,22 @@ hostTest("rule 8: a link in the image can't lead a mount into /proc", async () =
   }
 });
 
-hostTest("rule 9: libflux writes to a procfs of its own, whatever the image says that /proc is", async () => {
-  using bait = trap();
-  Deno.mkdirSync(`${bait.image}/proc/self`);
-  Deno.symlinkSync(`${bait.outside}/file`, `${bait.image}/proc/self/timens_offsets`);
-  const { code, stdout } = await attack(bait.image, "cut -d. -f1 /proc/uptime || cat /proc/uptime", [
-    "--time-offset",
-    "1000000",
-    "--writable",
-  ]);
-  assertEquals(code, 0);
-  assert(parseInt(stdout) > 1_000_000);
-  assertEquals(Deno.readTextFileSync(`${bait.outside}/file`), "the host's");
-});
+hostTest(
+  "rule 9: libflux writes to a procfs of its own, whatever the image says that /proc is (CVE-2025-52881)",
+  async () => {
+    using bait = trap();
+    Deno.mkdirSync(`${bait.image}/proc/self`);
+    Deno.symlinkSync(`${bait.outside}/file`, `${bait.image}/proc/self/timens_offsets`);
+    const { code, stdout } = await attack(bait.image, "cut -d. -f1 /proc/uptime || cat /proc/uptime", [
+      "--time-offset",
+      "1000000",
+      "--writable",
+    ]);
+    assertEquals(code, 0);
+    assert(parseInt(stdout) > 1_000_000);
+    assertEquals(Deno.readTextFileSync(`${bait.outside}/file`), "the host's");
+  },
+);
 
 hostTest("rules 10 and 13: what is masked reads as empty and can't be uncovered", async () => {
   using bait = trap();
@@ -200,11 +184,11 @@ hostTest("rules 10 and 13: what is masked reads as empty and can't be uncovered"
   const script = `for f in ${masked.join(" ")}; do
       if test -d $f; then ls -A $f; touch $f/x 2>/dev/null && echo "wrote to $f"
       elif test -e $f; then cat $f; stat -c %t:%T $f | grep -v '^1:3$'; fi
-      umount $f 2>/dev/null && echo "uncovered $f"; done; true`;
-  assertEquals((await attack(bait.image, script)).stdout, "");
+      umount $f 2>/dev/null && echo "uncovered $f"; done; echo end`;
+  assertEquals((await attack(bait.image, script)).stdout, "end\n");
 });
 
-hostTest("rule 10: a mount on /dev/null covers nothing, and is nobody's stream", async () => {
+hostTest("rule 10: a mount on /dev/null covers nothing, and is nobody's stream (CVE-2025-31133)", async () => {
   using bait = trap();
   linkInstead(`${bait.image}/lnk`, "/dev");
   const script = "cat /proc/keys; stat -Lc %t:%T /proc/keys /proc/timer_list /proc/self/fd/0";
@@ -237,23 +221,26 @@ hostTest("rule 13: what is read-only can't be written to, remounted, or uncovere
     (echo 1 >/proc/sysrq-trigger) 2>/dev/null && test -e /proc/sysrq-trigger && echo wrote
     for f in bus fs irq sys; do
       touch /proc/$f/x && echo wrote; umount /proc/$f && echo uncovered; mount -o remount,rw /proc/$f && echo remounted
-    done; mount -t proc proc /tmp && echo mounted; mount -o bind /proc /tmp && echo bound; true`;
-  assertEquals((await attack(BUSYBOX, `(${script}) 2>/dev/null`)).stdout, "");
+    done; mount -t proc proc /tmp && echo mounted; mount -o bind /proc /tmp && echo bound; echo end`;
+  assertEquals((await attack(BUSYBOX, `(${script}) 2>/dev/null`)).stdout, "end\n");
 });
 
-hostTest("rule 11: /dev has devices that were verified, and none of the image's", async () => {
-  using bait = trap();
-  new Deno.Command("mknod", { args: [`${bait.image}/dev/mem`, "c", "1", "1"] }).outputSync();
-  new Deno.Command("mknod", { args: [`${bait.image}/dev/null`, "c", "1", "1"] }).outputSync();
-  const script =
-    "test -e /dev/mem && echo image; stat -c '%F %t:%T' /dev/null; mknod /tmp/mem c 1 1 2>/dev/null && echo made; true";
-  assertEquals((await attack(bait.image, script)).stdout, "character special file 1:3\n");
-});
+hostTest(
+  "rule 11: /dev has devices that were verified, and none of the image's (CVE-2026-41579, CVE-2026-47766)",
+  async () => {
+    using bait = trap();
+    new Deno.Command("mknod", { args: [`${bait.image}/dev/mem`, "c", "1", "1"] }).outputSync();
+    new Deno.Command("mknod", { args: [`${bait.image}/dev/null`, "c", "1", "1"] }).outputSync();
+    const script =
+      "test -e /dev/mem && echo image; stat -c '%F %t:%T' /dev/null; mknod /tmp/mem c 1 1 2>/dev/null && echo made; true";
+    assertEquals((await attack(bait.image, script)).stdout, "character special file 1:3\n");
+  },
+);
 
 hostTest("rule 14: cgroups are read-only inside", async () => {
   const script =
     "mkdir /sys/fs/cgroup/x && echo made; echo $$ >/sys/fs/cgroup/cgroup.procs && echo moved; mount -t cgroup2 none /tmp && echo mounted";
-  assertEquals((await attack(BUSYBOX, `(${script}) 2>/dev/null; true`)).stdout, "");
+  assertEquals((await attack(BUSYBOX, `(${script}) 2>/dev/null; echo end`)).stdout, "end\n");
 });
 
 hostTest("rule 7: no link of an image leads to a descriptor of libflux's, and through it out", async () => {
@@ -269,10 +256,10 @@ hostTest("rule 7: no link of an image leads to a descriptor of libflux's, and th
 
 hostTest("rule 7: with the host's processes in sight no link of an image leads to their roots", async () => {
   using bait = trap();
-  for (const way of ["root", "cwd"]) {
-    const target = `/proc/${way === "root" ? 1 : Deno.pid}/${way}${way === "root" ? bait.outside : "/../../../.."}`;
-    linkInstead(`${bait.image}/etc`, target);
-    linkInstead(`${bait.image}/link`, `/proc/1/root${bait.outside}`);
+  // This process, which its like may look into: not everybody's first process lets them.
+  for (const way of ["root", `cwd/${"../".repeat(20)}`]) {
+    linkInstead(`${bait.image}/etc`, `/proc/${Deno.pid}/${way}${bait.outside}`);
+    linkInstead(`${bait.image}/link`, `/proc/${Deno.pid}/${way}${bait.outside}`);
     for (const flags of [[], ["--tmpfs", "/link/tmp"], ["--workdir", "/link/work"], ["--bind", "/etc/hosts:/link/b"]]) {
       await runContainer(["--image", bait.image, "--pid", "host", ...flags], ["true"]);
     }

@@ -124,15 +124,23 @@ hostTest("rule 22: links in the state directory are not followed", async () => {
   const outside = `${directory.path}/outside`;
   Deno.mkdirSync(outside);
   Deno.writeTextFileSync(`${outside}/lock`, "mine");
-  Deno.writeTextFileSync(`${outside}/ledger`, "mine");
+  // Who follows the link ends it.
+  await using victim = bystander();
+  const ledger = JSON.stringify({ kind: "process", pid: victim.pid, startTime: startTime(victim.pid) }) + "\n";
+  Deno.writeTextFileSync(`${outside}/ledger`, ledger);
   const root = stateRoot(directory.path, "a");
   Deno.symlinkSync(outside, `${root}/containers/linked`);
   Deno.symlinkSync(`${outside}/lock`, `${root}/containers/a/lock`);
+  stateRoot(directory.path, "b");
+  for (const name of ["ledger", "state.json.new"]) {
+    Deno.symlinkSync(`${outside}/ledger`, `${root}/containers/b/${name}`);
+  }
   await libflux(["ps", "--root", root]);
   await libflux(["run", "linked", "--root", root, "--image", BUSYBOX, "--", "true"]);
-  await libflux(["run", "a", "--root", root, "--image", BUSYBOX, "--", "true"]);
+  for (const name of ["a", "b"]) await libflux(["run", name, "--root", root, "--image", BUSYBOX, "--", "true"]);
   assertEquals(Deno.readTextFileSync(`${outside}/lock`), "mine");
-  assertEquals(Deno.readTextFileSync(`${outside}/ledger`), "mine");
+  assertEquals(Deno.readTextFileSync(`${outside}/ledger`), ledger);
+  assert(victim.isThere());
 });
 
 hostTest("rule 22: hostile labels and commands can't drive the terminal of 'ps'", async () => {
