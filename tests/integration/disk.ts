@@ -38,3 +38,15 @@ export function disk(): Disk {
   const path = Deno.makeTempDirSync({ dir: top, prefix: "disk-" });
   return { path, device: [major, minor], [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
 }
+
+/**
+ * A tree like `tree` that can be id-mapped: itself where it is on a disk, and in the virtual machine, whose root can't be, a
+ * copy on its disk.
+ */
+export function onDisk(tree: string): string {
+  const top = Deno.env.get("LIBFLUX_TEST_DISK");
+  if (top === undefined) return tree;
+  const copy = `${top}/${tree.slice(tree.lastIndexOf("/") + 1)}`;
+  new Deno.Command("cp", { args: ["-a", "--no-target-directory", tree, copy] }).outputSync();
+  return copy;
+}

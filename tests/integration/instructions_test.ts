@@ -4,6 +4,7 @@ import { start } from "../../lib/container.ts";
 import { describe, FluxError } from "../../lib/errors.ts";
 import { compileProgram, prepare } from "../../lib/prepare.ts";
 import type { RunOptions } from "../../lib/spec/options.ts";
+import { onDisk } from "./disk.ts";
 import {
   assertHost,
   BUSYBOX,
@@ -130,7 +131,7 @@ Deno.test("run: each instruction of a container with users of its own fails once
   await failEveryInstruction({
     name: "instructions",
     root: `${directory.path}/state`,
-    image: BUSYBOX,
+    image: onDisk(BUSYBOX),
     network: "none",
     ...(!IS_USER ? { userns: "auto" } : HAS_USERS ? { userns: "keep-id" } : {}),
     command: ["/bin/true"],

@@ -1,14 +1,16 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { onDisk } from "./disk.ts";
 import { BUSYBOX, hostTest, LIBFLUX, rootTest, runContainer, temporaryDirectory, uniqueName } from "./support.ts";
 
-const IMAGE = ["--image", BUSYBOX, "--network", "none"] as const;
+const TREE = onDisk(BUSYBOX);
+const IMAGE = ["--image", TREE, "--network", "none"] as const;
 const MAPS = "cat /proc/self/uid_map /proc/self/gid_map";
 
 /** A tree of its own, to be written into; on the filesystem of the checkout, which can be id-mapped where / can. */
 function image(): Disposable & { readonly path: string } {
-  const directory = temporaryDirectory(BUSYBOX.slice(0, BUSYBOX.lastIndexOf("/")));
+  const directory = temporaryDirectory(TREE.slice(0, TREE.lastIndexOf("/")));
   const path = `${directory.path}/image`;
-  assert(new Deno.Command("cp", { args: ["-a", BUSYBOX, path] }).outputSync().success);
+  assert(new Deno.Command("cp", { args: ["-a", TREE, path] }).outputSync().success);
   return { path, [Symbol.dispose]: () => directory[Symbol.dispose]() };
 }
 
@@ -114,7 +116,7 @@ rootTest("users: on the host the processes are nobody's", async () => {
 });
 
 rootTest("users: a container with users of its own is on a network as any other", async () => {
-  const { code, stdout, stderr } = await runContainer(["--image", BUSYBOX, "--userns", "auto"], [
+  const { code, stdout, stderr } = await runContainer(["--image", TREE, "--userns", "auto"], [
     "sh",
     "-c",
     "ip -4 -o address show eth0 | grep -o 'inet [0-9.]*'; ls /sys/class/net; ip link set eth0 down 2>&1",

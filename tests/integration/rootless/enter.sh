@@ -7,7 +7,8 @@ set -eu
 ranges=$1 checkout=$2 deno=$3
 shift 3
 uid=4242
-place=/run/libflux-user
+# There on every host, and hidden in this namespace only.
+place=/mnt
 
 ip link set lo up
 ip link add up0 type veth peer name up1
@@ -16,12 +17,10 @@ ip link set up0 up
 ip link set up1 up
 ip route add default via 10.99.0.1
 
-mount -t tmpfs -o mode=1777 none /tmp
-mkdir -p "$place"
 mount -t tmpfs -o mode=755 none "$place"
 mkdir "$place/etc" "$place/home" "$place/runtime" "$place/checkout" "$place/deno" "$place/rootfs"
 for file in passwd group subuid subgid; do
-  [ ! -e "/etc/$file" ] || cp "/etc/$file" "$place/etc/$file"
+  cp "/etc/$file" "$place/etc/$file"
 done
 echo "fluxuser:x:$uid:$uid::$place/home:/bin/sh" >>"$place/etc/passwd"
 echo "fluxuser:x:$uid:" >>"$place/etc/group"
@@ -30,7 +29,6 @@ for file in subuid subgid; do
   if [ "$ranges" = ranges ]; then echo "fluxuser:600000:65536" >"$place/etc/$file"; else : >"$place/etc/$file"; fi
 done
 for file in passwd group subuid subgid; do
-  [ -e "/etc/$file" ] || touch "/etc/$file"
   mount --bind "$place/etc/$file" "/etc/$file"
 done
 # Everywhere but in containers any user may open it.
