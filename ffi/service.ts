@@ -56,6 +56,8 @@ export class Service implements AsyncDisposable {
   output = "";
   /** Why it couldn't be executed, positive; 0 where it could, or isn't released. */
   errno = 0;
+  /** What of the preparation failed, as an infinitive without "to"; nothing where it was the execution itself. */
+  step: string | undefined;
   readonly #child: Child;
   #hear: () => void = () => {};
 
@@ -131,7 +133,11 @@ export class Service implements AsyncDisposable {
   async #run(image: Image, output: Descriptor, report: Descriptor): Promise<ExitStatus> {
     try {
       const failure = new Uint8Array(16);
-      if (await read(report.number, failure) === failure.length) this.errno = decodeReport(image, failure).errno;
+      if (await read(report.number, failure) === failure.length) {
+        const { errno, instruction } = decodeReport(image, failure);
+        this.errno = errno;
+        if (instruction?.op === "syscall" && instruction.name !== "execve") this.step = instruction.label;
+      }
       const decoder = new TextDecoder();
       const chunk = new Uint8Array(4096);
       // To its end, whatever it says: with a full pipe it would stand still.

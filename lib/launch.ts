@@ -183,9 +183,10 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
       images.close();
     }
     await attach?.(child.pid);
-    // As long as it waits it can't end.
     if (ids !== undefined && from.connection !== undefined && network === undefined) {
       network = opened.use(await networkOfProcess(child.pid, Deno.uid() === 0));
+      // Killed meanwhile, its number could be another's.
+      if (!child.signal(0)) throw new SyscallError("openat", E.ESRCH, `/proc/${child.pid}/ns/net`);
     }
     if (attach !== undefined || ids !== undefined) child.release();
     // While the child makes its mounts; it runs no command before the byte has come.
@@ -214,6 +215,8 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     child.signal(SIG.SIGKILL);
     await ended;
     child[Symbol.dispose]();
+    // Then what fails is only what comes of that.
+    options.signal?.throwIfAborted();
     throw error;
   } finally {
     options.signal?.removeEventListener("abort", abort);

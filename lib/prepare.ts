@@ -195,6 +195,13 @@ const first: IdOwner["take"] = (starts) => {
   return undefined;
 };
 
+/** Whether setgroups stays denied: newgidmap, too, allows it only where it maps groups that root has given to this user. */
+function setsNoGroups(ids: IdMaps | undefined): boolean {
+  const [line, ...more] = ids?.gids ?? [];
+  return ids?.writer === "self" ||
+    ids?.writer === "tools" && more.length === 0 && line?.size === 1 && line.hostID === Deno.gid();
+}
+
 /** What the compiler is told where the container has users of its own. */
 function usersOf(
   { uids, gids, writer }: IdMaps,
@@ -209,7 +216,7 @@ function usersOf(
   const places = [...mounts.map(({ destination }) => destination), process.cwd, "/etc/hostname"]
     // What is below these is libflux's own.
     .filter((place) => !/^\/(dev|proc|sys)\//.test(place));
-  const adopted = adoptedDirectories(root.path, places, uids);
+  const adopted = adoptedDirectories(root.path, places, uids, gids);
   return { isRootInside, ...(parts === undefined ? {} : { parts }), ...(adopted.length === 0 ? {} : { adopted }) };
 }
 
@@ -240,6 +247,11 @@ export function prepare(
   const wish = options.cgroupManager ?? (options.limits?.hugetlb === undefined ? "auto" : "cgroupfs");
   const manager = chooseManager(wish, options.cgroupParent, managerFacts(host, uid));
   const ids = hasUserNamespace(options, uid) ? planIds(options, idOwner(take)) : undefined;
+  if (ids !== undefined && joined !== undefined) {
+    throw new UsageError("a container with users of its own can't join another network namespace", {
+      hint: "leave out --userns, or use another --network",
+    });
+  }
   const devices = findDevices(options.devices ?? []);
   const spec = buildSpec(options, {
     name,
@@ -271,7 +283,8 @@ export function prepare(
   const launch = {
     architecture: ARCHITECTURE,
     writable: options.writable ?? false,
-    ...(options.privileged === true ? { openDevices: true } : {}),
+    // Not with users of its own: an image may have a node of the host's disk, and give it to them.
+    ...(options.privileged === true && ids === undefined ? { openDevices: true } : {}),
     init: options.init ?? true,
     nullStreams: options.terminal === undefined ? nullStreams : [],
     kinds: kindsOf(options),
@@ -279,7 +292,7 @@ export function prepare(
     ...(ids === undefined ? {} : { bound: new Map(devices.map(({ source, node }) => [node.path, source])) }),
     ...(ids === undefined ? {} : usersOf(ids, uid, spec, options.writable ?? false)),
     // Where no group may be set, those that libflux is in show as nobody's.
-    ...(ids?.writer === "self" || options.groupAdd?.includes(KEEP_GROUPS) === true ? { keepGroups: true } : {}),
+    ...(setsNoGroups(ids) || options.groupAdd?.includes(KEEP_GROUPS) === true ? { keepGroups: true } : {}),
     ...(spec.process.apparmorProfile === undefined ? {} : { appArmorAttributes: appArmorAttributes() }),
     ...(uid !== 0 && wantsLandlock(spec)
       ? {

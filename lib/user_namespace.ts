@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { AT, E, F, MOUNT_ATTR, MS, O, OPEN_TREE, openFlags } from "../ffi/abi/constants.ts";
+import { AT, E, F, MOUNT_ATTR, MS, O, OPEN_TREE, openFlags, RESOLVE } from "../ffi/abi/constants.ts";
 import { execute } from "../ffi/execute.ts";
 import { ARCHITECTURE, checked, Descriptor, syscall, SyscallError } from "../ffi/libc.ts";
 import { errnoText, ImageError, LaunchError, PermissionError, printable } from "./errors.ts";
 import { sendDescriptor } from "../ffi/terminal.ts";
-import { type IdMaps, type IdOwner, parseIdRanges } from "./spec/id_maps.ts";
+import type { IdMaps, IdOwner } from "./spec/id_maps.ts";
+import { parseIdRanges } from "./spec/id_ranges.ts";
 import type { IdMapping } from "./spec/types.ts";
 import { defaultRoot, makePrivateDirectory, readIfThere, unwritable } from "./store/directory.ts";
 import { findProgram } from "./store/programs.ts";
@@ -77,6 +78,9 @@ export function idOwner(take: IdOwner["take"]): IdOwner {
     name: parsePasswd(read("/etc/passwd")).find((entry) => entry.uid === uid)?.name ?? String(uid),
     subuids: parseIdRanges(read("/etc/subuid")),
     subgids: parseIdRanges(read("/etc/subgid")),
+    accounts: ["/etc/passwd", "/etc/group"].flatMap((path) =>
+      read(path).split("\n").map((line) => Number(line.split(":")[2]))
+    ),
     hasTools: [NEWUIDMAP, NEWGIDMAP].every((name) => findProgram(name) !== undefined),
     take,
   };
@@ -153,7 +157,18 @@ export function sendImage(socket: Descriptor, pid: number, path: string, isWrita
   // An overlay sees what is mounted in its lower layer not.
   const more = isWritable ? AT.AT_RECURSIVE : 0;
   const flags = OPEN_TREE.OPEN_TREE_CLONE | OPEN_TREE.OPEN_TREE_CLOEXEC | more;
-  const opened = syscall("open_tree", AT.AT_FDCWD, path, flags);
+  // Without symlinks when it was looked at: somebody may have put one there since.
+  const how = new Uint8Array(
+    new BigUint64Array([
+      BigInt(openFlags(ARCHITECTURE, "O_PATH", "O_DIRECTORY", "O_CLOEXEC").value),
+      0n,
+      BigInt(RESOLVE.RESOLVE_NO_SYMLINKS),
+    ]).buffer,
+  );
+  const found = syscall("openat2", AT.AT_FDCWD, path, how, how.length);
+  using opening = new DisposableStack();
+  if (found >= 0) opening.use(new Descriptor(found));
+  const opened = found < 0 ? found : syscall("open_tree", found, "", flags | OPEN_TREE.AT_EMPTY_PATH);
   if (opened < 0) {
     throw new ImageError(`the image ${printable(path)} can't be opened: ${errnoText(-opened)}`, {
       path,

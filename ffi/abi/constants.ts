@@ -158,6 +158,8 @@ export const MOUNT_ATTR = {
 /** `linux/openat2.h` */
 export const RESOLVE = {
   RESOLVE_NO_MAGICLINKS: 2,
+  RESOLVE_NO_SYMLINKS: 4,
+  RESOLVE_BENEATH: 8,
   RESOLVE_IN_ROOT: 0x10,
 } as const;
 

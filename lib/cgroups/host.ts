@@ -91,14 +91,17 @@ export function topOf(unified: string): string | undefined {
 const LIFTS_RULES = "CAP_SYS_ADMIN";
 
 function deviceNeeds(
-  { devices = [], privileged }: RunOptions,
+  { devices = [], privileged, writable }: RunOptions,
   { process: { capabilities: { bounding = [] } = {} }, linux: { namespaces = [] } = {} }: Spec,
+  uid: number,
 ): DeviceNeeds {
   // In a user namespace nobody can make a node that opens anything.
   const hasUsers = namespaces.some(({ type }) => type === "user");
-  if (privileged === true) return { required: false, above: false };
-  const required = bounding.includes(MAKES_NODES) && !hasUsers || devices.some(isRestricted);
-  return { required, above: bounding.includes(LIFTS_RULES) };
+  if (privileged === true && !hasUsers) return { required: false, above: false };
+  const isStrong = bounding.includes(LIFTS_RULES);
+  // But an image may have one, and who mounts it anew could open that.
+  const opens = hasUsers ? uid === 0 && isStrong && writable === true : bounding.includes(MAKES_NODES);
+  return { required: opens || devices.some(isRestricted), above: isStrong };
 }
 
 /** The cgroups to make for a container: below a scope of systemd's, or where libflux says. */
@@ -122,7 +125,7 @@ export function planContainer(
   const asked = {
     unasked: unaskedFields(options.limits ?? {}),
     measure: options.measure ?? false,
-    devices: deviceNeeds(options, spec),
+    devices: deviceNeeds(options, spec, uid),
   };
   if (manager === "cgroupfs" || host.unified === undefined) {
     return handing(planCgroups(host, path, resources, { ...asked, controllers: host.controllers }), host.controllers);

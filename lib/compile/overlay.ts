@@ -3,7 +3,17 @@
  *
  * @module
  */
-import { AT, E, fileMode, MOUNT_ATTR, MOVE_MOUNT, type Named, OPEN_TREE, or } from "../../ffi/abi/constants.ts";
+import {
+  AT,
+  E,
+  fileMode,
+  MOUNT_ATTR,
+  MOVE_MOUNT,
+  type Named,
+  OPEN_TREE,
+  or,
+  RESOLVE,
+} from "../../ffi/abi/constants.ts";
 import type { Slot } from "../../ffi/program.ts";
 import type { Part } from "../rootfs/parts.ts";
 import { MOUNT_ATTR_SIZE, READ_ONLY, setAttributes } from "./attributes.ts";
@@ -78,15 +88,32 @@ export function adoptDirectories(context: Context): void {
   }
 }
 
-/** Puts the root together. */
-export function assembleRoot(context: Context, parts: readonly Part[]): Slot {
+/**
+ * Opens a part of the image, which may be somebody's who exchanges directories for links meanwhile: none is followed, and
+ * nothing outside of the image is found.
+ */
+function openPart(context: Context, part: Part, source: string): Slot {
+  const { builder: b, image = CWD } = context;
+  // struct open_how, linux/openat2.h: flags, mode, resolve.
+  const flags = context.open("O_PATH", "O_NOFOLLOW", "O_CLOEXEC");
+  const how = b.words([flags.value, 0, RESOLVE.RESOLVE_BENEATH | RESOLVE.RESOLVE_NO_SYMLINKS]);
+  return b.call("openat2", [image, b.string(part.path.slice(1)), how, 24], "part", {
+    label: `open ${source}`,
+    path: source,
+    field: FIELD,
+    hint: "has somebody changed the image meanwhile?",
+  });
+}
+
+/** Puts the root together. @param own The number that the image has, free for its parts in turn. */
+export function assembleRoot(context: Context, parts: readonly Part[], own: number): Slot {
   const { builder: b, spec, scratch } = context;
   if (scratch === undefined) throw new Error("no scratch filesystem was prepared");
   const image = spec.root.path === "/" ? "" : spec.root.path;
   makeDirectory(context, "root", 0o755);
   const attach = (mount: Slot, { path }: Part): void =>
     b.syscall("move_mount", [mount, b.string(""), scratch, b.string(`root${path}`), EMPTY_TO_PATH], {
-      label: `put ${path} in its place`,
+      label: `attach ${path} in its place`,
       path,
       field: FIELD,
     });
@@ -104,8 +131,10 @@ export function assembleRoot(context: Context, parts: readonly Part[]): Slot {
         ...meaning,
         label: `make the file ${path}`,
       });
-      const flags = or(OPEN_TREE, "OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_SYMLINK_NOFOLLOW");
-      const file = b.call("open_tree", [CWD, b.string(source), flags], "file", { ...meaning, label: `take ${source}` });
+      const flags = or(OPEN_TREE, "OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_EMPTY_PATH");
+      const opened = openPart(context, part, source);
+      const file = b.call("open_tree", [opened, b.string(""), flags], "file", { ...meaning, label: `take ${source}` });
+      b.syscall("close", [opened], { ...meaning, label: `close ${source}` });
       setAttributes(context, file, { set: READ_ONLY, recursive: false }, { ...meaning, label: "make it read-only" });
       attach(file, part);
     } else {
@@ -113,9 +142,10 @@ export function assembleRoot(context: Context, parts: readonly Part[]): Slot {
       makeDirectory(context, `upper${path}`, mode);
       if (kind === "directory") return;
       makeDirectory(context, `work/${index}`, 0o755);
-      // Where there are several layers, a colon is between them.
-      const lower = source.replaceAll(/[\\:]/g, (one) => `\\${one}`);
-      attach(overlay(context, source, lower, `upper${path}`, `work/${index}`), part);
+      const opened = openPart(context, part, source);
+      b.syscall("dup3", [opened, own, context.open("O_CLOEXEC")], { ...meaning, label: "give it the image's number" });
+      b.syscall("close", [opened], { ...meaning, label: `close ${source}` });
+      attach(overlay(context, source, `/proc/self/fd/${own}`, `upper${path}`, `work/${index}`), part);
     }
   });
   const flags = or(OPEN_TREE, "OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_RECURSIVE");

@@ -48,7 +48,7 @@ export function openImage(context: Context): void {
   const path = spec.root.path;
   context.image = b.call(
     "openat",
-    [CWD, b.string(path), context.open("O_PATH", "O_DIRECTORY", "O_CLOEXEC"), 0],
+    [CWD, b.string(path), context.open("O_PATH", "O_NOFOLLOW", "O_DIRECTORY", "O_CLOEXEC"), 0],
     "image",
     {
       label: `open the image ${path}`,
@@ -95,7 +95,7 @@ export function prepareRoot(context: Context): void {
   const lower = isMapped ? `${SCRATCH}/${MAPPED_IMAGE}` : `/proc/self/fd/${IMAGE}`;
   context.rootfs = launch.parts === undefined
     ? overlay(context, path, lower, "upper", "work")
-    : assembleRoot(context, launch.parts);
+    : assembleRoot(context, launch.parts, IMAGE);
 }
 
 /** Step 5: makes the prepared root `/` and forgets the old one. From here on no path can name anything of the host's. */

@@ -5,7 +5,7 @@
  */
 import { CAPABILITIES } from "../spec/capabilities.ts";
 import { DEFAULT_CAPABILITIES } from "../spec/defaults.ts";
-import { ENOUGH, parseIdRanges, rangesRemedy } from "../spec/id_maps.ts";
+import { ENOUGH, parseIdRanges, rangesRemedy } from "../spec/id_ranges.ts";
 import { parsePasswd } from "../users.ts";
 import { type Feature, found, missing, type Wanted } from "./feature.ts";
 import { readText } from "./read.ts";

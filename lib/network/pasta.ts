@@ -190,7 +190,12 @@ class PastaConnection implements Connection {
     if (await service.says(/^\d+\n/m, PATIENCE)) return void this.#watch(service.ended).catch(() => {});
     await service[Symbol.asyncDispose]();
     const error = service.errno > 0
-      ? new NetworkError(`${this.#path} can't be executed: ${errnoText(service.errno)}`, { errno: service.errno })
+      ? new NetworkError(
+        `${service.step === undefined ? `${this.#path} can't be executed` : `pasta could not ${service.step}`}: ${
+          errnoText(service.errno)
+        }`,
+        { errno: service.errno },
+      )
       : reasonOf(service.output);
     if (this.#required) throw error;
     warn(`the container has no network beyond lo, since ${error.message}; --network none says so in advance`);

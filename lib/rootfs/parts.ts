@@ -110,9 +110,12 @@ export function adoptedDirectories(
   image: string,
   destinations: readonly string[],
   users: readonly IdMapping[],
+  groups: readonly IdMapping[],
 ): Adopted[] {
   const root = image === "/" ? "" : image;
-  const isSomebody = ({ uid }: Stat): boolean => users.some(({ hostID, size }) => hostID <= uid && uid < hostID + size);
+  const has = (lines: readonly IdMapping[], id: number): boolean =>
+    lines.some(({ hostID, size }) => hostID <= id && id < hostID + size);
+  const isSomebody = ({ uid, gid }: Stat): boolean => has(users, uid) && has(groups, gid);
   const adopted = new Map<string, Adopted>();
   const directories = [...names(`${root}/`).filter((name) => !SYSTEM.has(name)).map((name) => `/${name}`), TEMPORARY];
   for (const directory of [...directories, ...destinations.map(above)]) {

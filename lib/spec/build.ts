@@ -76,6 +76,11 @@ const TTY = 5;
 function systemMounts(options: RunOptions, { ids, networkPath }: Facts): Mount[] {
   const isNested = ids !== undefined;
   const access = options.privileged === true ? "rw" : "ro";
+  if (isNested && options.pid === "host" && (options.procOptions ?? []).length > 0) {
+    throw new UsageError("with --pid host and users of its own the container has the host's /proc as it is", {
+      hint: "leave out --security-opt proc-opts, or --pid host",
+    });
+  }
   const hasGroup = ids === undefined || hostId(ids.gids, TTY) !== undefined;
   const shm: Mount = options.ipc === "host" ? hosts("/dev/shm") : {
     destination: "/dev/shm",
@@ -208,7 +213,7 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
       resources: {
         ...toResources(options.limits ?? {}),
         // Without rules all devices of the host's can be used.
-        ...(options.privileged === true ? {} : { devices: deviceRules(devices) }),
+        ...(options.privileged === true && ids === undefined ? {} : { devices: deviceRules(devices) }),
       },
       ...(nodes.length === 0 ? {} : { devices: nodes }),
       namespaces: [

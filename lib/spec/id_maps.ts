@@ -4,29 +4,12 @@
  * @module
  */
 import { printable, UsageError } from "../errors.ts";
+import { ENOUGH, type IdRange, rangesRemedy } from "./id_ranges.ts";
 import type { RunOptions } from "./options.ts";
 import type { IdMapping } from "./types.ts";
 
-/** A line of `/etc/subuid` or `/etc/subgid` (`man 5 subuid`). */
-export interface IdRange {
-  /** A user's name, or its id. */
-  readonly owner: string;
-  readonly start: number;
-  readonly count: number;
-}
-
-/** The well-formed lines of a file of subordinate ids. */
-export function parseIdRanges(text: string): IdRange[] {
-  return text.split("\n").flatMap((line) => {
-    const [, owner, start, count] = /^([^:#]+):(\d{1,10}):(\d{1,10})$/.exec(line.trim()) ?? [];
-    return owner === undefined ? [] : [{ owner, start: Number(start), count: Number(count) }];
-  });
-}
-
 /** 2³² − 1 means "no change" to the kernel, so it is nobody's. */
 const MAX_ID = 2 ** 32 - 2;
-/** How many ids a usual image's users need, and a container gets of root. */
-export const ENOUGH = 65536;
 /** How many one of an ordinary user's gets with `auto`, who has not many. */
 const FEW = 1024;
 /** `UID_GID_MAP_MAX_EXTENTS`, `linux/user_namespace.h` */
@@ -46,6 +29,8 @@ export interface IdOwner {
   readonly subuids: readonly IdRange[];
   /** `/etc/subgid` */
   readonly subgids: readonly IdRange[];
+  /** The ids of users and groups that there are: no range may have one of them. */
+  readonly accounts: readonly number[];
   /** Whether `newuidmap` and `newgidmap` are there. */
   readonly hasTools: boolean;
   /** Takes the first of these beginnings of a range that no other container has; nothing where each is taken. */
@@ -207,8 +192,12 @@ interface Ranges {
 }
 
 function ranges({ uid, name, subuids, subgids, hasTools }: IdOwner): Ranges {
+  // A line for the name and one for the number may say the same: the kernel takes no id twice.
   const own = (all: readonly IdRange[]) =>
-    all.filter(({ owner, count }) => count > 0 && [name, `${uid}`].includes(owner));
+    all.filter(({ owner, count }) => count > 0 && [name, `${uid}`].includes(owner)).filter((line, index, mine) =>
+      line.start + line.count - 1 <= MAX_ID &&
+      !mine.slice(0, index).some(({ start, count }) => start < line.start + line.count && line.start < start + count)
+    );
   const [uids, gids] = [own(subuids), own(subgids)];
   return { uids, gids, areUsable: hasTools && uids.length > 0 && gids.length > 0 };
 }
@@ -241,11 +230,15 @@ function keeping(id: number, inside: number, own: readonly IdRange[]): IdMapping
 }
 
 /** Beginnings of ranges that nobody owns, for a container of root's. */
-function* unowned(size: number, { subuids, subgids }: IdOwner): Generator<number> {
-  const taken = [...subuids, ...subgids];
-  const reserved = subuids.filter(({ owner }) => owner === CONTAINERS);
-  if (reserved.length > 0) {
-    for (const { start, count } of reserved) for (let at = start; at + size <= start + count; at += size) yield at;
+function* unowned(size: number, { subuids, subgids, accounts }: IdOwner): Generator<number> {
+  const taken = [...subuids, ...subgids, ...accounts.map((id) => ({ start: id, count: 1 }))];
+  const [reserved, groups] = [subuids, subgids].map((all) => all.filter(({ owner }) => owner === CONTAINERS));
+  if (reserved !== undefined && reserved.length > 0) {
+    const isGroups = (at: number): boolean =>
+      groups?.some(({ start, count }) => start <= at && at + size <= start + count) === true;
+    for (const { start, count } of reserved) {
+      for (let at = start; at + size <= start + count; at += size) if (isGroups(at)) yield at;
+    }
     return;
   }
   const step = Math.ceil(size / ENOUGH) * ENOUGH;
@@ -314,14 +307,6 @@ function explicit(maps: Pick<IdMaps, "uids" | "gids">, owner: IdOwner): IdMaps {
   }
   if (!owner.hasTools) throw noRanges(owner, "mapping more ids than one's own takes newuidmap and newgidmap");
   return { ...maps, writer: "tools" };
-}
-
-/** How a user comes to ids of its own. */
-export function rangesRemedy({ name, subuids, subgids }: Pick<IdOwner, "name" | "subuids" | "subgids">): string {
-  // Above all that anybody has: overlapping ranges would let two users reach each other's files.
-  const first = Math.max(100000, ...[...subuids, ...subgids].map(({ start, count }) => start + count));
-  const range = `${first}-${first + ENOUGH - 1}`;
-  return `sudo usermod --add-subuids ${range} --add-subgids ${range} ${name}`;
 }
 
 function noRanges(owner: IdOwner, what: string): UsageError {

@@ -58,6 +58,12 @@ export function checkSecurity(options: RunOptions): void {
       },
     );
   }
+  // Its pasta is in the same user namespace, and has the host's network.
+  if (options.network === "pasta" && options.pid === "host" && added.includes("CAP_SYS_PTRACE")) {
+    throw new UsageError("a container that pasta connects can't have CAP_SYS_PTRACE with --pid host", {
+      hint: "it could take pasta over, and with it the host's own loopback: use --network none or host",
+    });
+  }
   for (const [name, value] of Object.entries(options.sysctls ?? {})) checkSysctl(name, value, options);
 }
 

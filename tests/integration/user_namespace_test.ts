@@ -145,6 +145,8 @@ rootTest("users: what can't be is told in one sentence", async () => {
     [["--uidmap", "1:1:1"], /the map of user ids has no 0/],
     [["--userns", "700000:700000:10", "--user", "10"], /the container has no user 10: those that it has are 0-9/],
     [["--userns", "700000:700000:10", "--group-add", "10"], /the container has no group 10/],
+    [["--userns", "auto", "--network", "ns:/proc/self/ns/net"], /can't join another network namespace/],
+    [["--userns", "auto", "--pid", "host", "--security-opt", "proc-opts=hidepid=2"], /has the host's \/proc as it is/],
     [["--userns", "auto:size=0"], /there is no free range of 0 ids/],
     [["--userns", "auto:size=4000000000"], /there is no free range of 4000000000 ids/],
   ];

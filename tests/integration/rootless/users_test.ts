@@ -110,6 +110,7 @@ hostTest("rootless: what takes root is refused in one sentence, and leaves nothi
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [["--network", "bridge"], /the network bridge changes this host's network, which takes root; use --network pasta/],
     [["--network", "ns:/proc/self/ns/net"], /joining a network namespace takes root/],
+    [["--network", "pasta", "--pid", "host", "--cap-add", "SYS_PTRACE"], /can't have CAP_SYS_PTRACE with --pid host/],
     [["--uidmap", "0:0:1"], /the user ids 0 aren't this user's to map/],
     [["--userns", "1000:1000:5"], /the user ids 1000 to 1004 aren't this user's to map/],
     ...(HAS_USERS ? [] : [

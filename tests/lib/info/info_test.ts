@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { showInfo } from "../../../lib/commands/info.ts";
 import { parseStatus, privileges, subordinateIds } from "../../../lib/info/caller.ts";
-import { parseIdRanges } from "../../../lib/spec/id_maps.ts";
+import { parseIdRanges } from "../../../lib/spec/id_ranges.ts";
 import {
   type CgroupView,
   judgeCgroups,

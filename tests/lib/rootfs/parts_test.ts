@@ -59,12 +59,16 @@ Deno.test("partsOf(): what has mounts in it is made anew, with overlays over wha
 
 Deno.test("adoptedDirectories(): those at the top, temporary ones and those above mount points, if nobody inside owns them", () => {
   using image = tree();
-  const uid = Deno.statSync(image.path).uid ?? 0;
+  const { uid, gid } = Deno.statSync(image.path);
+  const users = [{ containerID: 0, hostID: uid ?? 0, size: 1 }];
+  const groups = [{ containerID: 0, hostID: gid ?? 0, size: 1 }];
   const places = ["/var/lib/data/here", "/etc/hostname", "/nowhere/below/this", "/bin/link", "/file/below"];
-  const all = adoptedDirectories(image.path, places, [{ containerID: 0, hostID: uid + 1, size: 65536 }]);
+  const all = adoptedDirectories(image.path, places, [{ containerID: 0, hostID: (uid ?? 0) + 1, size: 65536 }], groups);
   assertEquals(all.map(({ path }) => path), [
     ...["/etc", "/mnt", "/tmp", "/usr", "/var", "/var/lib", "/var/lib/data", "/var/tmp"],
   ]);
   assertEquals(all.find(({ path }) => path === "/tmp")?.mode, 0o1777);
-  assertEquals(adoptedDirectories(image.path, places, [{ containerID: 0, hostID: uid, size: 1 }]), []);
+  assertEquals(adoptedDirectories(image.path, places, users, groups), []);
+  // With a group that is nobody's they can't be written to either.
+  assertEquals(adoptedDirectories(image.path, places, users, []).length, all.length);
 });

@@ -6,9 +6,9 @@ import {
   hostId,
   type IdOwner,
   parseIdMapping,
-  parseIdRanges,
   planIds,
 } from "../../../lib/spec/id_maps.ts";
+import { parseIdRanges, rangesRemedy } from "../../../lib/spec/id_ranges.ts";
 import type { RunOptions } from "../../../lib/spec/options.ts";
 import type { IdMapping } from "../../../lib/spec/types.ts";
 
@@ -17,13 +17,23 @@ const first: IdOwner["take"] = (starts) => {
   for (const start of starts) return start;
   return undefined;
 };
-const ROOT: IdOwner = { uid: 0, gid: 0, name: "root", subuids: [], subgids: [], hasTools: true, take: first };
+const ROOT: IdOwner = {
+  uid: 0,
+  gid: 0,
+  name: "root",
+  subuids: [],
+  subgids: [],
+  accounts: [],
+  hasTools: true,
+  take: first,
+};
 const WEB: IdOwner = {
   uid: 1000,
   gid: 100,
   name: "web",
   subuids: parseIdRanges("other:50000:100\nweb:100000:65536\n1000:300000:10\n"),
   subgids: parseIdRanges("web:200000:65536\n"),
+  accounts: [],
   hasTools: true,
   take: first,
 };
@@ -60,8 +70,12 @@ Deno.test("planIds(): automatic ranges are nobody's, neither by name nor by anot
       }
     }()][1];
   assertEquals(plan({ userns: "auto" }, { ...ROOT, take: second })?.[0], ["0:589824:65536"]);
+  // Nor has an account one of its ids.
+  assertEquals(plan({ userns: "auto" }, { ...ROOT, accounts: [0, 524290] })?.[0], ["0:589824:65536"]);
   const reserved = parseIdRanges("containers:1000000:131072\n");
-  assertEquals(plan({ userns: "auto" }, { ...ROOT, subuids: reserved })?.[0], ["0:1000000:65536"]);
+  const half = parseIdRanges("containers:1065536:65536\n");
+  assertEquals(plan({ userns: "auto" }, { ...ROOT, subuids: reserved, subgids: reserved })?.[0], ["0:1000000:65536"]);
+  assertEquals(plan({ userns: "auto" }, { ...ROOT, subuids: reserved, subgids: half })?.[1], ["0:1065536:65536"]);
   assertThrows(
     () => plan({ userns: "auto" }, { ...ROOT, subuids: reserved, take: () => undefined }),
     UsageError,
@@ -123,6 +137,19 @@ Deno.test("planIds(): an ordinary user gives a container ids of its ranges, and 
     assertThrows(() => plan(uids(hostID, size), WEB), UsageError, "aren't this user's to map");
   }
   assertThrows(() => plan(uids(100000, 5), { ...WEB, hasTools: false }), UsageError, "no newuidmap");
+});
+
+Deno.test("planIds() passes over lines of ranges that the kernel would refuse", () => {
+  const twice = parseIdRanges("web:100000:65536\n1000:100000:65536\nweb:165535:2\nweb:4294967290:10\n");
+  assertEquals(plan({}, { ...WEB, subuids: twice })?.[0], ["0:1000:1", "1:100000:65536"]);
+});
+
+Deno.test("rangesRemedy() names the first ids that nobody has", () => {
+  const remedy = (text: string) =>
+    /subuids (\S+)/.exec(rangesRemedy({ name: "x", subuids: [], subgids: parseIdRanges(text) }))?.[1];
+  assertEquals(remedy(""), "100000-165535");
+  assertEquals(remedy("containers:2147483647:2147483648\n"), "100000-165535");
+  assertEquals(remedy("b:200000:65536\na:100000:65536\n"), "265536-331071");
 });
 
 Deno.test("what this user lacks comes with the line that gives it", () => {
