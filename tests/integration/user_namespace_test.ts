@@ -151,7 +151,8 @@ rootTest("users: what can't be is told in one sentence", async () => {
     [["--userns", "auto:size=4000000000"], /there is no free range of 4000000000 ids/],
   ];
   for (const [flags, sentence] of cases) {
-    const { code, stdout, stderr } = await runContainer([...IMAGE, ...flags], ["true"]);
+    const usual = flags.includes("--network") ? ["--image", TREE] : IMAGE;
+    const { code, stdout, stderr } = await runContainer([...usual, ...flags], ["true"]);
     assertEquals([code, stdout], [125, ""], flags.join(" "));
     assertMatch(stderr, /^libflux: [^\n]+\n$/);
     assertMatch(stderr, sentence);
