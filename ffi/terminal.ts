@@ -4,7 +4,7 @@
  * @module
  */
 import { IOCTL } from "./abi/constants.ts";
-import { checked, Descriptor, NativeMemory, syscall } from "./libc.ts";
+import { checked, Descriptor, syscall } from "./libc.ts";
 
 /** `asm-generic/termbits.h`: `struct termios` is 36 bytes: four words of flags, the line, 19 control characters. */
 const TCGETS = IOCTL.TCGETS;
@@ -82,62 +82,4 @@ export function openPty(): { readonly master: Descriptor; readonly slave: Descri
     master.close();
     throw error;
   }
-}
-
-const AF_UNIX = 1;
-const SOCK_SEQPACKET_CLOEXEC = 0o2000005;
-
-/** A pair of connected Unix sockets, close-on-exec. */
-export function socketPair(): { readonly near: Descriptor; readonly far: Descriptor } {
-  const ends = new Uint8Array(8);
-  checked("socketpair", AF_UNIX, SOCK_SEQPACKET_CLOEXEC, 0, ends);
-  const view = new DataView(ends.buffer);
-  return { near: new Descriptor(view.getInt32(0, true)), far: new Descriptor(view.getInt32(4, true)) };
-}
-
-const MSG_DONTWAIT = 0x40;
-const MSG_CMSG_CLOEXEC = 0x40000000;
-const [SOL_SOCKET, SCM_RIGHTS] = [1, 1];
-
-/** Sends a descriptor over a socket; false where nobody is there any more. */
-export function sendDescriptor(socket: number, descriptor: number): boolean {
-  using memory = new NativeMemory(4096);
-  const view = new DataView(memory.bytes.buffer);
-  const word = (offset: number, value: number): void => view.setBigUint64(offset, BigInt(value), true);
-  const [iov, data, control] = [64, 96, 128];
-  // struct msghdr, as below; struct cmsghdr: its length with one descriptor, level, type.
-  word(16, memory.address + iov);
-  word(24, 1);
-  word(32, memory.address + control);
-  word(40, 24);
-  word(iov, memory.address + data);
-  word(iov + 8, 1);
-  word(control, 20);
-  view.setUint32(control + 8, SOL_SOCKET, true);
-  view.setUint32(control + 12, SCM_RIGHTS, true);
-  view.setInt32(control + 16, descriptor, true);
-  const MSG_NOSIGNAL = 0x4000;
-  return syscall("sendmsg", socket, memory.address, MSG_NOSIGNAL) > 0;
-}
-
-/** Takes a descriptor that was sent over a socket, without waiting; nothing where none was. */
-export function receiveDescriptor(socket: number): Descriptor | undefined {
-  using memory = new NativeMemory(4096);
-  const view = new DataView(memory.bytes.buffer);
-  const word = (offset: number, value: number): void => view.setBigUint64(offset, BigInt(value), true);
-  const [iov, data, control] = [64, 96, 128];
-  // struct msghdr, linux/socket.h: name, its length, iov, their number, control, its length, flags.
-  word(16, memory.address + iov);
-  word(24, 1);
-  word(32, memory.address + control);
-  word(40, 64);
-  word(iov, memory.address + data);
-  word(iov + 8, 1);
-  if (syscall("recvmsg", socket, memory.address, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) <= 0) return undefined;
-  // One descriptor in one message, or it isn't what a launch program sends.
-  if (view.getBigUint64(40, true) < 20n || view.getBigUint64(control, true) !== 20n) return undefined;
-  if (view.getUint32(control + 8, true) !== SOL_SOCKET || view.getUint32(control + 12, true) !== SCM_RIGHTS) {
-    return undefined;
-  }
-  return new Descriptor(view.getInt32(control + 16, true));
 }

@@ -9,7 +9,7 @@ import { type NetworkNamespace, networkOfProcess } from "../ffi/network_namespac
 import { type Image, REPORT_DESCRIPTOR } from "../ffi/link.ts";
 import { read } from "../ffi/reactor.ts";
 import { type Child, executable, spawn } from "../ffi/spawn.ts";
-import { receiveDescriptor, socketPair } from "../ffi/terminal.ts";
+import { receiveDescriptor, socketPair } from "../ffi/unix_socket.ts";
 import type { Cgroups } from "./cgroups/cgroup.ts";
 import { CHILD } from "./compile/context.ts";
 import { cloneFlags } from "./compile/mod.ts";

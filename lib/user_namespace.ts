@@ -7,7 +7,7 @@ import { AT, E, F, MOUNT_ATTR, MS, O, OPEN_TREE, openFlags, RESOLVE } from "../f
 import { execute } from "../ffi/execute.ts";
 import { ARCHITECTURE, checked, Descriptor, syscall, SyscallError } from "../ffi/libc.ts";
 import { errnoText, ImageError, LaunchError, PermissionError, printable } from "./errors.ts";
-import { sendDescriptor } from "../ffi/terminal.ts";
+import { sendDescriptor } from "../ffi/unix_socket.ts";
 import type { IdMaps, IdOwner } from "./spec/id_maps.ts";
 import { parseIdRanges } from "./spec/id_ranges.ts";
 import type { IdMapping } from "./spec/types.ts";
@@ -78,9 +78,8 @@ export function idOwner(take: IdOwner["take"]): IdOwner {
     name: parsePasswd(read("/etc/passwd")).find((entry) => entry.uid === uid)?.name ?? String(uid),
     subuids: parseIdRanges(read("/etc/subuid")),
     subgids: parseIdRanges(read("/etc/subgid")),
-    accounts: ["/etc/passwd", "/etc/group"].flatMap((path) =>
-      read(path).split("\n").map((line) => Number(line.split(":")[2]))
-    ),
+    accounts: () =>
+      ["/etc/passwd", "/etc/group"].flatMap((path) => read(path).split("\n").map((line) => Number(line.split(":")[2]))),
     hasTools: [NEWUIDMAP, NEWGIDMAP].every((name) => findProgram(name) !== undefined),
     take,
   };
@@ -173,6 +172,7 @@ export function sendImage(socket: Descriptor, pid: number, path: string, isWrita
     throw new ImageError(`the image ${printable(path)} can't be opened: ${errnoText(-opened)}`, {
       path,
       errno: -opened,
+      hint: "has somebody moved it, or put a symbolic link in its path, since libflux has looked at it?",
     });
   }
   using image = new Descriptor(opened);

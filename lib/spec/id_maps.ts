@@ -29,8 +29,8 @@ export interface IdOwner {
   readonly subuids: readonly IdRange[];
   /** `/etc/subgid` */
   readonly subgids: readonly IdRange[];
-  /** The ids of users and groups that there are: no range may have one of them. */
-  readonly accounts: readonly number[];
+  /** The ids of users and groups that there are, of which no automatic range may have one; asked where there is to be one. */
+  readonly accounts: () => readonly number[];
   /** Whether `newuidmap` and `newgidmap` are there. */
   readonly hasTools: boolean;
   /** Takes the first of these beginnings of a range that no other container has; nothing where each is taken. */
@@ -231,7 +231,7 @@ function keeping(id: number, inside: number, own: readonly IdRange[]): IdMapping
 
 /** Beginnings of ranges that nobody owns, for a container of root's. */
 function* unowned(size: number, { subuids, subgids, accounts }: IdOwner): Generator<number> {
-  const taken = [...subuids, ...subgids, ...accounts.map((id) => ({ start: id, count: 1 }))];
+  const taken = [...subuids, ...subgids, ...accounts().map((id) => ({ start: id, count: 1 }))];
   const [reserved, groups] = [subuids, subgids].map((all) => all.filter(({ owner }) => owner === CONTAINERS));
   if (reserved !== undefined && reserved.length > 0) {
     const isGroups = (at: number): boolean =>

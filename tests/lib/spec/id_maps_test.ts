@@ -23,7 +23,7 @@ const ROOT: IdOwner = {
   name: "root",
   subuids: [],
   subgids: [],
-  accounts: [],
+  accounts: () => [],
   hasTools: true,
   take: first,
 };
@@ -33,7 +33,7 @@ const WEB: IdOwner = {
   name: "web",
   subuids: parseIdRanges("other:50000:100\nweb:100000:65536\n1000:300000:10\n"),
   subgids: parseIdRanges("web:200000:65536\n"),
-  accounts: [],
+  accounts: () => [],
   hasTools: true,
   take: first,
 };
@@ -71,7 +71,7 @@ Deno.test("planIds(): automatic ranges are nobody's, neither by name nor by anot
     }()][1];
   assertEquals(plan({ userns: "auto" }, { ...ROOT, take: second })?.[0], ["0:589824:65536"]);
   // Nor has an account one of its ids.
-  assertEquals(plan({ userns: "auto" }, { ...ROOT, accounts: [0, 524290] })?.[0], ["0:589824:65536"]);
+  assertEquals(plan({ userns: "auto" }, { ...ROOT, accounts: () => [0, 524290] })?.[0], ["0:589824:65536"]);
   const reserved = parseIdRanges("containers:1000000:131072\n");
   const half = parseIdRanges("containers:1065536:65536\n");
   assertEquals(plan({ userns: "auto" }, { ...ROOT, subuids: reserved, subgids: reserved })?.[0], ["0:1000000:65536"]);
