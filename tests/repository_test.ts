@@ -53,7 +53,7 @@ const imports = (file: string): string[] =>
 const FLOORS: readonly (readonly string[])[] = [
   ["ffi/", "lib/errors.ts", "lib/errno.ts", "lib/warnings.ts", "lib/render.ts", "lib/chart.ts", "lib/version.ts"],
   ["lib/spec/", "lib/seccomp/", "lib/store/", "lib/users.ts", "lib/caller.ts"],
-  ["lib/compile/", "lib/cgroups/", "lib/rootfs/", "lib/network/"],
+  ["lib/compile/", "lib/cgroups/", "lib/rootfs/", "lib/network/", "lib/logs/"],
   [
     ...[
       "container",
