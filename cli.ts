@@ -57,6 +57,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: "show what 'run' would do",
     load: async () => (await import("./lib/commands/explain.ts")).explainCommand,
   },
+  finish: {
+    help: "",
+    load: async () => (await import("./lib/commands/finish.ts")).finishCommand,
+  },
   benchmark: {
     help: "measure how fast containers start here",
     load: async () => (await import("./lib/commands/benchmark.ts")).benchmarkCommand,
@@ -64,7 +68,9 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 };
 
 function help(): string {
-  const lines = Object.entries(COMMANDS).map(([name, { help }]) => `  ${name.padEnd(10)} ${help}`);
+  const lines = Object.entries(COMMANDS).filter(([, { help }]) => help !== "").map(([name, { help }]) =>
+    `  ${name.padEnd(10)} ${help}`
+  );
   return `Usage: libflux COMMAND [FLAG…]
 
 libflux runs containers: sudo libflux run NAME --image ROOTFS -- COMMAND

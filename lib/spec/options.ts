@@ -15,6 +15,8 @@ import { checkSecurity } from "./security.ts";
 import type { PortMapping } from "./ports.ts";
 import { checkLimits, checkRlimit, isWhole, type Limits } from "./limits.ts";
 import { checkUserNamespace } from "./id_maps.ts";
+import { checkLog, type LogOptions } from "./log_options.ts";
+import { checkRestart, type RestartPolicy } from "./restart.ts";
 import type { IdMapping, Mount, Rlimit } from "./types.ts";
 
 /**
@@ -208,6 +210,10 @@ export interface RunOptions {
   readonly stderr?: Stream;
   /** Gives the command a terminal of this size, in place of the three streams. */
   readonly terminal?: TerminalSize;
+  /** What is kept of what it writes, for `logs()`; nothing if left out, and it isn't detached. */
+  readonly log?: LogOptions;
+  /** Whether it is started again when it has ended; `no` if left out. Of detached containers only. */
+  readonly restart?: RestartPolicy;
   /** Kills the container when it fires. */
   readonly signal?: AbortSignal;
 }
@@ -286,6 +292,8 @@ export function checkOptions(options: RunOptions): void {
   }
   if (options.terminal !== undefined) checkSize(options.terminal);
   if (options.cgroupParent !== undefined) checkCgroup(options.cgroupParent);
+  if (options.log !== undefined) checkLog(options.log);
+  if (options.restart !== undefined) checkRestart(options.restart);
   checkUserNamespace(options);
   checkNetworkOptions(options);
   checkCapabilities(wishOf(options));
