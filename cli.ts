@@ -29,6 +29,22 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: "list a container's processes",
     load: async () => (await import("./lib/commands/stats.ts")).topCommand,
   },
+  stop: {
+    help: "end containers",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).stopCommand,
+  },
+  kill: {
+    help: "send them a signal",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).killCommand,
+  },
+  wait: {
+    help: "wait until they have ended",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).waitCommand,
+  },
+  restart: {
+    help: "start them again",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).restartCommand,
+  },
   pause: {
     help: "hold containers where they are",
     load: async () => (await import("./lib/commands/control.ts")).pauseCommand,

@@ -6,6 +6,7 @@
 import { openFlags } from "../ffi/abi/constants.ts";
 import { ARCHITECTURE, checked, Descriptor, SyscallError } from "../ffi/libc.ts";
 import { listenAt, openDirectory } from "../ffi/unix_listener.ts";
+import { resolve } from "@std/path";
 import { assemble, type Assembled, type Before } from "./assemble.ts";
 import { callersVariable } from "./caller.ts";
 import { ATTACH_SOCKET, EXIT_FILE } from "./spec/container_files.ts";
@@ -13,7 +14,7 @@ import { isOwnHosts } from "./connect.ts";
 import { UsageError } from "./errors.ts";
 import { hostError } from "./failure.ts";
 import { launch, type Launched } from "./launch.ts";
-import { Monitored, startMonitor } from "./monitor.ts";
+import { type Monitored, startMonitor } from "./monitor.ts";
 import { generateName } from "./prepare.ts";
 import { ownEnvironment, ownProgram } from "./program.ts";
 import { checkLog, type Log } from "./spec/log_options.ts";
@@ -35,7 +36,7 @@ import { layOut, type Plumbing } from "./streams.ts";
  * ```
  */
 export interface DetachedOptions extends Omit<RunOptions, "stdin" | "stdout" | "stderr" | "measure" | "signal"> {
-  /** Keep its standard input open, for {@linkcode attachTo}. */
+  /** Keep its standard input open, for `attach`. */
   readonly interactive?: boolean;
   /** Remove its log and record as soon as it has ended. */
   readonly remove?: boolean;
@@ -53,6 +54,7 @@ export interface DetachedOptions extends Omit<RunOptions, "stdin" | "stdout" | "
  * ```
  */
 export interface DetachedContainer {
+  /** Its name. */
   readonly name: string;
   /** 64 hexadecimal digits. */
   readonly id: string;
@@ -186,11 +188,18 @@ function openLogs(
   record: ContainerRecord,
   again?: Again,
 ): Descriptor {
-  store.writeOptions(name, options);
+  // Started again, it is from another directory.
+  const { seccomp } = options;
+  const kept: RunOptions = {
+    ...options,
+    image: record.image,
+    ...(seccomp === undefined || seccomp === "unconfined" ? {} : { seccomp: resolve(seccomp) }),
+  };
+  store.writeOptions(name, kept);
   if (record.log.driver === "none") return openDirectory(store.directory(name));
   if (again === undefined) {
     const directory = store.history.begin(record);
-    store.history.writeOptions(name, options);
+    store.history.writeOptions(name, kept);
     return directory;
   }
   return openDirectory(store.history.directory(name));

@@ -11,7 +11,7 @@ import { callersVariable } from "./caller.ts";
 import { sleeperProgram } from "./compile/sleeper.ts";
 import { type DetachedOptions, startDetached } from "./detach.ts";
 import { LaunchError } from "./errors.ts";
-import { MONITOR } from "./compile/monitor.ts";
+import { MONITOR } from "./compile/monitor_options.ts";
 import { ownEnvironment, ownProgram } from "./program.ts";
 import { nextStart, type Restart } from "./spec/restart.ts";
 import { bootId } from "./store/directory.ts";
@@ -86,8 +86,15 @@ function wait(store: Store, claim: Claim, options: DetachedOptions, { state, res
 
 async function startAgain(store: Store, claim: Claim, state: State, options: DetachedOptions): Promise<void> {
   const restarts = (store.history.read(claim.name)?.restarts ?? 0) + 1;
-  await startDetached(
-    { ...options, name: claim.name },
-    { claim, id: state.id, store, attempts: state.attempts ?? 1, restarts },
-  );
+  const record = store.history.read(claim.name);
+  try {
+    await startDetached(
+      { ...options, name: claim.name },
+      { claim, id: state.id, store, attempts: state.attempts ?? 1, restarts },
+    );
+  } catch (error) {
+    // Nobody is there to be told.
+    if (record !== undefined) store.history.write({ ...record, error: error instanceof Error ? error.message : "" });
+    throw error;
+  }
 }

@@ -284,6 +284,8 @@ function writeDown(from: LaunchOptions, { pid, monitor = Deno.pid }: Spawned): P
     },
     ...from.connection?.shown,
     monitor,
+    ...(options.stopSignal === undefined ? {} : { stopSignal: options.stopSignal }),
+    ...(options.stopTimeout === undefined ? {} : { stopTimeout: options.stopTimeout }),
     ...from.also,
     bootId: bootId(),
   });

@@ -9,7 +9,8 @@ import { decodeReport, type Image, link } from "../ffi/link.ts";
 import { read, ready } from "../ffi/reactor.ts";
 import { type Child, executable, type ExitStatus, spawn, type Spawned, type SpawnOptions } from "../ffi/spawn.ts";
 import { socketPair } from "../ffi/unix_socket.ts";
-import { MONITOR, type MonitorOptions, monitorProgram, MonitorWord } from "./compile/monitor.ts";
+import { monitorProgram } from "./compile/monitor.ts";
+import { MONITOR, type MonitorOptions, MonitorWord } from "./compile/monitor_options.ts";
 import { LaunchError } from "./errors.ts";
 import type { ParentEnds } from "./launch.ts";
 

@@ -7,83 +7,13 @@
  *
  * @module
  */
-import { AT, CLONE, CLOSE_RANGE, E, O, openFlags, or, PR, SIG } from "../../ffi/abi/constants.ts";
-import type { Architecture } from "../../ffi/abi/syscalls.ts";
+import { AT, CLONE, E, O, openFlags, or, PR, SIG } from "../../ffi/abi/constants.ts";
 import { type LaunchProgram, ProgramBuilder, type Reference, type Slot, type Target } from "../../ffi/program.ts";
 import { LogWriter } from "../logs/writer.ts";
 import { EXIT, EXIT_FILE, STOPPING_FILE } from "../spec/container_files.ts";
-import type { Log } from "../spec/log_options.ts";
 import { named } from "./context.ts";
-
-/** The descriptors that a monitor finds open, besides its three streams, which are nothing. */
-export const MONITOR = {
-  /** Where the interpreter reports a failed instruction. */
-  report: 3,
-  /** A socket to libflux, until that has done its part: the pid goes out, {@link MonitorWord} comes in. */
-  talk: 4,
-  /** Who has it open has the container's name. */
-  lock: 5,
-  /** The container's directory below the state root. */
-  directory: 6,
-  /** The directory of its log. */
-  logs: 7,
-  /** The log. */
-  log: 8,
-  /** What the command writes: the other end of its standard output, or its terminal. */
-  stdout: 9,
-  /** The other end of its standard error. */
-  stderr: 10,
-  /** Where a reaping init writes the command's raw wait status. */
-  status: 11,
-  /** Open as long as a reaping init is to run. */
-  lifeline: 12,
-  /** A listening socket: who connects is given {@link MONITOR.input}. */
-  attach: 13,
-  /** The other end of the command's standard input, or its terminal. */
-  input: 14,
-  /** A socket from which the terminal comes. */
-  console: 15,
-  /** libflux itself. */
-  program: 16,
-  /** One byte that lets PID 1 begin. */
-  gate: 17,
-  /** The launch program of PID 1. */
-  image: 18,
-  /** The cgroup that it is born in. */
-  cgroup: 19,
-  /** From here on: what is PID 1's; and then what is only to be held. */
-  more: 20,
-} as const;
-
-/** What libflux tells a monitor. */
-export const MonitorWord = {
-  /** Its part is done: the container is the monitor's from now on. */
-  go: 1,
-  /** The launch has failed, and libflux cleans up itself. */
-  stop: 2,
-} as const;
-
-/** What a monitor is told beforehand. */
-export interface MonitorOptions {
-  readonly architecture: Architecture;
-  /** `CLONE_*` for PID 1. */
-  readonly flags: number;
-  /** Whether PID 1 is born in {@link MONITOR.cgroup}. */
-  readonly hasCgroup: boolean;
-  /** `[here, in PID 1]`; none of the first is also one of the second. */
-  readonly descriptors: readonly (readonly [number, number])[];
-  /** As `SpawnOptions` has it. */
-  readonly keepCapabilities: number;
-  /** Whether PID 1 reaps and reports. */
-  readonly init: boolean;
-  readonly terminal: boolean;
-  /** Whether somebody may still write when PID 1 has ended. */
-  readonly sharesPids: boolean;
-  readonly log: Pick<Log, "maxSize" | "maxFile">;
-  /** What to execute at the end, and with which environment. */
-  readonly argv: readonly string[];
-  readonly env: readonly string[];
-}
+import { becomeContainer } from "./monitor_child.ts";
+import { MONITOR, type MonitorOptions, MonitorWord } from "./monitor_options.ts";
 
 /** The entries of the `pollfd` array, by their places. */
 const POLLED = { stdout: 0, stderr: 1, child: 2, attach: 3, talk: 4, console: 5 } as const;
@@ -101,6 +31,8 @@ class Monitor {
   readonly #b: ProgramBuilder;
   readonly #pid: Slot;
   readonly #pidfd: Slot;
+  /** Whether libflux has had its say. */
+  readonly #heard: Slot;
   readonly #polled: Reference;
   /** -1, to be put where a descriptor isn't waited for any more. */
   readonly #nothing: Reference;
@@ -109,6 +41,7 @@ class Monitor {
     this.#b = new ProgramBuilder(options.architecture);
     this.#pid = this.#b.slot("pid");
     this.#pidfd = this.#b.slot("pidfd");
+    this.#heard = this.#b.slot("heard");
     const { terminal } = options;
     const descriptors = [
       terminal ? -1 : MONITOR.stdout,
@@ -155,7 +88,7 @@ class Monitor {
     const CLONE_ARGS_SIZE = 88;
     b.syscall("clone3", [args, CLONE_ARGS_SIZE], { label: "make the container's namespaces", result: this.#pid });
     b.branch(this.#pid, "!=", 0, parent, "in the monitor, go on below");
-    this.#becomeContainer();
+    becomeContainer(b, options);
 
     b.place(parent);
     b.copy(b.addressOf(this.#pidfd), pidfd, 4, "remember the container's first process");
@@ -172,42 +105,6 @@ class Monitor {
     ) {
       b.syscall("close_range", [first, last, 0], { label: "close what is the container's" });
     }
-  }
-
-  #becomeContainer(): void {
-    const b = this.#b;
-    const { descriptors, keepCapabilities } = this.options;
-    const [gone, failed] = [b.target(), b.target()];
-    const size = b.call("read", [MONITOR.gate, b.buffer(1), 1], "size", { label: "wait until libflux is ready" });
-    b.branch(size, "!=", 1, gone, "if it is gone, end");
-    const error = b.slot("error");
-    for (const [here, there] of descriptors) {
-      b.syscall("dup3", [here, there, 0], {
-        label: `take descriptor ${there}`,
-        result: error,
-        optional: true,
-      });
-      b.branch(error, "<", 0, failed, "tell where it fails");
-    }
-    if (keepCapabilities > 0) keep(b, keepCapabilities);
-    const bound = Math.max(...descriptors.map(([, there]) => there + 1));
-    b.syscall("close_range", [bound, named(0xffffffff, "~0"), or(CLOSE_RANGE, "CLOSE_RANGE_CLOEXEC")], {
-      label: "give it no more",
-    });
-    // An empty environment: nothing of the host's reaches even the interpreter.
-    const [argv, envp] = [b.strings(["libflux-init"]), b.strings([])];
-    b.syscall("execveat", [MONITOR.image, b.string(""), argv, envp, or(AT, "AT_EMPTY_PATH")], {
-      label: "execute the launch program",
-      result: error,
-      optional: true,
-    });
-    b.place(failed);
-    // As the stub of ffi/spawn.ts reports: no address of an instruction, and so 2, for "execveat".
-    const report = b.words([2, 0]);
-    b.copy(b.at(report, 8), b.addressOf(error), 8, "take what went wrong");
-    b.syscall("write", [MONITOR.report, report, 16], { label: "report it", optional: true });
-    b.place(gone);
-    b.exit(named(125 << 8, "125"), "end");
   }
 
   #watch(): void {
@@ -231,6 +128,7 @@ class Monitor {
     b.goto(next, "wait for more");
 
     b.place(ended);
+    this.#hearOut(abort);
     for (const what of ["child", "attach", "talk", "console"] as const) this.#forget(what);
     const atOnce = b.words([b.buffer(16)]);
     b.copy(b.addressOf(timeout), atOnce, 8, "wait no longer");
@@ -329,6 +227,15 @@ class Monitor {
     b.place(none);
   }
 
+  /** What has ended before libflux has had its say may be its to tell: a launch that has failed. */
+  #hearOut(abort: Target): void {
+    const b = this.#b;
+    const heard = b.target();
+    b.branch(this.#heard, "!=", 0, heard, "if libflux has had its say, go on");
+    this.#listen(abort);
+    b.place(heard);
+  }
+
   /** Hears from libflux; where that is gone before it has done its part, there shall be no container. */
   #listen(abort: Target): void {
     const b = this.#b;
@@ -337,6 +244,7 @@ class Monitor {
     b.syscall("read", [MONITOR.talk, said, 1], { label: "hear from libflux", optional: true });
     this.#forget("talk");
     b.syscall("close", [MONITOR.talk], { label: "have heard" });
+    b.add(this.#heard, 1, 0, "have heard");
     const word = b.slot("word");
     b.copy(b.addressOf(word), said, 1, "what it says");
     b.branch(word, "==", MonitorWord.stop, abort, "if it has failed, stop");
@@ -391,24 +299,6 @@ class Monitor {
       optional: true,
     });
     b.exit(0, "the next command will");
-  }
-}
-
-/** In a new user namespace `execve` takes the capabilities of all but its root: so they are made ambient ones. */
-function keep(b: ProgramBuilder, count: number): void {
-  const all = (1n << BigInt(count)) - 1n;
-  const [low, high] = [Number(all & 0xffffffffn), Number(all >> 32n)];
-  const header = new Uint8Array(8);
-  new DataView(header.buffer).setUint32(0, 0x20080522, true);
-  const sets = new Uint8Array(24);
-  const view = new DataView(sets.buffer);
-  [low, low, low, high, high, high].forEach((word, index) => view.setUint32(index * 4, word, true));
-  b.syscall("capset", [b.bytes(header), b.bytes(sets)], { label: "have all capabilities inherited", optional: true });
-  for (let number = 0; number < count; number++) {
-    b.syscall("prctl", [or(PR, "PR_CAP_AMBIENT"), or(PR, "PR_CAP_AMBIENT_RAISE"), number, 0, 0], {
-      label: "keep a capability",
-      optional: true,
-    });
   }
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { SIG, type Signal } from "../../ffi/abi/constants.ts";
 import { printable, UsageError } from "../errors.ts";
 import { checkCapabilities, wishOf } from "./capabilities.ts";
 import { checkMount, checkPath } from "./check_mount.ts";
@@ -214,6 +215,10 @@ export interface RunOptions {
   readonly log?: LogOptions;
   /** Whether it is started again when it has ended; `no` if left out. Of detached containers only. */
   readonly restart?: RestartPolicy;
+  /** The signal by which it is asked to end; SIGTERM if left out. */
+  readonly stopSignal?: Signal;
+  /** Seconds that it has to end then before it is killed; 10 if left out. */
+  readonly stopTimeout?: number;
   /** Kills the container when it fires. */
   readonly signal?: AbortSignal;
 }
@@ -292,6 +297,14 @@ export function checkOptions(options: RunOptions): void {
   }
   if (options.terminal !== undefined) checkSize(options.terminal);
   if (options.cgroupParent !== undefined) checkCgroup(options.cgroupParent);
+  if (options.stopSignal !== undefined && !Object.hasOwn(SIG, options.stopSignal)) {
+    throw new UsageError(`there is no signal ${printable(options.stopSignal)}`, { hint: "such as SIGTERM or SIGQUIT" });
+  }
+  if (options.stopTimeout !== undefined && !(Number.isFinite(options.stopTimeout) && options.stopTimeout >= 0)) {
+    throw new UsageError(`a container can't be given ${options.stopTimeout} seconds to end`, {
+      hint: "give 0 or more",
+    });
+  }
   if (options.log !== undefined) checkLog(options.log);
   if (options.restart !== undefined) checkRestart(options.restart);
   checkUserNamespace(options);

@@ -30,6 +30,8 @@ export interface ContainerRecord {
   /** The signal that killed it. */
   readonly signal?: string;
   readonly outOfMemory?: boolean;
+  /** Why it couldn't be started again. */
+  readonly error?: string;
   /** How often it was started again by its restart policy. */
   readonly restarts: number;
   readonly log: Log;
@@ -144,6 +146,7 @@ export function parseRecord(text: string | undefined): ContainerRecord | undefin
     typeof record.image === "string" && isTime(record.created) && isOptional("started", isTime) &&
     isOptional("finished", isTime) && isOptional("code", Number.isSafeInteger) &&
     isOptional("signal", (signal) => typeof signal === "string") &&
+    isOptional("error", (error) => typeof error === "string") &&
     isOptional("outOfMemory", (killed) => typeof killed === "boolean") && Number.isSafeInteger(record.restarts) &&
     typeof record.terminal === "boolean" && typeof record.remove === "boolean" &&
     Array.isArray(record.command) && record.command.every((part) => typeof part === "string") &&

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { AT } from "../../ffi/abi/constants.ts";
+import { AT, SIG, type Signal } from "../../ffi/abi/constants.ts";
 import { type Descriptor, syscall } from "../../ffi/libc.ts";
 import { NameInUseError, printable } from "../errors.ts";
 import { isAddress } from "../spec/addresses.ts";
@@ -48,6 +48,10 @@ export interface State {
   readonly detached?: boolean;
   /** Whether its command has a terminal. */
   readonly terminal?: boolean;
+  /** The signal that asks it to end; SIGTERM if left out. */
+  readonly stopSignal?: Signal;
+  /** Seconds that it has to end then. */
+  readonly stopTimeout?: number;
   /** How often in a row it was started again by its restart policy. */
   readonly attempts?: number;
   /** Whether it has ended, and is about to be started again by its restart policy. */
@@ -155,7 +159,7 @@ export class Store {
   /** Removes what killed monitors left behind; leaves alone what is in use. What won't go doesn't hold up a command. */
   async reconcile(): Promise<void> {
     const deadline = deadlineIn(HURRY);
-    for (const name of this.names()) await this.#reconcileOne(name, deadline);
+    for (const name of this.names()) await this.reconcileOne(name, deadline);
     await reconcileNetworks(this.root);
   }
 
@@ -166,7 +170,8 @@ export class Store {
     return file === "busy";
   }
 
-  async #reconcileOne(name: string, deadline: number): Promise<void> {
+  /** Removes what is left of one container, if nobody has its name. */
+  async reconcileOne(name: string, deadline: number = deadlineIn(HURRY)): Promise<void> {
     const directory = this.directory(name);
     const lock = `${directory}/lock`;
     let file: ReturnType<typeof lockFile>;
@@ -211,7 +216,7 @@ export class Claim {
   async clear(deadline?: number): Promise<readonly Entry[]> {
     this.#settle();
     const left = await this.ledger.undo(deadline);
-    for (const { name } of Deno.readDirSync(this.directory)) {
+    for (const name of this.#files()) {
       if (name !== "lock" && name !== "ledger") this.#unlink(name);
     }
     return left;
@@ -237,6 +242,16 @@ export class Claim {
     const { code, signal, finished } = ended;
     const how = { code, ...(signal === undefined ? {} : { signal }), ...(killed ? { outOfMemory: true } : {}) };
     this.history.write({ ...record, ...how, finished: finished.toISOString() });
+  }
+
+  /** What is in its directory; nothing once that has gone. */
+  #files(): string[] {
+    try {
+      return Array.from(Deno.readDirSync(this.directory), ({ name }) => name);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return [];
+      throw error;
+    }
   }
 
   #unlink(name: string): void {
@@ -292,7 +307,9 @@ export function parseState(text: string | undefined): State | undefined {
     [...cgroups.unified === undefined ? [] : [cgroups.unified], ...Object.values(cgroups.legacy)].every(
       isContainerCgroup,
     );
-  const flags =
+  const isStop = (state.stopSignal === undefined || Object.hasOwn(SIG, String(state.stopSignal))) &&
+    (state.stopTimeout === undefined || Number.isFinite(state.stopTimeout));
+  const flags = isStop &&
     [state.detached, state.terminal, state.restarting].every((flag) =>
       flag === undefined || typeof flag === "boolean"
     ) && (state.started === undefined || !Number.isNaN(Date.parse(String(state.started)))) &&
