@@ -17,6 +17,7 @@ import { launchError } from "./failure.ts";
 import type { Connection } from "./network/connection.ts";
 import type { Prepared } from "./prepare.ts";
 import type { RunOptions } from "./spec/options.ts";
+import { writeConfig } from "./store/config.ts";
 import { bootId } from "./store/directory.ts";
 import type { Entry } from "./store/ledger.ts";
 import { mountNamespace, startTime } from "./store/process.ts";
@@ -205,11 +206,12 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     options.signal?.throwIfAborted();
     const executed = performance.now();
     report.close();
+    written.publish();
     const terminal = console === undefined ? undefined : receiveTerminal(console, opened);
     ends.keep();
     opened.move();
     const timings = { create: ready - begin, clone: cloned - ready, start: executed - ready, tearDown: 0 };
-    return { ...from, ...written, child, status, lifeline, terminal, mounts, timings };
+    return { ...from, namespace: written.namespace, child, status, lifeline, terminal, mounts, timings };
   } catch (error) {
     // Reaped before its descriptors are closed, so that no zombie stays.
     child.signal(SIG.SIGKILL);
@@ -240,11 +242,14 @@ function openMounts(pid: number): Descriptor | undefined {
   return opened < 0 ? undefined : new Descriptor(opened);
 }
 
-/** Ledger and state of a child that waits for both. */
-function writeDown(
-  from: LaunchOptions,
-  pid: number,
-): Pick<Launched, "namespace"> {
+/** What {@link writeDown} leaves to be done. */
+interface Written extends Pick<Launched, "namespace"> {
+  /** Puts the container's configuration in its place: to be called when the command runs. */
+  readonly publish: () => void;
+}
+
+/** Ledger, state and configuration of a child that waits for them. */
+function writeDown(from: LaunchOptions, pid: number): Written {
   const { prepared, claim, created, options } = from;
   // None where it has failed already: then there is nothing to kill either.
   const started = startTime(pid) ?? 0;
@@ -269,5 +274,12 @@ function writeDown(
     monitor: Deno.pid,
     bootId: bootId(),
   });
-  return { namespace };
+  const { init, writable, keepGroups, appArmorAttributes } = prepared.launch;
+  const facts = {
+    init,
+    writable,
+    ...(keepGroups === undefined ? {} : { keepGroups }),
+    ...(appArmorAttributes === undefined ? {} : { appArmorAttributes }),
+  };
+  return { namespace, publish: writeConfig(claim.directory, { id: prepared.id, spec: prepared.spec, launch: facts }) };
 }

@@ -183,7 +183,7 @@ export class Claim {
   /** Undoes what is in the ledger, and forgets what is known; answers what couldn't be undone. */
   async clear(deadline?: number): Promise<readonly Entry[]> {
     const left = await this.ledger.undo(deadline);
-    for (const name of ["state.json", "state.json.new"]) this.#unlink(name);
+    for (const name of ["state.json", "state.json.new", "config.json", "config.json.new"]) this.#unlink(name);
     return left;
   }
 
