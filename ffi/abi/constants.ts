@@ -182,7 +182,7 @@ export function fileMode(type: "S_IFBLK" | "S_IFCHR" | "S_IFREG", permissions: n
 }
 
 /** `linux/stat.h`: masks of `statx`. */
-export const STATX = { STATX_TYPE: 1, STATX_BASIC_STATS: 0x7ff } as const;
+export const STATX = { STATX_TYPE: 1, STATX_NLINK: 4, STATX_BASIC_STATS: 0x7ff } as const;
 
 /** `linux/magic.h`: what `fstatfs` says of a filesystem. */
 export const MAGIC = {

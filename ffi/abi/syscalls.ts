@@ -15,8 +15,10 @@ const NUMBERS = {
   chdir: [80, 49],
   clone: [56, 220],
   clone3: [435, 435],
+  clock_gettime: [228, 113],
   close: [3, 57],
   close_range: [436, 436],
+  connect: [42, 203],
   dup3: [292, 24],
   epoll_create1: [291, 20],
   epoll_ctl: [233, 21],
@@ -103,6 +105,7 @@ const NUMBERS = {
   wait4: [61, 260],
   waitid: [247, 95],
   write: [1, 64],
+  writev: [20, 66],
 } as const;
 
 /** A syscall's name, as in the kernel's tables. */
