@@ -4,15 +4,16 @@
  * @module
  */
 import { AT, CLONE, E, O, SIG } from "../ffi/abi/constants.ts";
-import { Descriptor, pipe, syscall, SyscallError } from "../ffi/libc.ts";
+import { Descriptor, syscall, SyscallError } from "../ffi/libc.ts";
 import { type NetworkNamespace, networkOfProcess } from "../ffi/network_namespace.ts";
 import { type Image, REPORT_DESCRIPTOR } from "../ffi/link.ts";
 import { read } from "../ffi/reactor.ts";
 import { type Child, executable, spawn } from "../ffi/spawn.ts";
-import { receiveDescriptor, socketPair } from "../ffi/unix_socket.ts";
+import { socketPair } from "../ffi/unix_socket.ts";
 import type { Cgroups } from "./cgroups/cgroup.ts";
 import { CHILD } from "./compile/context.ts";
 import { cloneFlags } from "./compile/mod.ts";
+import { Ends, reading, receiveTerminal, type TerminalEnds, writing } from "./ends.ts";
 import { launchError } from "./failure.ts";
 import type { Connection } from "./network/connection.ts";
 import type { Prepared } from "./prepare.ts";
@@ -22,7 +23,7 @@ import { bootId } from "./store/directory.ts";
 import type { Entry } from "./store/ledger.ts";
 import { mountNamespace, startTime } from "./store/process.ts";
 import type { Claim } from "./store/state.ts";
-import { duplicate, type Plumbing, setNonBlocking } from "./streams.ts";
+import type { Plumbing } from "./streams.ts";
 import { type IdLock, sendImage, writeMaps } from "./user_namespace.ts";
 
 /**
@@ -70,13 +71,6 @@ export interface LaunchOptions {
   readonly options: RunOptions;
 }
 
-/** Descriptors of one master: of each only one may be waited for at a time. */
-export interface TerminalEnds {
-  readonly master: Descriptor;
-  readonly input: Descriptor;
-  readonly output: Descriptor;
-}
-
 /** A container whose command runs. */
 export interface Launched extends LaunchOptions {
   /** PID 1. */
@@ -92,51 +86,6 @@ export interface Launched extends LaunchOptions {
   /** The mount namespace's inode, where only that tells which processes are the container's. */
   readonly namespace: number | undefined;
   readonly timings: Timings;
-}
-
-/** Ends of pipes: those that stay here, and those that the child gets at its own numbers. */
-class Ends implements Disposable {
-  readonly #near = new DisposableStack();
-  readonly #far = new DisposableStack();
-  /** `[here, in the child]` */
-  readonly descriptors: [number, number][];
-
-  constructor(plumbing: readonly Plumbing[]) {
-    this.descriptors = plumbing.map(({ child }, index) => [child, index]);
-  }
-
-  /** Makes a pair and gives the child the far end as `number`; returns the near one. */
-  open({ near, far }: { readonly near: Descriptor; readonly far: Descriptor }, number: number): Descriptor {
-    this.#near.use(near);
-    this.#far.use(far);
-    this.descriptors.push([far.number, number]);
-    return near;
-  }
-
-  /** Closes the child's ends, of which it has its own copies. */
-  give(): void {
-    this.#far.dispose();
-  }
-
-  /** Leaves the near ends open. */
-  keep(): void {
-    this.#near.move();
-  }
-
-  [Symbol.dispose](): void {
-    this.#far.dispose();
-    this.#near.dispose();
-  }
-}
-
-function reading(): { readonly near: Descriptor; readonly far: Descriptor } {
-  const { read, write } = pipe();
-  return { near: read, far: write };
-}
-
-function writing(): { readonly near: Descriptor; readonly far: Descriptor } {
-  const { read, write } = pipe();
-  return { near: write, far: read };
 }
 
 /** Clones, writes down, and waits until the command has been executed. */
@@ -223,17 +172,6 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
   } finally {
     options.signal?.removeEventListener("abort", abort);
   }
-}
-
-/** Takes the terminal that the launch program has sent. */
-function receiveTerminal(socket: Descriptor, opened: DisposableStack): TerminalEnds {
-  const master = receiveDescriptor(socket.number);
-  socket.close();
-  // The kernel drops what there is no number for.
-  if (master === undefined) throw new SyscallError("recvmsg", E.EMFILE);
-  opened.use(master);
-  setNonBlocking(master);
-  return { master, input: opened.use(duplicate(master)), output: opened.use(duplicate(master)) };
 }
 
 /** A descriptor of the mount namespace; none where libflux may not look into processes. */
