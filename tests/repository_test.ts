@@ -75,6 +75,10 @@ const FLOORS: readonly (readonly string[])[] = [
       "connect",
       "labels",
       "confine",
+      "ends",
+      "exec",
+      "exec_session",
+      "privileges",
     ].map((
       name,
     ) => `lib/${name}.ts`),
