@@ -256,6 +256,24 @@ class Monitor {
     b.place(done);
   }
 
+  /** Those that have come meanwhile, and would end libflux now, are forgotten: an ignored signal doesn't wait. */
+  #unblockSignals(): void {
+    const b = this.#b;
+    const LAST = 64;
+    const number = b.slot("signal");
+    // struct kernel_sigaction: SIG_IGN, SIG_DFL.
+    for (const [action, label] of [[[1, 0, 0, 0], "ignore"], [[0, 0, 0, 0], "no longer ignore"]] as const) {
+      if (label !== "ignore") {
+        b.syscall("rt_sigprocmask", [named(2, "SIG_SETMASK"), b.buffer(8), 0, 8], { label: "unblock all signals" });
+      }
+      b.add(number, 1, 0, "begin with the first signal");
+      const next = b.place();
+      b.syscall("rt_sigaction", [number, b.words(action), 0, 8], { label: `${label} every signal`, optional: true });
+      b.add(number, number, 1, "go on with the next");
+      b.branch(number, "<=", LAST, next, "until there is none");
+    }
+  }
+
   #finish(): void {
     const b = this.#b;
     const { init, architecture, argv, env } = this.options;
@@ -292,7 +310,7 @@ class Monitor {
       optional: true,
     });
     b.syscall("close_range", [MONITOR.program + 1, named(0xffffffff, "~0"), 0], { label: "close the rest" });
-    b.syscall("rt_sigprocmask", [named(2, "SIG_SETMASK"), b.buffer(8), 0, 8], { label: "unblock all signals" });
+    this.#unblockSignals();
     b.syscall("fcntl", [MONITOR.program, 2, 1], { label: "let it close itself" });
     b.syscall("execveat", [MONITOR.program, b.string(""), b.strings(argv), b.strings(env), or(AT, "AT_EMPTY_PATH")], {
       label: "have libflux clean up",
