@@ -72,6 +72,7 @@ const FLOORS: readonly (readonly string[])[] = [
       "lifecycle",
       "monitor",
       "program",
+      "rename",
       "connect",
       "labels",
       "confine",
