@@ -72,6 +72,8 @@ const FLOORS: readonly (readonly string[])[] = [
       "lifecycle",
       "monitor",
       "program",
+      "health",
+      "health_state",
       "rename",
       "connect",
       "labels",
