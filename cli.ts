@@ -61,6 +61,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: "change limits of running containers",
     load: async () => (await import("./lib/commands/control.ts")).updateCommand,
   },
+  logs: {
+    help: "show what a container has written",
+    load: async () => (await import("./lib/commands/logs.ts")).logsCommand,
+  },
   network: {
     help: "make, list and remove networks",
     load: async () => (await import("./lib/commands/network.ts")).networkCommand,

@@ -85,7 +85,9 @@ const FLOORS: readonly (readonly string[])[] = [
     ].map((
       name,
     ) => `lib/${name}.ts`),
-    ...["explain", "list", "networks", "control", "stats", "benchmark", "info"].map((name) => `lib/${name}.ts`),
+    ...["explain", "list", "logs", "prune", "networks", "control", "stats", "benchmark", "info"].map((name) =>
+      `lib/${name}.ts`
+    ),
     "lib/info/",
   ],
   ["mod.ts", "lib/commands/"],
