@@ -45,6 +45,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: "start them again",
     load: async () => (await import("./lib/commands/lifecycle.ts")).restartCommand,
   },
+  rename: {
+    help: "give them another name",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).renameCommand,
+  },
   pause: {
     help: "hold containers where they are",
     load: async () => (await import("./lib/commands/control.ts")).pauseCommand,

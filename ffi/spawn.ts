@@ -17,7 +17,6 @@ import {
   syscallInBackground,
 } from "./libc.ts";
 import { ready } from "./reactor.ts";
-import { isType, statDescriptor } from "./stat.ts";
 
 /**
  * Writes an ELF image to where it can be executed: a sealed memfd.
@@ -141,23 +140,24 @@ export interface Spawned extends Disposable {
 export class Child implements Spawned {
   #block: NativeMemory | undefined;
   #reaped: Promise<ExitStatus> | undefined;
-  readonly #gate: Descriptor;
+  readonly #gate: Descriptor | undefined;
 
-  /** Only {@link spawn} makes one. */
-  constructor(readonly pid: number, readonly pidfd: Descriptor, gate: Descriptor, block: NativeMemory) {
+  /** Only {@link spawn} and {@link adopt} make one. */
+  constructor(readonly pid: number, readonly pidfd: Descriptor, gate?: Descriptor, block?: NativeMemory) {
     this.#gate = gate;
     this.#block = block;
   }
 
   /** Lets one that is held execute the image. */
   release(): void {
+    if (this.#gate === undefined) return;
     checked("write", this.#gate.number, new Uint8Array([1]), 1);
     this.#gate.close();
   }
 
   /** Ends it, if it was never released; does nothing to a released one. */
   abandon(): void {
-    this.#gate.close();
+    this.#gate?.close();
   }
 
   /** Sends a signal, by pidfd; false when it has ended already. */
@@ -204,6 +204,11 @@ export class Child implements Spawned {
     if (this.#block !== undefined) blocks.push(this.#block);
     this.#block = undefined;
   }
+}
+
+/** A child that another one has made for this process, by `CLONE_PARENT`: its number is its own until it is reaped. */
+export function adopt(pid: number): Child {
+  return new Child(pid, new Descriptor(checked("pidfd_open", pid, 0)));
 }
 
 const BLOCK_SIZE = 4096;
@@ -332,15 +337,4 @@ function keepChildStatuses(): void {
   action[0] = handler === SIG_IGN ? 0n : handler;
   action[1] = flags & ~SA_NOCLDWAIT;
   checked("rt_sigaction", SIG.SIGCHLD, bytes, 0, 8);
-}
-
-/** What a descriptor is, as far as a container's streams are concerned. */
-export function streamKind(descriptor: number): "closed" | "terminal" | "null" | "directory" | "other" {
-  const found = statDescriptor(descriptor);
-  if (typeof found === "number") return "closed";
-  if (isType(found, "S_IFDIR")) return "directory";
-  if (!isType(found, "S_IFCHR")) return "other";
-  const [major, minor] = found.device;
-  if (major === 1 && minor === 3) return "null";
-  return syscall("ioctl", descriptor, 0x5401, new Uint8Array(64)) === 0 ? "terminal" : "other";
 }

@@ -6,6 +6,7 @@
 import { UsageError } from "../errors.ts";
 import { kill, restart, stop, type StopOptions, wait } from "../lifecycle.ts";
 import { list } from "../list.ts";
+import { rename } from "../rename.ts";
 import { type Flag, helpText, type Parsed, parseFlags } from "./flags.ts";
 import { complain, print } from "./output.ts";
 import { parseSignal, readSeconds, readSignal } from "./signal_flags.ts";
@@ -115,4 +116,21 @@ export async function restartCommand(args: readonly string[]): Promise<number> {
     await restart(name, { ...line.root, ...(time === undefined ? {} : { time }) });
     return name;
   });
+}
+
+/** Runs `rename`; answers the exit code. */
+export async function renameCommand(args: readonly string[]): Promise<number> {
+  const about = "Gives a container in the background, or one that has ended, another name.";
+  const flags = parseFlags("rename", [], args);
+  if (flags.on("help") === true) {
+    print(helpText("rename NAME NEW", about, []));
+    return 0;
+  }
+  const [name, to, ...more] = [...flags.positional, ...flags.rest ?? []];
+  if (name === undefined || to === undefined || more.length > 0) {
+    throw new UsageError("'libflux rename' takes two names", { hint: "write libflux rename NAME NEW" });
+  }
+  const root = flags.value("root");
+  await rename(name, to, root === undefined ? {} : { root });
+  return 0;
 }

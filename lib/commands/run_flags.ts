@@ -14,6 +14,7 @@ import { type Flag, type Parsed, parseFlags } from "./flags.ts";
 import { LIMIT_FLAGS, PROCESS_LIMIT_FLAGS, readLimits, readScore, readUlimits } from "./limit_flags.ts";
 import { NETWORK_FLAGS, readNetworkOptions } from "./network_flags.ts";
 import { readSecurity, SECURITY_FLAGS } from "./security_flags.ts";
+import { HEALTH_FLAGS, readHealth } from "./health_flags.ts";
 import { readSeconds, readSignal } from "./signal_flags.ts";
 import { readUsers, USER_FLAGS } from "./user_flags.ts";
 
@@ -77,6 +78,7 @@ export const RUN_FLAGS: readonly Flag[] = [
     value: "POLICY",
     help: "with --detach, start it again when it ends: no (default), on-failure[:N] or always",
   },
+  ...HEALTH_FLAGS,
   { name: "stop-signal", value: "SIGNAL", help: "what asks it to end; SIGTERM by default" },
   { name: "stop-timeout", value: "SECONDS", help: "how long it has then before it is killed; 10 by default" },
   { name: "rm", help: "remove its log, too, as soon as it has ended" },
@@ -206,6 +208,7 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
     init: flags.on("init"),
     replace: flags.on("replace"),
     restart: readRestart(flags),
+    health: readHealth(flags),
     stopSignal: readSignal(flags, "stop-signal"),
     stopTimeout: readSeconds(flags, "stop-timeout"),
     root: flags.value("root"),

@@ -34,6 +34,8 @@ export interface Launch {
   readonly writable: boolean;
   /** Let the device nodes of the image's, and those that the container makes, open their devices; they don't if left out. */
   readonly openDevices?: boolean;
+  /** Without a reaping PID 1, end the command with its parent, which is a monitor. */
+  readonly endsWithParent?: boolean;
   /** Run the command below a reaping PID 1. */
   readonly init: boolean;
   /** Files to put over the image's own: `/etc/hosts` and its like. */
@@ -70,7 +72,12 @@ export interface Launch {
    * Landlock, where a second wall is to be: the version of its interface, and the streams (0, 1, 2) that may be files of the
    * host's, which can be opened again by `/dev/stdout` and its like.
    */
-  readonly landlock?: { readonly version: number; readonly streams: readonly number[] };
+  readonly landlock?: {
+    readonly version: number;
+    readonly streams: readonly number[];
+    /** Whether the command enters a container that runs. */
+    readonly isInside?: boolean;
+  };
   /** What bind sources are. */
   readonly kinds: ReadonlyMap<string, "directory" | "file">;
 }
