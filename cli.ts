@@ -65,6 +65,14 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: "show what a container has written",
     load: async () => (await import("./lib/commands/logs.ts")).logsCommand,
   },
+  rm: {
+    help: "remove what is kept of containers that have ended",
+    load: async () => (await import("./lib/commands/prune.ts")).rmCommand,
+  },
+  prune: {
+    help: "remove it of all of them",
+    load: async () => (await import("./lib/commands/prune.ts")).pruneCommand,
+  },
   network: {
     help: "make, list and remove networks",
     load: async () => (await import("./lib/commands/network.ts")).networkCommand,

@@ -19,8 +19,12 @@ const FLAGS: readonly Flag[] = [
     repeated: true,
     help: "only those with name=TEXT, state=STATE, image=DIR or label=K[=V]",
   },
+  { name: "all", short: "a", help: "also those that have ended" },
   { name: "quiet", short: "q", help: "only names" },
 ];
+
+/** States that a filter may ask for. */
+const STATES: readonly string[] = ["running", "paused", "stopping", "restarting", "exited", "dead"];
 
 /** Seconds as people say them: "5s", "3m", "2h", "4d". */
 export function age(milliseconds: number): string {
@@ -37,7 +41,8 @@ const FIELDS: Readonly<Record<string, Field>> = {
   Name: ({ name }) => name,
   ID: ({ id }) => printable(id),
   State: ({ state }) => state,
-  Pid: ({ pid }) => String(pid),
+  Status: ({ state, code }) => code === undefined ? state : `${state} (${code})`,
+  Pid: ({ pid }) => pid === 0 ? "-" : String(pid),
   Image: ({ image }) => printable(image),
   Command: ({ command }) => printable(command.join(" ")),
   Created: ({ created }) => created.toISOString(),
@@ -68,7 +73,7 @@ export function parseFilter(text: string): (container: ContainerInfo) => boolean
   const [key, value] = at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
   if (key === "name" && value !== "") return ({ name }) => name.includes(value);
   if (key === "id" && value !== "") return ({ id }) => id.startsWith(value);
-  if ((key === "state" || key === "status") && (["running", "paused", "stopping", "restarting"].includes(value))) {
+  if ((key === "state" || key === "status") && STATES.includes(value)) {
     return ({ state }) => state === value;
   }
   if (key === "image" && value !== "") return ({ image }) => image === value;
@@ -78,7 +83,7 @@ export function parseFilter(text: string): (container: ContainerInfo) => boolean
     return ({ labels }) => labels[value.slice(0, equals)] === value.slice(equals + 1);
   }
   throw new UsageError(`"${printable(text)}" is no filter`, {
-    hint: "write name=TEXT, id=TEXT, state=running|paused|stopping|restarting, image=DIR or label=K[=V]",
+    hint: `write name=TEXT, id=TEXT, state=${STATES.join("|")}, image=DIR or label=K[=V]`,
   });
 }
 
@@ -99,15 +104,17 @@ export async function psCommand(args: readonly string[]): Promise<number> {
   }
   const template = format === "table" || format === "json" ? undefined : readTemplate(format);
   const root = flags.value("root");
-  const containers = (await list(root === undefined ? {} : { root })).filter((container) =>
-    filters.every((filter) => filter(container))
-  );
+  const containers = (await list({ all: flags.on("all") === true, ...(root === undefined ? {} : { root }) })).filter((
+    container,
+  ) => filters.every((filter) => filter(container)));
   const now = Date.now();
   if (flags.on("quiet") === true) print(containers.map(({ name }) => `${name}\n`).join(""));
   else if (format === "json") print(`${JSON.stringify(containers, null, 2)}\n`);
   else if (template === undefined) {
     const columns = ["Name", "State", "Pid", "Image", "Command", "Age", "Ports"] as const;
-    const rows = containers.map((container) => columns.map((column) => FIELDS[column]?.(container, now) ?? ""));
+    const rows = containers.map((container) =>
+      columns.map((column) => FIELDS[column === "State" ? "Status" : column]?.(container, now) ?? "")
+    );
     print(table(columns.map((column) => column.toUpperCase()), rows));
   } else print(containers.map((container) => `${template(container, now)}\n`).join(""));
   return 0;

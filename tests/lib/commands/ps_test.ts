@@ -29,6 +29,7 @@ Deno.test("readTemplate() fills in every field that its own hint names", () => {
     Name: "web",
     ID: CONTAINER.id,
     State: "running",
+    Status: "running",
     Pid: "42",
     Image: "/srv/image",
     Command: "sh -c echo a b",
