@@ -45,6 +45,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: "start them again",
     load: async () => (await import("./lib/commands/lifecycle.ts")).restartCommand,
   },
+  attach: {
+    help: "connect this terminal with one in the background",
+    load: async () => (await import("./lib/commands/attach.ts")).attachCommand,
+  },
   rename: {
     help: "give them another name",
     load: async () => (await import("./lib/commands/lifecycle.ts")).renameCommand,

@@ -72,6 +72,7 @@ const FLOORS: readonly (readonly string[])[] = [
       "lifecycle",
       "monitor",
       "program",
+      "attach_to",
       "health",
       "health_state",
       "rename",
