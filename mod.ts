@@ -32,6 +32,7 @@ export {
 export { type Feature, type HostInfo, info } from "./lib/info.ts";
 export type { HostEntry } from "./lib/spec/addresses.ts";
 export type { RunOptions, Stream, TerminalSize } from "./lib/spec/options.ts";
+export type { LogOptions } from "./lib/spec/log_options.ts";
 export type { SelinuxLabel } from "./lib/spec/labels.ts";
 export type { DeviceMapping } from "./lib/spec/device_rules.ts";
 export type { Limits } from "./lib/spec/limits.ts";

@@ -12,13 +12,15 @@ import { exitStatus } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
 import type { Cgroups } from "./cgroups/cgroup.ts";
 import { makeCgroupsOr, measured } from "./make_cgroups.ts";
-import type { Usage } from "./cgroups/usage.ts";
 import { LaunchError } from "./errors.ts";
 import { hostError, initError } from "./failure.ts";
 import { connectOr, hasOwnNetwork, isOwnHosts } from "./connect.ts";
 import { joinedNetwork } from "./compile/mod.ts";
+import type { ContainerStatus } from "./container_status.ts";
 import { confine } from "./confine.ts";
+import { beginCapture } from "./capture.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
+import type { Capture } from "./logs/capture.ts";
 import type { Connection } from "./network/connection.ts";
 import { openNetwork } from "./network/join.ts";
 import { compileProgram, generateName, prepare, withDefaults } from "./prepare.ts";
@@ -30,36 +32,7 @@ import { killNamespace } from "./store/process.ts";
 import { IdLock } from "./user_namespace.ts";
 import { layOut, type Output, plumb, type Plumbing, readable, writable } from "./streams.ts";
 
-export type { Signal, Timings };
-
-/**
- * How a container ended.
- *
- * @example How did it end?
- * ```ts
- * import { type ContainerStatus, run } from "@libflux/cli/mod";
- *
- * await using container = await run({ command: ["sh", "-c", "exit 3"] });
- * const status: ContainerStatus = await container.status;
- * console.log(status.code, status.signal, status.finished.getTime() - status.started.getTime()); // 3 undefined …
- * ```
- */
-export interface ContainerStatus {
-  /** The command's exit code, or 128 + the number of the signal that killed it. */
-  readonly code: number;
-  /** The signal that killed it. */
-  readonly signal?: Signal;
-  /** Whether it failed, and the kernel had killed it or a process of it because there was no memory left below the limit. */
-  readonly outOfMemory?: boolean;
-  /** What it used, where {@linkcode RunOptions.measure} asked for it and cgroups tell, and where it was killed. */
-  readonly usage?: Usage;
-  /** When it was asked for. */
-  readonly created: Date;
-  /** When the command began to run. */
-  readonly started: Date;
-  /** When it had ended. */
-  readonly finished: Date;
-}
+export type { ContainerStatus, Signal, Timings };
 
 /**
  * A running container.
@@ -177,11 +150,22 @@ export class Container implements AsyncDisposable {
   }
 
   #standardOutput(): Output {
-    return this.#stdout ??= readable(this.#stream(1), () => this.#hangUp());
+    const { capture, terminal } = this.#parts;
+    const tap = terminal === undefined ? undefined : capture?.tap();
+    return this.#stdout ??= readable(this.#stream(1), () => this.#hangUp(), tap);
   }
 
   #standardError(): Output {
     return this.#stderr ??= readable(this.#stream(2));
+  }
+
+  /** Takes what a pump still has to pass on, and what of a terminal's it still has to get. */
+  async #drainStreams(): Promise<void> {
+    const [, output, error] = this.#streams;
+    await Promise.all([
+      output === undefined ? undefined : this.#standardOutput().drain(),
+      error === undefined ? undefined : this.#standardError().drain(),
+    ]);
   }
 
   /** Gives back the descriptors of an ended container, whoever holds its streams. */
@@ -215,6 +199,7 @@ export class Container implements AsyncDisposable {
       lifeline,
       terminal,
       mounts,
+      capture,
       claim,
       cgroups,
       namespace,
@@ -228,15 +213,21 @@ export class Container implements AsyncDisposable {
     const before = performance.now();
     try {
       if (namespace !== undefined) await killNamespace(namespace);
-      await Promise.all(plumbing.map(({ ended }) => ended()));
+      if (capture !== undefined) await this.#drainStreams();
+      await Promise.all([...plumbing.map(({ ended }) => ended()), capture?.ended()]);
       // The command's own status; PID 1's where it was killed before it could report; its report where it failed.
       const raw = new Uint8Array(16);
       const size = report === undefined ? 0 : syscall("read", report.number, raw, raw.length);
-      if (size === raw.length) throw initError(this.#parts.image, raw);
+      if (size === raw.length) {
+        capture?.finish(end, { started, finished });
+        throw initError(this.#parts.image, raw);
+      }
       const reported = size === 4;
       const status = reported ? exitStatus(new DataView(raw.buffer).getInt32(0, true)) : end;
       const used = measured(cgroups, this.#parts.options, status.code);
-      return { ...status, ...used, created, started, finished };
+      const ended = { ...status, ...used, created, started, finished };
+      capture?.finish(ended, ended);
+      return ended;
     } finally {
       this.#finishStreams();
       for (const descriptor of [report, lifeline, terminal?.master]) descriptor?.close();
@@ -292,6 +283,7 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
   let network = hasOwnNetwork(named) ? networkNamespace() : undefined;
   network?.catch(() => {});
   const plumbing: Plumbing[] = [];
+  let capture: Capture | undefined;
   let claim: Claim | undefined;
   let cgroups: Cgroups | undefined;
   let connection: Connection | undefined;
@@ -309,18 +301,19 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
     [connection, named] = await connectOr(options, named, store, claim, prepared.id);
     [cgroups, prepared] = await makeCgroupsOr(named, prepared, nulls, claim, signal);
     signal?.throwIfAborted();
-    layout.forEach((how, index) => plumbing.push(plumb(how, index)));
+    capture = beginCapture(store, prepared, named, created);
+    layout.forEach((how, index) => plumbing.push(plumb(how, index, capture)));
     const program = compileProgram(prepared, named, connection?.place);
     const image = link(program, linkOptions);
     const launched = await launch({
-      ...{ prepared, image, claim, cgroups, plumbing, network, connection, idLock, created, begin, options },
+      ...{ prepared, image, claim, cgroups, plumbing, capture, network, connection, idLock, created, begin, options },
     });
     const container = new Container(launched);
     try {
       await connection?.settle(container.pid, isOwnHosts(prepared));
     } catch (error) {
       // What it has is given back by itself from here on.
-      [claim, cgroups, connection] = [undefined, undefined, undefined];
+      [claim, cgroups, connection, capture] = [undefined, undefined, undefined, undefined];
       plumbing.length = 0;
       await container[Symbol.asyncDispose]();
       throw error;
@@ -333,6 +326,7 @@ export async function start(options: RunOptions, linkOptions: LinkOptions = {}):
       started();
       await ended();
     }
+    await capture?.discard();
     await connection?.[Symbol.asyncDispose]();
     await cgroups?.release();
     await claim?.release();

@@ -14,6 +14,7 @@ import type { Cgroups } from "./cgroups/cgroup.ts";
 import { CHILD } from "./compile/context.ts";
 import { cloneFlags } from "./compile/mod.ts";
 import { launchError } from "./failure.ts";
+import type { Capture } from "./logs/capture.ts";
 import type { Connection } from "./network/connection.ts";
 import type { Prepared } from "./prepare.ts";
 import type { RunOptions } from "./spec/options.ts";
@@ -55,6 +56,8 @@ export interface LaunchOptions {
   readonly claim: Claim;
   /** The command's three streams, laid. */
   readonly plumbing: readonly Plumbing[];
+  /** What logs its output. */
+  readonly capture: Capture | undefined;
   /** The cgroups, made. */
   readonly cgroups: Cgroups;
   /** The network namespace to join, where it is a new one. */
@@ -190,6 +193,7 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     }
     if (attach !== undefined || ids !== undefined) child.release();
     // While the child makes its mounts; it runs no command before the byte has come.
+    from.capture?.start();
     const written = writeDown(from, child.pid);
     const mounts = openMounts(child.pid);
     opened.use(mounts);

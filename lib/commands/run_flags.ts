@@ -6,6 +6,7 @@
 import { callersPath, callersVariable, decode } from "../caller.ts";
 import { printable, UsageError } from "../errors.ts";
 import { parseDevice } from "../spec/parse_device.ts";
+import { parseLog } from "../spec/log_options.ts";
 import { parseBind, parseMount, parseTmpfs } from "../spec/mounts.ts";
 import { checkName, type RunOptions } from "../spec/options.ts";
 import type { Mount } from "../spec/types.ts";
@@ -66,6 +67,18 @@ export const RUN_FLAGS: readonly Flag[] = [
   { name: "interactive", short: "i", help: "pass standard input on (default); --no-interactive: don't" },
   { name: "label", short: "l", value: "K=V", repeated: true, help: "a label, for 'libflux ps --filter label=K=V'" },
   { name: "replace", help: "end a container of the same name first" },
+  {
+    name: "log-driver",
+    value: "DRIVER",
+    help: "where its output is logged: file (default), journald, syslog or none",
+  },
+  {
+    name: "log-opt",
+    value: "OPT=VALUE",
+    repeated: true,
+    help: "max-size=SIZE (10m by default, -1: no end) and max-file=NUMBER (3) of the log",
+  },
+  { name: "rm", help: "keep no record and no log of it when it has ended" },
   ...NETWORK_FLAGS,
   { name: "pid", value: "private|host", help: "whose processes are seen inside" },
   { name: "ipc", value: "private|host", help: "whose IPC objects are seen inside" },
@@ -176,6 +189,8 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
     hostname: flags.value("hostname"),
     init: flags.on("init"),
     replace: flags.on("replace"),
+    log: parseLog(flags.value("log-driver"), flags.values("log-opt")),
+    remove: flags.on("rm"),
     root: flags.value("root"),
     ...readNetworkOptions(flags),
     pid: choice(flags, "pid", ["private", "host"]),

@@ -5,6 +5,7 @@
  */
 import { printable, UsageError } from "../errors.ts";
 import { checkCapabilities, wishOf } from "./capabilities.ts";
+import { checkLog, type LogOptions } from "./log_options.ts";
 import { checkMount, checkPath } from "./check_mount.ts";
 import { checkDevice, type DeviceMapping } from "./device_rules.ts";
 import type { HostEntry } from "./addresses.ts";
@@ -206,6 +207,10 @@ export interface RunOptions {
   readonly stdout?: Stream;
   /** `piped` if left out. */
   readonly stderr?: Stream;
+  /** Where its output is logged, besides where it goes; nowhere if left out. What is logged is kept when it has ended. */
+  readonly log?: LogOptions;
+  /** Keep no record and no log of it when it has ended. */
+  readonly remove?: boolean;
   /** Gives the command a terminal of this size, in place of the three streams. */
   readonly terminal?: TerminalSize;
   /** Kills the container when it fires. */
@@ -284,6 +289,7 @@ export function checkOptions(options: RunOptions): void {
   if (options.oomScoreAdj !== undefined && !isWhole(options.oomScoreAdj, -1000, 1000)) {
     throw new UsageError(`the OOM score adjustment is a whole number from -1000 to 1000, not ${options.oomScoreAdj}`);
   }
+  if (options.log !== undefined) checkLog(options.log);
   if (options.terminal !== undefined) checkSize(options.terminal);
   if (options.cgroupParent !== undefined) checkCgroup(options.cgroupParent);
   checkUserNamespace(options);
