@@ -29,6 +29,22 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: "list a container's processes",
     load: async () => (await import("./lib/commands/stats.ts")).topCommand,
   },
+  stop: {
+    help: "end containers",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).stopCommand,
+  },
+  kill: {
+    help: "send them a signal",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).killCommand,
+  },
+  wait: {
+    help: "wait until they have ended",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).waitCommand,
+  },
+  restart: {
+    help: "start them again",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).restartCommand,
+  },
   pause: {
     help: "hold containers where they are",
     load: async () => (await import("./lib/commands/control.ts")).pauseCommand,
@@ -57,6 +73,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: "show what 'run' would do",
     load: async () => (await import("./lib/commands/explain.ts")).explainCommand,
   },
+  finish: {
+    help: "",
+    load: async () => (await import("./lib/commands/finish.ts")).finishCommand,
+  },
   benchmark: {
     help: "measure how fast containers start here",
     load: async () => (await import("./lib/commands/benchmark.ts")).benchmarkCommand,
@@ -64,7 +84,9 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 };
 
 function help(): string {
-  const lines = Object.entries(COMMANDS).map(([name, { help }]) => `  ${name.padEnd(10)} ${help}`);
+  const lines = Object.entries(COMMANDS).filter(([, { help }]) => help !== "").map(([name, { help }]) =>
+    `  ${name.padEnd(10)} ${help}`
+  );
   return `Usage: libflux COMMAND [FLAG…]
 
 libflux runs containers: sudo libflux run NAME --image ROOTFS -- COMMAND

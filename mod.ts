@@ -29,10 +29,13 @@ export {
   reloadNetworks,
   removeNetwork,
 } from "./lib/networks.ts";
+export { type DetachedContainer, type DetachedOptions, runDetached } from "./lib/detach.ts";
+export { kill, restart, stop, type StopOptions, wait } from "./lib/lifecycle.ts";
+export type { LogOptions } from "./lib/spec/log_options.ts";
+export type { RestartPolicy } from "./lib/spec/restart.ts";
 export { type Feature, type HostInfo, info } from "./lib/info.ts";
 export type { HostEntry } from "./lib/spec/addresses.ts";
 export type { RunOptions, Stream, TerminalSize } from "./lib/spec/options.ts";
-export type { LogOptions } from "./lib/spec/log_options.ts";
 export type { SelinuxLabel } from "./lib/spec/labels.ts";
 export type { DeviceMapping } from "./lib/spec/device_rules.ts";
 export type { Limits } from "./lib/spec/limits.ts";

@@ -124,27 +124,41 @@ function signalName(number: number): { signal?: Signal } {
   return {};
 }
 
+/** A process in new namespaces, whoever is its parent. */
+export interface Spawned extends Disposable {
+  readonly pid: number;
+  /** The process that waits for it, where that isn't this one. */
+  readonly monitor?: number;
+  /** Lets one that is held execute the image. */
+  release(): void;
+  /** Sends a signal; false when it has ended already. */
+  signal(signal: number): boolean;
+  /** Settles when it has ended. */
+  wait(): Promise<ExitStatus>;
+}
+
 /** A child in its new namespaces. */
-export class Child implements Disposable {
+export class Child implements Spawned {
   #block: NativeMemory | undefined;
   #reaped: Promise<ExitStatus> | undefined;
-  readonly #gate: Descriptor;
+  readonly #gate: Descriptor | undefined;
 
-  /** Only {@link spawn} makes one. */
-  constructor(readonly pid: number, readonly pidfd: Descriptor, gate: Descriptor, block: NativeMemory) {
+  /** Only {@link spawn} and {@link adopt} make one. */
+  constructor(readonly pid: number, readonly pidfd: Descriptor, gate?: Descriptor, block?: NativeMemory) {
     this.#gate = gate;
     this.#block = block;
   }
 
   /** Lets one that is held execute the image. */
   release(): void {
+    if (this.#gate === undefined) return;
     checked("write", this.#gate.number, new Uint8Array([1]), 1);
     this.#gate.close();
   }
 
   /** Ends it, if it was never released; does nothing to a released one. */
   abandon(): void {
-    this.#gate.close();
+    this.#gate?.close();
   }
 
   /** Sends a signal, by pidfd; false when it has ended already. */
@@ -193,6 +207,11 @@ export class Child implements Disposable {
   }
 }
 
+/** A child that another one has made for this process, by `CLONE_PARENT`: its number is its own until it is reaped. */
+export function adopt(pid: number): Child {
+  return new Child(pid, new Descriptor(checked("pidfd_open", pid, 0)));
+}
+
 const BLOCK_SIZE = 4096;
 const blocks: NativeMemory[] = [];
 /** Offsets within a block. */
@@ -239,9 +258,12 @@ export function spawn(options: SpawnOptions): Child {
     word(AREA.cloneArgs + 8, block.address + AREA.pidfd);
     word(AREA.cloneArgs + 32, SIG.SIGCHLD);
     word(AREA.cloneArgs + 80, options.cgroup ?? 0);
+    const fits = options.descriptors.length * 8 <= AREA.argv - AREA.pairs;
+    const pairs = fits ? { bytes: block.bytes, offset: AREA.pairs, address: block.address } : many(options.descriptors);
+    const table = new DataView(pairs.bytes.buffer);
     options.descriptors.forEach(([here, there], index) => {
-      view.setUint32(AREA.pairs + index * 8, above(here), true);
-      view.setUint32(AREA.pairs + index * 8 + 4, there, true);
+      table.setUint32(pairs.offset + index * 8, above(here), true);
+      table.setUint32(pairs.offset + index * 8 + 4, there, true);
     });
     const kept = options.keepCapabilities ?? 0;
     const words = [
@@ -253,7 +275,7 @@ export function spawn(options: SpawnOptions): Child {
       // An empty environment: nothing of the host's reaches even the interpreter.
       block.address + noMore,
       above(options.report),
-      block.address + AREA.pairs,
+      pairs.address + pairs.offset,
       options.descriptors.length,
       0,
       -1,
@@ -282,6 +304,14 @@ export function spawn(options: SpawnOptions): Child {
     gate.read.close();
     for (const descriptor of moved) descriptor.close();
   }
+}
+
+/** Room for more pairs than a block has; never given back, since who needs it once has thousands of published ports. */
+function many(
+  { length }: SpawnOptions["descriptors"],
+): { readonly bytes: Uint8Array<ArrayBuffer>; readonly offset: number; readonly address: number } {
+  const { bytes, address } = new NativeMemory(length * 8);
+  return { bytes, offset: 0, address };
 }
 
 /** `struct __user_cap_data_struct` twice, with the first `count` capabilities effective, permitted and inheritable. */

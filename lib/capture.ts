@@ -7,18 +7,16 @@ import { Capture } from "./logs/capture.ts";
 import type { Prepared } from "./prepare.ts";
 import { checkLog } from "./spec/log_options.ts";
 import type { RunOptions } from "./spec/options.ts";
-import { History, historyRoot } from "./store/history.ts";
-import type { Store } from "./store/state.ts";
+import type { History } from "./store/history.ts";
 
 /** What logs the output of a container; nothing where nobody asked for it. Writes nothing yet. */
 export function beginCapture(
-  store: Store,
+  history: History,
   { name, id, spec }: Prepared,
   options: RunOptions,
   created: Date,
 ): Capture | undefined {
   if (options.log === undefined || options.log.driver === "none") return undefined;
-  const history = new History(historyRoot(options.root === undefined ? undefined : store.root));
   const capture = new Capture(history, {
     name,
     id,

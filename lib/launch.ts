@@ -4,25 +4,27 @@
  * @module
  */
 import { AT, CLONE, E, O, SIG } from "../ffi/abi/constants.ts";
-import { Descriptor, pipe, syscall, SyscallError } from "../ffi/libc.ts";
+import { Descriptor, syscall, SyscallError } from "../ffi/libc.ts";
 import { type NetworkNamespace, networkOfProcess } from "../ffi/network_namespace.ts";
 import { type Image, REPORT_DESCRIPTOR } from "../ffi/link.ts";
 import { read } from "../ffi/reactor.ts";
-import { type Child, executable, spawn } from "../ffi/spawn.ts";
-import { receiveDescriptor, socketPair } from "../ffi/unix_socket.ts";
+import { executable, spawn, type Spawned, type SpawnOptions } from "../ffi/spawn.ts";
+import { socketPair } from "../ffi/unix_socket.ts";
 import type { Cgroups } from "./cgroups/cgroup.ts";
 import { CHILD } from "./compile/context.ts";
 import { cloneFlags } from "./compile/mod.ts";
+import { Ends, reading, receiveTerminal, type TerminalEnds, writing } from "./ends.ts";
 import { launchError } from "./failure.ts";
 import type { Capture } from "./logs/capture.ts";
 import type { Connection } from "./network/connection.ts";
 import type { Prepared } from "./prepare.ts";
 import type { RunOptions } from "./spec/options.ts";
+import { writeConfig } from "./store/config.ts";
 import { bootId } from "./store/directory.ts";
 import type { Entry } from "./store/ledger.ts";
 import { mountNamespace, startTime } from "./store/process.ts";
-import type { Claim } from "./store/state.ts";
-import { duplicate, type Plumbing, setNonBlocking } from "./streams.ts";
+import type { Claim, State } from "./store/state.ts";
+import type { Plumbing } from "./streams.ts";
 import { type IdLock, sendImage, writeMaps } from "./user_namespace.ts";
 
 /**
@@ -70,19 +72,29 @@ export interface LaunchOptions {
   /** `performance.now()` when the container was asked for. */
   readonly begin: number;
   readonly options: RunOptions;
+  /** Who makes the first process; libflux itself if left out. */
+  readonly spawner?: Spawner;
+  /** What its state says besides. */
+  readonly also?: Pick<State, "detached" | "terminal" | "attempts">;
 }
 
-/** Descriptors of one master: of each only one may be waited for at a time. */
-export interface TerminalEnds {
-  readonly master: Descriptor;
-  readonly input: Descriptor;
-  readonly output: Descriptor;
+/** What a first process's parent has to do with it: the other ends of what that finds open. */
+export interface ParentEnds {
+  /** Where a reaping init writes the command's raw wait status. */
+  readonly status: Descriptor | undefined;
+  /** Closed, it ends a reaping init. */
+  readonly lifeline: Descriptor | undefined;
+  /** From where the container's terminal comes. */
+  readonly console: Descriptor | undefined;
 }
+
+/** Makes a container's first process. */
+export type Spawner = (options: SpawnOptions, ends: ParentEnds) => Promise<Spawned>;
 
 /** A container whose command runs. */
 export interface Launched extends LaunchOptions {
   /** PID 1. */
-  readonly child: Child;
+  readonly child: Spawned;
   /** Where a reaping init writes the command's raw wait status. */
   readonly status: Descriptor | undefined;
   /** Closed, it ends a reaping init. */
@@ -94,51 +106,6 @@ export interface Launched extends LaunchOptions {
   /** The mount namespace's inode, where only that tells which processes are the container's. */
   readonly namespace: number | undefined;
   readonly timings: Timings;
-}
-
-/** Ends of pipes: those that stay here, and those that the child gets at its own numbers. */
-class Ends implements Disposable {
-  readonly #near = new DisposableStack();
-  readonly #far = new DisposableStack();
-  /** `[here, in the child]` */
-  readonly descriptors: [number, number][];
-
-  constructor(plumbing: readonly Plumbing[]) {
-    this.descriptors = plumbing.map(({ child }, index) => [child, index]);
-  }
-
-  /** Makes a pair and gives the child the far end as `number`; returns the near one. */
-  open({ near, far }: { readonly near: Descriptor; readonly far: Descriptor }, number: number): Descriptor {
-    this.#near.use(near);
-    this.#far.use(far);
-    this.descriptors.push([far.number, number]);
-    return near;
-  }
-
-  /** Closes the child's ends, of which it has its own copies. */
-  give(): void {
-    this.#far.dispose();
-  }
-
-  /** Leaves the near ends open. */
-  keep(): void {
-    this.#near.move();
-  }
-
-  [Symbol.dispose](): void {
-    this.#far.dispose();
-    this.#near.dispose();
-  }
-}
-
-function reading(): { readonly near: Descriptor; readonly far: Descriptor } {
-  const { read, write } = pipe();
-  return { near: read, far: write };
-}
-
-function writing(): { readonly near: Descriptor; readonly far: Descriptor } {
-  const { read, write } = pipe();
-  return { near: write, far: read };
 }
 
 /** Clones, writes down, and waits until the command has been executed. */
@@ -161,7 +128,7 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
   // One that isn't born in its cgroup is put there before it runs anything.
   const attach = from.cgroups.scope?.attach;
   using cgroup = attach === undefined ? from.cgroups.open() : undefined;
-  const child = spawn({
+  const how: SpawnOptions = {
     executable: memfd,
     flags: cloneFlags(prepared.spec) + (cgroup === undefined ? 0 : CLONE.CLONE_INTO_CGROUP),
     ...(cgroup === undefined ? {} : { cgroup: cgroup.number }),
@@ -171,7 +138,9 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     ...(ids === undefined || prepared.launch.isRootInside === true
       ? {}
       : { keepCapabilities: prepared.launch.lastCapability + 1 }),
-  });
+  };
+  const child = await from.spawner?.(how, { status, lifeline, console }) ?? spawn(how);
+  if (from.spawner !== undefined) console?.close();
   const cloned = performance.now();
   const ended = child.wait();
   const abort = (): void => void child.signal(SIG.SIGKILL);
@@ -194,7 +163,7 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     if (attach !== undefined || ids !== undefined) child.release();
     // While the child makes its mounts; it runs no command before the byte has come.
     from.capture?.start();
-    const written = writeDown(from, child.pid);
+    const written = writeDown(from, child);
     const mounts = openMounts(child.pid);
     opened.use(mounts);
     if (network !== undefined) await from.connection?.attach(network);
@@ -209,11 +178,13 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     options.signal?.throwIfAborted();
     const executed = performance.now();
     report.close();
-    const terminal = console === undefined ? undefined : receiveTerminal(console, opened);
+    written.publish();
+    // Whoever else has made it takes its terminal as well.
+    const terminal = console === undefined || from.spawner !== undefined ? undefined : receiveTerminal(console, opened);
     ends.keep();
     opened.move();
     const timings = { create: ready - begin, clone: cloned - ready, start: executed - ready, tearDown: 0 };
-    return { ...from, ...written, child, status, lifeline, terminal, mounts, timings };
+    return { ...from, namespace: written.namespace, child, status, lifeline, terminal, mounts, timings };
   } catch (error) {
     // Reaped before its descriptors are closed, so that no zombie stays.
     child.signal(SIG.SIGKILL);
@@ -227,28 +198,20 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
   }
 }
 
-/** Takes the terminal that the launch program has sent. */
-function receiveTerminal(socket: Descriptor, opened: DisposableStack): TerminalEnds {
-  const master = receiveDescriptor(socket.number);
-  socket.close();
-  // The kernel drops what there is no number for.
-  if (master === undefined) throw new SyscallError("recvmsg", E.EMFILE);
-  opened.use(master);
-  setNonBlocking(master);
-  return { master, input: opened.use(duplicate(master)), output: opened.use(duplicate(master)) };
-}
-
 /** A descriptor of the mount namespace; none where libflux may not look into processes. */
 function openMounts(pid: number): Descriptor | undefined {
   const opened = syscall("openat", AT.AT_FDCWD, `/proc/${pid}/ns/mnt`, O.O_RDONLY | O.O_CLOEXEC, 0);
   return opened < 0 ? undefined : new Descriptor(opened);
 }
 
-/** Ledger and state of a child that waits for both. */
-function writeDown(
-  from: LaunchOptions,
-  pid: number,
-): Pick<Launched, "namespace"> {
+/** What {@link writeDown} leaves to be done. */
+interface Written extends Pick<Launched, "namespace"> {
+  /** Puts the container's configuration in its place: to be called when the command runs. */
+  readonly publish: () => void;
+}
+
+/** Ledger, state and configuration of a child that waits for them. */
+function writeDown(from: LaunchOptions, { pid, monitor = Deno.pid }: Spawned): Written {
   const { prepared, claim, created, options } = from;
   // None where it has failed already: then there is nothing to kill either.
   const started = startTime(pid) ?? 0;
@@ -270,8 +233,18 @@ function writeDown(
       legacy: from.cgroups.legacy,
     },
     ...from.connection?.shown,
-    monitor: Deno.pid,
+    monitor,
+    ...(options.stopSignal === undefined ? {} : { stopSignal: options.stopSignal }),
+    ...(options.stopTimeout === undefined ? {} : { stopTimeout: options.stopTimeout }),
+    ...from.also,
     bootId: bootId(),
   });
-  return { namespace };
+  const { init, writable, keepGroups, appArmorAttributes } = prepared.launch;
+  const facts = {
+    init,
+    writable,
+    ...(keepGroups === undefined ? {} : { keepGroups }),
+    ...(appArmorAttributes === undefined ? {} : { appArmorAttributes }),
+  };
+  return { namespace, publish: writeConfig(claim.directory, { id: prepared.id, spec: prepared.spec, launch: facts }) };
 }

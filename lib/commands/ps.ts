@@ -68,7 +68,7 @@ export function parseFilter(text: string): (container: ContainerInfo) => boolean
   const [key, value] = at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
   if (key === "name" && value !== "") return ({ name }) => name.includes(value);
   if (key === "id" && value !== "") return ({ id }) => id.startsWith(value);
-  if ((key === "state" || key === "status") && (value === "running" || value === "paused" || value === "stopping")) {
+  if ((key === "state" || key === "status") && (["running", "paused", "stopping", "restarting"].includes(value))) {
     return ({ state }) => state === value;
   }
   if (key === "image" && value !== "") return ({ image }) => image === value;
@@ -78,7 +78,7 @@ export function parseFilter(text: string): (container: ContainerInfo) => boolean
     return ({ labels }) => labels[value.slice(0, equals)] === value.slice(equals + 1);
   }
   throw new UsageError(`"${printable(text)}" is no filter`, {
-    hint: "write name=TEXT, id=TEXT, state=running|paused|stopping, image=DIR or label=K[=V]",
+    hint: "write name=TEXT, id=TEXT, state=running|paused|stopping|restarting, image=DIR or label=K[=V]",
   });
 }
 

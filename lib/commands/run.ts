@@ -130,8 +130,10 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     print(helpText("run NAME [--image ROOTFS] [FLAG…] -- COMMAND [ARGUMENT…]", ABOUT, RUN_FLAGS));
     return 0;
   }
+  if (line.detach) return await (await import("./detach.ts")).runInBackground(line);
+  const interactive = line.interactive ?? true;
   const keyboard = hasKeyboard();
-  const tty = line.tty ?? (line.interactive && keyboard && Deno.stdout.isTerminal());
+  const tty = line.tty ?? (interactive && keyboard && Deno.stdout.isTerminal());
   if (line.quiet) onWarning(undefined);
   using signals = new Signals(line.quiet, tty);
   let container: Container;
@@ -139,10 +141,11 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     container = await run({
       ...line.options,
       // A background job takes no keys, whether or not its command would read them.
-      stdin: line.interactive && (keyboard || !Deno.stdin.isTerminal()) ? "inherit" : "null",
+      stdin: interactive && (keyboard || !Deno.stdin.isTerminal()) ? "inherit" : "null",
       stdout: "inherit",
       stderr: "inherit",
       measure: line.time,
+      remove: line.remove,
       signal: signals.signal,
       ...(tty ? { terminal: terminalSize() } : {}),
     });

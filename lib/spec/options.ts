@@ -3,9 +3,9 @@
  *
  * @module
  */
+import { SIG, type Signal } from "../../ffi/abi/constants.ts";
 import { printable, UsageError } from "../errors.ts";
 import { checkCapabilities, wishOf } from "./capabilities.ts";
-import { checkLog, type LogOptions } from "./log_options.ts";
 import { checkMount, checkPath } from "./check_mount.ts";
 import { checkDevice, type DeviceMapping } from "./device_rules.ts";
 import type { HostEntry } from "./addresses.ts";
@@ -16,6 +16,8 @@ import { checkSecurity } from "./security.ts";
 import type { PortMapping } from "./ports.ts";
 import { checkLimits, checkRlimit, isWhole, type Limits } from "./limits.ts";
 import { checkUserNamespace } from "./id_maps.ts";
+import { checkLog, type LogOptions } from "./log_options.ts";
+import { checkRestart, type RestartPolicy } from "./restart.ts";
 import type { IdMapping, Mount, Rlimit } from "./types.ts";
 
 /**
@@ -207,12 +209,18 @@ export interface RunOptions {
   readonly stdout?: Stream;
   /** `piped` if left out. */
   readonly stderr?: Stream;
-  /** Where its output is logged, besides where it goes; nowhere if left out. What is logged is kept when it has ended. */
-  readonly log?: LogOptions;
   /** Keep no record and no log of it when it has ended. */
   readonly remove?: boolean;
   /** Gives the command a terminal of this size, in place of the three streams. */
   readonly terminal?: TerminalSize;
+  /** What is kept of what it writes, for `logs()`; nothing if left out, and it isn't detached. */
+  readonly log?: LogOptions;
+  /** Whether it is started again when it has ended; `no` if left out. Of detached containers only. */
+  readonly restart?: RestartPolicy;
+  /** The signal by which it is asked to end; SIGTERM if left out. */
+  readonly stopSignal?: Signal;
+  /** Seconds that it has to end then before it is killed; 10 if left out. */
+  readonly stopTimeout?: number;
   /** Kills the container when it fires. */
   readonly signal?: AbortSignal;
 }
@@ -289,9 +297,18 @@ export function checkOptions(options: RunOptions): void {
   if (options.oomScoreAdj !== undefined && !isWhole(options.oomScoreAdj, -1000, 1000)) {
     throw new UsageError(`the OOM score adjustment is a whole number from -1000 to 1000, not ${options.oomScoreAdj}`);
   }
-  if (options.log !== undefined) checkLog(options.log);
   if (options.terminal !== undefined) checkSize(options.terminal);
   if (options.cgroupParent !== undefined) checkCgroup(options.cgroupParent);
+  if (options.stopSignal !== undefined && !Object.hasOwn(SIG, options.stopSignal)) {
+    throw new UsageError(`there is no signal ${printable(options.stopSignal)}`, { hint: "such as SIGTERM or SIGQUIT" });
+  }
+  if (options.stopTimeout !== undefined && !(Number.isFinite(options.stopTimeout) && options.stopTimeout >= 0)) {
+    throw new UsageError(`a container can't be given ${options.stopTimeout} seconds to end`, {
+      hint: "give 0 or more",
+    });
+  }
+  if (options.log !== undefined) checkLog(options.log);
+  if (options.restart !== undefined) checkRestart(options.restart);
   checkUserNamespace(options);
   checkNetworkOptions(options);
   checkCapabilities(wishOf(options));
