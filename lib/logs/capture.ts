@@ -9,6 +9,7 @@ import { link } from "../../ffi/link.ts";
 import { type Child, executable, spawn } from "../../ffi/spawn.ts";
 import type { ContainerRecord, History } from "../store/history.ts";
 import { warn } from "../warnings.ts";
+import { type Daemon, daemonOf, openDaemon } from "./daemon.ts";
 import { openLog } from "./files.ts";
 import { PUMP, type PumpOptions, pumpProgram } from "./pump.ts";
 
@@ -27,6 +28,8 @@ const images = new Map<string, Uint8Array<ArrayBuffer>>();
 
 /** Compiled and linked once for all containers of a process that are captured alike. */
 function pumpImage(options: PumpOptions): Uint8Array<ArrayBuffer> {
+  // A daemon is told of each by its name.
+  if (options.daemon !== undefined) return link(pumpProgram(options)).elf;
   const key = JSON.stringify(options);
   let image = images.get(key);
   if (image === undefined) images.set(key, image = link(pumpProgram(options)).elf);
@@ -38,10 +41,18 @@ export class Capture {
   readonly #captured: Captured[] = [];
   #pump: Child | undefined;
   #begun = false;
+  #daemon: { readonly daemon: Daemon; readonly socket: Descriptor } | undefined;
   #tap: Descriptor | undefined;
 
-  /** @param record What is known of the container before it runs. */
-  constructor(readonly history: History, readonly record: ContainerRecord) {}
+  /**
+   * Opens the daemon that is to have the log too. Throws a `LaunchError` where there is none.
+   *
+   * @param record What is known of the container before it runs.
+   */
+  constructor(readonly history: History, readonly record: ContainerRecord) {
+    const daemon = daemonOf(record.log, record);
+    if (daemon !== undefined) this.#daemon = { daemon, socket: openDaemon(daemon) };
+  }
 
   /**
    * Lays a stream; answers what the command is to write to.
@@ -72,7 +83,11 @@ export class Capture {
     using reading = report.read;
     using writing = report.write;
     const streams = this.#captured.map(({ stream, tee }) => ({ stream, hasTee: tee !== undefined }));
-    using image = executable(pumpImage({ architecture: ARCHITECTURE, log, streams }));
+    const { maxSize, maxFile } = log;
+    using image = executable(pumpImage({
+      ...{ architecture: ARCHITECTURE, log: { maxSize, maxFile }, streams },
+      ...(this.#daemon === undefined ? {} : { daemon: this.#daemon.daemon }),
+    }));
     this.#pump = spawn({
       executable: image,
       argv: ["libflux-pump", name],
@@ -82,6 +97,7 @@ export class Capture {
         [writing.number, PUMP.report],
         [directory.number, PUMP.directory],
         [file.number, PUMP.file],
+        ...(this.#daemon === undefined ? [] : [[this.#daemon.socket.number, PUMP.socket] as const]),
         ...this.#captured.flatMap(({ stream, source, tee }): [number, number][] => [
           [source.number, PUMP[stream].source],
           ...(tee === undefined ? [] : [[typeof tee === "number" ? tee : tee.number, PUMP[stream].tee]] as [
@@ -130,6 +146,7 @@ export class Capture {
 
   /** Closes what the pump has copies of. */
   #giveUp(): void {
+    this.#daemon?.socket.close();
     for (const { source, tee } of this.#captured) {
       source.close();
       if (tee instanceof Descriptor) tee.close();

@@ -9,6 +9,7 @@ import type { Architecture } from "../../ffi/abi/syscalls.ts";
 import { REPORT_DESCRIPTOR } from "../../ffi/link.ts";
 import { type LaunchProgram, ProgramBuilder } from "../../ffi/program.ts";
 import type { Log } from "../spec/log_options.ts";
+import type { Daemon } from "./daemon.ts";
 import { LogWriter } from "./writer.ts";
 
 /** The descriptors that a pump finds open. */
@@ -20,6 +21,8 @@ export const PUMP = {
   /** The log's directory, and its file. */
   directory: 8,
   file: 9,
+  /** A socket for the daemon that is to have it too. */
+  socket: 10,
 } as const;
 
 /** What there is to pass on. */
@@ -27,6 +30,7 @@ export interface PumpOptions {
   readonly architecture: Architecture;
   readonly log: Pick<Log, "maxSize" | "maxFile">;
   /** The streams, and whether each goes on to somebody. */
+  readonly daemon?: Daemon;
   readonly streams: readonly { readonly stream: "stdout" | "stderr"; readonly hasTee: boolean }[];
 }
 
@@ -36,10 +40,13 @@ export interface PumpOptions {
  * One whose reader has gone is closed, so that who writes to it is told as if there were no pump: by SIGPIPE. All signals
  * have been blocked by the spawn stub, but those that nobody can block.
  */
-export function pumpProgram({ architecture, log, streams }: PumpOptions): LaunchProgram {
+export function pumpProgram({ architecture, log, daemon, streams }: PumpOptions): LaunchProgram {
   const b = new ProgramBuilder(architecture);
-  const { directory, file } = PUMP;
-  const writer = new LogWriter(b, { log, directory, file });
+  const { directory, file, socket } = PUMP;
+  const writer = new LogWriter(b, {
+    ...{ log, directory, file },
+    ...(daemon === undefined ? {} : { daemon: { ...daemon, socket } }),
+  });
   b.syscall("close_range", [0, 2, 0], { label: "close the caller's streams" });
   b.syscall("chdir", [b.string("/")], { label: "leave the caller's directory" });
   const PR_SET_NAME = 15;
