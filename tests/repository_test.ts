@@ -57,6 +57,8 @@ const FLOORS: readonly (readonly string[])[] = [
   [
     ...[
       "container",
+      "container_status",
+      "capture",
       "launch",
       "prepare",
       "user_namespace",
