@@ -6,6 +6,7 @@
 import { printable, UsageError } from "../errors.ts";
 import { type Feature, type HostInfo, info } from "../info.ts";
 import { table } from "../render.ts";
+import type { Command } from "./command.ts";
 import { type Flag, helpText, parseFlags, refuseArguments } from "./flags.ts";
 import { print } from "./output.ts";
 
@@ -13,9 +14,17 @@ const FLAGS: readonly Flag[] = [
   { name: "format", value: "table|json", help: "table by default" },
 ];
 
-const ABOUT = `Tries every feature of the kernel that libflux uses, and tells what stops working without it.
+/** `libflux info`. */
+export const INFO: Command = {
+  name: "info",
+  usage: ["info [FLAG…]"],
+  about: `Tries every feature of the kernel that libflux uses, and tells what stops working without it.
 
-Exit code: 0 when 'libflux run' can work here, 1 when it can't.`;
+Exit code: 0 when 'libflux run' can work here, 1 when it can't.`,
+  flags: FLAGS,
+  maxOperands: 0,
+  run: infoCommand,
+};
 
 function state({ ok, required }: Feature): string {
   return ok ? "ok" : required ? "MISSING" : "missing";
@@ -39,7 +48,7 @@ export function showInfo({ version, kernel, architecture, canRun, features }: Ho
 export async function infoCommand(args: readonly string[]): Promise<number> {
   const flags = parseFlags("info", FLAGS, args);
   if (flags.on("help") === true) {
-    print(helpText("info [FLAG…]", ABOUT, FLAGS));
+    print(helpText(INFO));
     return 0;
   }
   refuseArguments("info", flags);

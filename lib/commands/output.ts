@@ -30,3 +30,10 @@ export function complain(text: string): void {
     // closed, or on a full disk
   }
 }
+
+/** How wide standard output's terminal is; nothing where it is none. */
+export function columns(): number | undefined {
+  if (!Deno.stdout.isTerminal()) return undefined;
+  // A terminal that nobody has told its size says 0.
+  return Deno.consoleSize().columns || undefined;
+}

@@ -7,6 +7,7 @@ import { printable, UsageError } from "../errors.ts";
 import { type ContainerInfo, list } from "../list.ts";
 import { formatPort } from "../spec/ports.ts";
 import { table } from "../render.ts";
+import type { Command } from "./command.ts";
 import { type Flag, helpText, parseFlags, refuseArguments } from "./flags.ts";
 import { print } from "./output.ts";
 
@@ -21,6 +22,16 @@ const FLAGS: readonly Flag[] = [
   },
   { name: "quiet", short: "q", help: "only names" },
 ];
+
+/** `libflux ps`. */
+export const PS: Command = {
+  name: "ps",
+  usage: ["ps [FLAG…]"],
+  about: "Lists your containers. None is no error.",
+  flags: FLAGS,
+  maxOperands: 0,
+  run: psCommand,
+};
 
 /** Seconds as people say them: "5s", "3m", "2h", "4d". */
 export function age(milliseconds: number): string {
@@ -86,7 +97,7 @@ export function parseFilter(text: string): (container: ContainerInfo) => boolean
 export async function psCommand(args: readonly string[]): Promise<number> {
   const flags = parseFlags("ps", FLAGS, args);
   if (flags.on("help") === true) {
-    print(helpText("ps [FLAG…]", "Lists your containers. None is no error.", FLAGS));
+    print(helpText(PS));
     return 0;
   }
   refuseArguments("ps", flags);
