@@ -17,6 +17,26 @@ export const COMMANDS: Commands = {
     group: "running",
     load: async () => (await import("./lib/commands/run.ts")).RUN,
   },
+  stop: {
+    help: "end containers",
+    group: "running",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).STOP,
+  },
+  kill: {
+    help: "send them a signal",
+    group: "running",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).KILL,
+  },
+  wait: {
+    help: "wait until they have ended",
+    group: "running",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).WAIT,
+  },
+  restart: {
+    help: "start them again",
+    group: "running",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).RESTART,
+  },
   ps: {
     help: "list containers",
     group: "looking",
@@ -66,6 +86,10 @@ export const COMMANDS: Commands = {
     help: "show what 'run' would do",
     group: "running",
     load: async () => (await import("./lib/commands/explain.ts")).EXPLAIN,
+  },
+  finish: {
+    help: "",
+    load: async () => (await import("./lib/commands/finish.ts")).finishCommand,
   },
   benchmark: {
     help: "measure how fast containers start here",

@@ -29,6 +29,10 @@ export {
   reloadNetworks,
   removeNetwork,
 } from "./lib/networks.ts";
+export { type DetachedContainer, type DetachedOptions, runDetached } from "./lib/detach.ts";
+export { kill, restart, stop, type StopOptions, wait } from "./lib/lifecycle.ts";
+export type { LogOptions } from "./lib/spec/log_options.ts";
+export type { RestartPolicy } from "./lib/spec/restart.ts";
 export { type Feature, type HostInfo, info } from "./lib/info.ts";
 export type { HostEntry } from "./lib/spec/addresses.ts";
 export type { RunOptions, Stream, TerminalSize } from "./lib/spec/options.ts";

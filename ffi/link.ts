@@ -101,8 +101,7 @@ export function link(program: LaunchProgram, options: LinkOptions = {}): Image {
         break;
       case "copy":
         view.setUint8(at, 1);
-        word(at + 8, instruction.width);
-        operands(at, [instruction.destination, instruction.source]);
+        operands(at, [instruction.destination, instruction.source, instruction.width]);
         break;
       case "branch":
         view.setUint8(at, 2);
@@ -113,6 +112,16 @@ export function link(program: LaunchProgram, options: LinkOptions = {}): Image {
       case "exit":
         view.setUint8(at, 3);
         operands(at, [instruction.status]);
+        break;
+      case "add":
+        view.setUint8(at, 4);
+        operands(at, [instruction.a, instruction.b, instruction.minus]);
+        word(at + 64, lower(instruction.result));
+        break;
+      case "find":
+        view.setUint8(at, 5);
+        operands(at, [instruction.from, instruction.limit, instruction.byte]);
+        word(at + 64, lower(instruction.result));
     }
   };
   word(0, DATA_ADDRESS + HEADER_SIZE);

@@ -55,7 +55,9 @@ function code(program: LaunchProgram, instruction: Instruction): string {
       return `${result}${instruction.name}(${instruction.args.map(show).join(", ")})${note}`;
     }
     case "copy":
-      return `copy ${instruction.width} bytes from ${show(instruction.source)} to ${show(instruction.destination)}`;
+      return `copy ${show(instruction.width)} bytes from ${show(instruction.source)} to ${
+        show(instruction.destination)
+      }`;
     case "branch": {
       const target = `go to ${(program.targets[instruction.target.index] ?? 0) + 1}`;
       return instruction.condition === "always"
@@ -64,6 +66,15 @@ function code(program: LaunchProgram, instruction: Instruction): string {
     }
     case "exit":
       return `exit with the wait status ${show(instruction.status)}`;
+    case "add": {
+      const { a, b, minus, result } = instruction;
+      const sum = [a, b].filter((value) => value !== 0).map(show).join(" + ");
+      return `$${result.name} = ${sum === "" ? "0" : sum}${minus === 0 ? "" : ` - ${show(minus)}`}`;
+    }
+    case "find": {
+      const { from, limit, byte, result } = instruction;
+      return `$${result.name} = find ${show(byte)} from ${show(from)} to ${show(limit)}`;
+    }
   }
 }
 

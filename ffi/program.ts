@@ -64,12 +64,15 @@ export interface SyscallInstruction extends Meaning {
   readonly tolerate?: number;
 }
 
-/** Copies `width` bytes between places of the program's data. */
+/** A place in memory: of the program's data, or at the address that a slot holds. */
+export type Place = Reference | SlotAddress | Slot;
+
+/** Copies `width` bytes, the first one first: also to a place before, of which the old bytes are part. */
 export interface CopyInstruction extends Meaning {
   readonly op: "copy";
-  readonly destination: Reference | SlotAddress;
-  readonly source: Reference | SlotAddress;
-  readonly width: number;
+  readonly destination: Place;
+  readonly source: Place;
+  readonly width: Operand;
 }
 
 /** Comparisons of {@link BranchInstruction}, signed, 64 bits. */
@@ -90,8 +93,32 @@ export interface ExitInstruction extends Meaning {
   readonly status: Operand;
 }
 
-/** One of the four instructions. */
-export type Instruction = SyscallInstruction | CopyInstruction | BranchInstruction | ExitInstruction;
+/** `result = a + b - minus`, of 64 bits: what is left of a buffer that was written in part has no other way to be known. */
+export interface AddInstruction extends Meaning {
+  readonly op: "add";
+  readonly a: Operand;
+  readonly b: Operand;
+  readonly minus: Operand;
+  readonly result: Slot;
+}
+
+/** The address of the first such byte from an address on, or `limit`: daemons take a log by the line. */
+export interface FindInstruction extends Meaning {
+  readonly op: "find";
+  readonly from: Operand;
+  readonly limit: Operand;
+  readonly byte: Operand;
+  readonly result: Slot;
+}
+
+/** One of the six instructions. */
+export type Instruction =
+  | SyscallInstruction
+  | CopyInstruction
+  | BranchInstruction
+  | ExitInstruction
+  | AddInstruction
+  | FindInstruction;
 
 /** A piece of the program's data. */
 export type DataBlock =
@@ -188,8 +215,18 @@ export class ProgramBuilder {
   }
 
   /** Adds a copy. */
-  copy(destination: Reference | SlotAddress, source: Reference | SlotAddress, width: number, label: string): void {
+  copy(destination: Place, source: Place, width: Operand, label: string): void {
     this.#instructions.push({ op: "copy", destination, source, width, label });
+  }
+
+  /** Adds `result = a + b - minus`. */
+  add(result: Slot, a: Operand, b: Operand, label: string, minus: Operand = 0): void {
+    this.#instructions.push({ op: "add", a, b, minus, result, label });
+  }
+
+  /** Adds a search: `result` becomes the address of the first such byte from one address to before another, or that. */
+  find(result: Slot, byte: Operand, from: Operand, limit: Operand, label: string): void {
+    this.#instructions.push({ op: "find", from, limit, byte, result, label });
   }
 
   /** A target that is placed later. */

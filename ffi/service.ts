@@ -10,7 +10,7 @@ import { AT, CLONE, CLOSE_RANGE, or, PR, SIG } from "./abi/constants.ts";
 import { ARCHITECTURE, type Descriptor, pipe, syscall } from "./libc.ts";
 import { decodeReport, type Image, link, REPORT_DESCRIPTOR } from "./link.ts";
 import { ProgramBuilder } from "./program.ts";
-import { read } from "./reactor.ts";
+import { abandon, read } from "./reactor.ts";
 import { type Child, executable, type ExitStatus, spawn } from "./spawn.ts";
 
 const X_OK = 1;
@@ -25,9 +25,13 @@ export function isExecutable(path: string): boolean {
 /** Adds what the program's process does before it executes that. */
 export type Preparation = (builder: ProgramBuilder) => void;
 
-function program(path: string, args: readonly string[], prepare: Preparation): Image {
+function program(path: string, args: readonly string[], prepare: Preparation, outlives: boolean): Image {
   const b = new ProgramBuilder(ARCHITECTURE);
-  b.syscall("prctl", [or(PR, "PR_SET_PDEATHSIG"), SIG.SIGKILL, 0, 0, 0], { label: "end with libflux" });
+  const endWithUs = (): void => {
+    if (outlives) return;
+    b.syscall("prctl", [or(PR, "PR_SET_PDEATHSIG"), SIG.SIGKILL, 0, 0, 0], { label: "end with libflux" });
+  };
+  endWithUs();
   // Ctrl-C is for libflux, which ends the container and then this.
   b.syscall("setsid", [], { label: "leave the terminal" });
   // Deno ignores it. pasta takes that for a failure of its own attempt to.
@@ -37,7 +41,7 @@ function program(path: string, args: readonly string[], prepare: Preparation): I
   b.syscall("rt_sigprocmask", [SIG_SETMASK, b.buffer(8), 0, 8], { label: "unblock all signals" });
   prepare(b);
   // Again: who becomes another loses that.
-  b.syscall("prctl", [or(PR, "PR_SET_PDEATHSIG"), SIG.SIGKILL, 0, 0, 0], { label: "end with libflux" });
+  endWithUs();
   b.syscall("close_range", [REPORT_DESCRIPTOR, 0xffffffff, or(CLOSE_RANGE, "CLOSE_RANGE_CLOEXEC")], {
     label: "close every descriptor but its streams",
   });
@@ -67,16 +71,20 @@ export class Service implements AsyncDisposable {
    * @param path Absolute.
    * @param args Without its own name.
    * @param input Its standard input.
-   * @param more A descriptor for the preparation, as number {@linkcode Service.MORE}.
+   * @param how `more`: a descriptor for the preparation, as number {@linkcode Service.MORE}; `outlives`: it stays when
+   * libflux has gone, until somebody ends it.
    */
   constructor(
     path: string,
     args: readonly string[],
     input: Descriptor,
-    prepare: Preparation = () => {},
-    more?: Descriptor,
+    { prepare = () => {}, more, outlives = false }: {
+      readonly prepare?: Preparation;
+      readonly more?: Descriptor;
+      readonly outlives?: boolean;
+    } = {},
   ) {
-    const image = program(path, args, prepare);
+    const image = program(path, args, prepare, outlives);
     using memfd = executable(image.elf);
     const [output, report] = [pipe(), pipe()];
     using far = output.write;
@@ -92,6 +100,7 @@ export class Service implements AsyncDisposable {
       ],
       hold: true,
     });
+    this.#pipe = output.read;
     this.ended = this.#run(image, output.read, report.read);
     // Whoever waits for a word of it hears of its end too.
     this.ended.catch(() => {});
@@ -124,8 +133,17 @@ export class Service implements AsyncDisposable {
     }
   }
 
-  /** Ends it, and waits until it has. */
+  /** Leaves one alone that outlives libflux: what it says from here on is nobody's to hear. */
+  leave(): void {
+    this.#left = true;
+    abandon(this.#pipe);
+  }
+  #left = false;
+  readonly #pipe: Descriptor;
+
+  /** Ends it, and waits until it has; does nothing to one that was left alone. */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#left) return;
     this.#child.signal(SIG.SIGKILL);
     await this.ended;
   }

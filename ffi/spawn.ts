@@ -124,8 +124,21 @@ function signalName(number: number): { signal?: Signal } {
   return {};
 }
 
+/** A process in new namespaces, whoever is its parent. */
+export interface Spawned extends Disposable {
+  readonly pid: number;
+  /** The process that waits for it, where that isn't this one. */
+  readonly monitor?: number;
+  /** Lets one that is held execute the image. */
+  release(): void;
+  /** Sends a signal; false when it has ended already. */
+  signal(signal: number): boolean;
+  /** Settles when it has ended. */
+  wait(): Promise<ExitStatus>;
+}
+
 /** A child in its new namespaces. */
-export class Child implements Disposable {
+export class Child implements Spawned {
   #block: NativeMemory | undefined;
   #reaped: Promise<ExitStatus> | undefined;
   readonly #gate: Descriptor;
@@ -239,9 +252,12 @@ export function spawn(options: SpawnOptions): Child {
     word(AREA.cloneArgs + 8, block.address + AREA.pidfd);
     word(AREA.cloneArgs + 32, SIG.SIGCHLD);
     word(AREA.cloneArgs + 80, options.cgroup ?? 0);
+    const fits = options.descriptors.length * 8 <= AREA.argv - AREA.pairs;
+    const pairs = fits ? { bytes: block.bytes, offset: AREA.pairs, address: block.address } : many(options.descriptors);
+    const table = new DataView(pairs.bytes.buffer);
     options.descriptors.forEach(([here, there], index) => {
-      view.setUint32(AREA.pairs + index * 8, above(here), true);
-      view.setUint32(AREA.pairs + index * 8 + 4, there, true);
+      table.setUint32(pairs.offset + index * 8, above(here), true);
+      table.setUint32(pairs.offset + index * 8 + 4, there, true);
     });
     const kept = options.keepCapabilities ?? 0;
     const words = [
@@ -253,7 +269,7 @@ export function spawn(options: SpawnOptions): Child {
       // An empty environment: nothing of the host's reaches even the interpreter.
       block.address + noMore,
       above(options.report),
-      block.address + AREA.pairs,
+      pairs.address + pairs.offset,
       options.descriptors.length,
       0,
       -1,
@@ -282,6 +298,14 @@ export function spawn(options: SpawnOptions): Child {
     gate.read.close();
     for (const descriptor of moved) descriptor.close();
   }
+}
+
+/** Room for more pairs than a block has; never given back, since who needs it once has thousands of published ports. */
+function many(
+  { length }: SpawnOptions["descriptors"],
+): { readonly bytes: Uint8Array<ArrayBuffer>; readonly offset: number; readonly address: number } {
+  const { bytes, address } = new NativeMemory(length * 8);
+  return { bytes, offset: 0, address };
 }
 
 /** `struct __user_cap_data_struct` twice, with the first `count` capabilities effective, permitted and inheritable. */

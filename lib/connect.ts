@@ -5,6 +5,7 @@
  * @module
  */
 import { E } from "../ffi/abi/constants.ts";
+import type { Descriptor } from "../ffi/libc.ts";
 import { batch, NetlinkError, openNetlink } from "../ffi/netlink.ts";
 import type { NetworkNamespace } from "../ffi/network_namespace.ts";
 import { findLink, hairpin, newVeth } from "../ffi/rtnetlink.ts";
@@ -52,10 +53,14 @@ class BridgeConnection implements Connection {
     readonly lease: Lease,
     /** Everybody on the network, this container among them. */
     readonly leases: readonly Lease[],
-    readonly held: HeldPorts,
+    readonly heldPorts: HeldPorts,
     readonly claim: Claim,
   ) {
-    this.ports = held.ports;
+    this.ports = heldPorts.ports;
+  }
+
+  get held(): readonly Descriptor[] {
+    return this.heldPorts.sockets;
   }
 
   get place(): Place {
@@ -156,7 +161,7 @@ class BridgeConnection implements Connection {
   /** Lets go of the ports. A tool that still sets rules is waited for: who takes them away comes after it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#published.catch(() => {});
-    this.held[Symbol.dispose]();
+    this.heldPorts[Symbol.dispose]();
   }
 }
 
@@ -224,6 +229,7 @@ export function isOwnHosts({ spec }: Prepared): boolean {
  * Connects a container as it is to be; where nobody has asked for a network and this host can make none, it goes without.
  *
  * @param asked What the caller said. @param options The same with what is usual.
+ * @param isDetached Whether the container stays when libflux has gone.
  */
 export async function connectOr<T extends RunOptions>(
   asked: RunOptions,
@@ -231,11 +237,12 @@ export async function connectOr<T extends RunOptions>(
   store: Store,
   claim: Claim,
   id: string,
+  isDetached: boolean,
 ): Promise<readonly [Connection | undefined, T]> {
   const name = networkOf(options);
   try {
     if (options.network === "pasta") {
-      return [await connectByPasta(store, claim, options, needsNetwork(asked)), options];
+      return [await connectByPasta(store, claim, options, { required: needsNetwork(asked), isDetached }), options];
     }
     if (asked.network === undefined && options.network === "none") {
       warn(`the container has no network beyond lo, since this host has no pasta (${PASTA_HINT})`);

@@ -5,30 +5,21 @@
  */
 import { SIG, type Signal } from "../ffi/abi/constants.ts";
 import { type Descriptor, syscall, SyscallError } from "../ffi/libc.ts";
-import { link, type LinkOptions } from "../ffi/link.ts";
+import type { LinkOptions } from "../ffi/link.ts";
 import { abandon } from "../ffi/reactor.ts";
-import { networkNamespace } from "../ffi/network_namespace.ts";
 import { exitStatus } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
-import type { Cgroups } from "./cgroups/cgroup.ts";
-import { makeCgroupsOr, measured } from "./make_cgroups.ts";
+import { assemble } from "./assemble.ts";
+import { measured } from "./make_cgroups.ts";
 import type { Usage } from "./cgroups/usage.ts";
 import { LaunchError } from "./errors.ts";
 import { hostError, initError } from "./failure.ts";
-import { connectOr, hasOwnNetwork, isOwnHosts } from "./connect.ts";
-import { joinedNetwork } from "./compile/mod.ts";
-import { confine } from "./confine.ts";
+import { isOwnHosts } from "./connect.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
-import type { Connection } from "./network/connection.ts";
-import { openNetwork } from "./network/join.ts";
-import { compileProgram, generateName, prepare, withDefaults } from "./prepare.ts";
 import { checkSize, type RunOptions, type TerminalSize } from "./spec/options.ts";
 import { thaw } from "./store/cgroup.ts";
-import { openStore, replace } from "./store/open.ts";
-import type { Claim } from "./store/state.ts";
 import { killNamespace } from "./store/process.ts";
-import { IdLock } from "./user_namespace.ts";
-import { layOut, type Output, plumb, type Plumbing, readable, writable } from "./streams.ts";
+import { layOut, type Output, readable, writable } from "./streams.ts";
 
 export type { Signal, Timings };
 
@@ -282,61 +273,22 @@ export function run(options: RunOptions): Promise<Container> {
 
 /** {@linkcode run}, with what tests make fail. */
 export async function start(options: RunOptions, linkOptions: LinkOptions = {}): Promise<Container> {
-  const { signal } = options;
-  signal?.throwIfAborted();
-  let named = withDefaults({ ...options, name: options.name ?? generateName() });
-  const created = new Date();
-  const begin = performance.now();
-  const layout = layOut(options);
-  // On another thread, while this one compiles; should that fail, launch() tells.
-  let network = hasOwnNetwork(named) ? networkNamespace() : undefined;
-  network?.catch(() => {});
-  const plumbing: Plumbing[] = [];
-  let claim: Claim | undefined;
-  let cgroups: Cgroups | undefined;
-  let connection: Connection | undefined;
-  const idLock = new IdLock();
+  const assembled = await assemble(options, layOut(options), { linkOptions });
+  const { connection, prepared, release } = assembled;
+  let launched: Launched;
   try {
-    // Wrong options are told before anything is touched.
-    const nulls = layout.flatMap((how, index) => how === "null" ? [index] : []);
-    let prepared = prepare(named, nulls, undefined, (starts, size) => idLock.take(starts, size));
-    [named, prepared] = await confine(named, prepared, nulls);
-    const joined = joinedNetwork(prepared.spec);
-    if (joined !== undefined) network = Promise.resolve(openNetwork(joined, named));
-    const store = await openStore(options.root);
-    if (options.replace === true) await replace(store, prepared.name, signal);
-    claim = await store.claim(prepared.name, signal);
-    [connection, named] = await connectOr(options, named, store, claim, prepared.id);
-    [cgroups, prepared] = await makeCgroupsOr(named, prepared, nulls, claim, signal);
-    signal?.throwIfAborted();
-    layout.forEach((how, index) => plumbing.push(plumb(how, index)));
-    const program = compileProgram(prepared, named, connection?.place);
-    const image = link(program, linkOptions);
-    const launched = await launch({
-      ...{ prepared, image, claim, cgroups, plumbing, network, connection, idLock, created, begin, options },
-    });
-    const container = new Container(launched);
-    try {
-      await connection?.settle(container.pid, isOwnHosts(prepared));
-    } catch (error) {
-      // What it has is given back by itself from here on.
-      [claim, cgroups, connection] = [undefined, undefined, undefined];
-      plumbing.length = 0;
-      await container[Symbol.asyncDispose]();
-      throw error;
-    }
+    launched = await launch(assembled);
+  } catch (error) {
+    await release();
+    throw error instanceof SyscallError ? hostError(error) : error;
+  }
+  // What it has is given back by itself from here on.
+  const container = new Container(launched);
+  try {
+    await connection?.settle(container.pid, isOwnHosts(prepared));
     return container;
   } catch (error) {
-    (await network?.catch(() => undefined))?.close();
-    for (const { ours, started, ended } of plumbing) {
-      ours?.close();
-      started();
-      await ended();
-    }
-    await connection?.[Symbol.asyncDispose]();
-    await cgroups?.release();
-    await claim?.release();
-    idLock.close();
+    await container[Symbol.asyncDispose]();
     throw error instanceof SyscallError ? hostError(error) : error;
   }
 }

@@ -8,7 +8,7 @@ import { Descriptor, pipe, syscall, SyscallError } from "../ffi/libc.ts";
 import { type NetworkNamespace, networkOfProcess } from "../ffi/network_namespace.ts";
 import { type Image, REPORT_DESCRIPTOR } from "../ffi/link.ts";
 import { read } from "../ffi/reactor.ts";
-import { type Child, executable, spawn } from "../ffi/spawn.ts";
+import { executable, spawn, type Spawned, type SpawnOptions } from "../ffi/spawn.ts";
 import { receiveDescriptor, socketPair } from "../ffi/unix_socket.ts";
 import type { Cgroups } from "./cgroups/cgroup.ts";
 import { CHILD } from "./compile/context.ts";
@@ -20,7 +20,7 @@ import type { RunOptions } from "./spec/options.ts";
 import { bootId } from "./store/directory.ts";
 import type { Entry } from "./store/ledger.ts";
 import { mountNamespace, startTime } from "./store/process.ts";
-import type { Claim } from "./store/state.ts";
+import type { Claim, State } from "./store/state.ts";
 import { duplicate, type Plumbing, setNonBlocking } from "./streams.ts";
 import { type IdLock, sendImage, writeMaps } from "./user_namespace.ts";
 
@@ -67,7 +67,24 @@ export interface LaunchOptions {
   /** `performance.now()` when the container was asked for. */
   readonly begin: number;
   readonly options: RunOptions;
+  /** Who makes the first process; libflux itself if left out. */
+  readonly spawner?: Spawner;
+  /** What its state says besides. */
+  readonly also?: Pick<State, "detached" | "terminal" | "attempts">;
 }
+
+/** What a first process's parent has to do with it: the other ends of what that finds open. */
+export interface ParentEnds {
+  /** Where a reaping init writes the command's raw wait status. */
+  readonly status: Descriptor | undefined;
+  /** Closed, it ends a reaping init. */
+  readonly lifeline: Descriptor | undefined;
+  /** From where the container's terminal comes. */
+  readonly console: Descriptor | undefined;
+}
+
+/** Makes a container's first process. */
+export type Spawner = (options: SpawnOptions, ends: ParentEnds) => Promise<Spawned>;
 
 /** Descriptors of one master: of each only one may be waited for at a time. */
 export interface TerminalEnds {
@@ -79,7 +96,7 @@ export interface TerminalEnds {
 /** A container whose command runs. */
 export interface Launched extends LaunchOptions {
   /** PID 1. */
-  readonly child: Child;
+  readonly child: Spawned;
   /** Where a reaping init writes the command's raw wait status. */
   readonly status: Descriptor | undefined;
   /** Closed, it ends a reaping init. */
@@ -158,7 +175,7 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
   // One that isn't born in its cgroup is put there before it runs anything.
   const attach = from.cgroups.scope?.attach;
   using cgroup = attach === undefined ? from.cgroups.open() : undefined;
-  const child = spawn({
+  const how: SpawnOptions = {
     executable: memfd,
     flags: cloneFlags(prepared.spec) + (cgroup === undefined ? 0 : CLONE.CLONE_INTO_CGROUP),
     ...(cgroup === undefined ? {} : { cgroup: cgroup.number }),
@@ -168,7 +185,9 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     ...(ids === undefined || prepared.launch.isRootInside === true
       ? {}
       : { keepCapabilities: prepared.launch.lastCapability + 1 }),
-  });
+  };
+  const child = await from.spawner?.(how, { status, lifeline, console }) ?? spawn(how);
+  if (from.spawner !== undefined) console?.close();
   const cloned = performance.now();
   const ended = child.wait();
   const abort = (): void => void child.signal(SIG.SIGKILL);
@@ -190,7 +209,7 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     }
     if (attach !== undefined || ids !== undefined) child.release();
     // While the child makes its mounts; it runs no command before the byte has come.
-    const written = writeDown(from, child.pid);
+    const written = writeDown(from, child);
     const mounts = openMounts(child.pid);
     opened.use(mounts);
     if (network !== undefined) await from.connection?.attach(network);
@@ -205,7 +224,8 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     options.signal?.throwIfAborted();
     const executed = performance.now();
     report.close();
-    const terminal = console === undefined ? undefined : receiveTerminal(console, opened);
+    // Whoever else has made it takes its terminal as well.
+    const terminal = console === undefined || from.spawner !== undefined ? undefined : receiveTerminal(console, opened);
     ends.keep();
     opened.move();
     const timings = { create: ready - begin, clone: cloned - ready, start: executed - ready, tearDown: 0 };
@@ -241,10 +261,7 @@ function openMounts(pid: number): Descriptor | undefined {
 }
 
 /** Ledger and state of a child that waits for both. */
-function writeDown(
-  from: LaunchOptions,
-  pid: number,
-): Pick<Launched, "namespace"> {
+function writeDown(from: LaunchOptions, { pid, monitor = Deno.pid }: Spawned): Pick<Launched, "namespace"> {
   const { prepared, claim, created, options } = from;
   // None where it has failed already: then there is nothing to kill either.
   const started = startTime(pid) ?? 0;
@@ -266,7 +283,10 @@ function writeDown(
       legacy: from.cgroups.legacy,
     },
     ...from.connection?.shown,
-    monitor: Deno.pid,
+    monitor,
+    ...(options.stopSignal === undefined ? {} : { stopSignal: options.stopSignal }),
+    ...(options.stopTimeout === undefined ? {} : { stopTimeout: options.stopTimeout }),
+    ...from.also,
     bootId: bootId(),
   });
   return { namespace };

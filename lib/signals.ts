@@ -37,3 +37,7 @@ export function listen(signals: readonly Signal[], listener: (signal: Signal) =>
     },
   };
 }
+
+/** The signals by their names. */
+export const SIGNALS: Readonly<Record<Signal, number>> = SIG;
+export type { Signal };

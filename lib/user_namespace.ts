@@ -33,7 +33,12 @@ export class IdLock implements Disposable {
     return undefined;
   }
 
-  /** Gives them back. */
+  /** What holds them. */
+  get held(): readonly Descriptor[] {
+    return this.#file === undefined ? [] : [this.#file];
+  }
+
+  /** Gives them back, unless somebody else holds the same. */
   close(): void {
     this.#file?.close();
     this.#file = undefined;

@@ -179,7 +179,7 @@ export function fileMode(type: "S_IFBLK" | "S_IFCHR" | "S_IFREG", permissions: n
 }
 
 /** `linux/stat.h`: masks of `statx`. */
-export const STATX = { STATX_TYPE: 1, STATX_BASIC_STATS: 0x7ff } as const;
+export const STATX = { STATX_TYPE: 1, STATX_NLINK: 4, STATX_BASIC_STATS: 0x7ff } as const;
 
 /** `linux/magic.h`: what `fstatfs` says of a filesystem. */
 export const MAGIC = {
@@ -191,6 +191,7 @@ export const PR = {
   PR_SET_PDEATHSIG: 1,
   PR_SET_DUMPABLE: 4,
   PR_SET_KEEPCAPS: 8,
+  PR_SET_NAME: 15,
   PR_CAPBSET_READ: 23,
   PR_CAPBSET_DROP: 24,
   PR_SET_NO_NEW_PRIVS: 38,

@@ -9,14 +9,17 @@ export type Architecture = "x86_64" | "aarch64";
 
 /** `[x86_64, aarch64]` for each syscall libflux uses. */
 const NUMBERS = {
+  accept4: [288, 242],
   bind: [49, 200],
   bpf: [321, 280],
   capset: [126, 91],
   chdir: [80, 49],
+  clock_gettime: [228, 113],
   clone: [56, 220],
   clone3: [435, 435],
   close: [3, 57],
   close_range: [436, 436],
+  connect: [42, 203],
   dup3: [292, 24],
   epoll_create1: [291, 20],
   epoll_ctl: [233, 21],
@@ -59,6 +62,7 @@ const NUMBERS = {
   mknodat: [259, 33],
   mmap: [9, 222],
   mount: [165, 40],
+  listen: [50, 201],
   lseek: [8, 62],
   mount_setattr: [442, 442],
   move_mount: [429, 429],
@@ -103,6 +107,7 @@ const NUMBERS = {
   wait4: [61, 260],
   waitid: [247, 95],
   write: [1, 64],
+  writev: [20, 66],
 } as const;
 
 /** A syscall's name, as in the kernel's tables. */

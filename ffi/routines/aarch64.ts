@@ -162,7 +162,7 @@ export function sequence(): AArch64 {
   return a;
 }
 
-/** Four instructions, no stack: x19 is the instruction, x20 the program's data. */
+/** Six instructions, no stack: x19 is the instruction, x20 the program's data. */
 export function interpreter(): AArch64 {
   const a = new AArch64();
   a.set("x20", DATA_ADDRESS);
@@ -180,7 +180,7 @@ export function interpreter(): AArch64 {
   a.jumpIf("eq", "copy");
   a.compareWith("x9", 2);
   a.jumpIf("eq", "branch");
-  a.jumpIf("hi", "exit");
+  a.jumpIf("hi", "others");
 
   a.load("x8", "x19", 8);
   a.syscall();
@@ -210,7 +210,6 @@ export function interpreter(): AArch64 {
   a.syscall();
 
   a.label("copy");
-  a.load("x2", "x19", 8);
   a.label("byte");
   a.jumpIfZero("x2", "advance");
   a.load("x9", "x1", 0, 8);
@@ -236,6 +235,26 @@ export function interpreter(): AArch64 {
   a.jumpIf("eq", "advance");
   a.load("x19", "x19", 64);
   a.jump("next");
+
+  a.label("others");
+  a.compareWith("x9", 4);
+  a.jumpIf("lo", "exit");
+  a.jumpIf("eq", "add");
+  a.label("find");
+  a.compare("x0", "x1");
+  a.jumpIf("hs", "result");
+  a.load("x9", "x0", 0, 8);
+  a.compare("x9", "x2");
+  a.jumpIf("eq", "result");
+  a.add("x0", "x0", 1);
+  a.jump("find");
+  a.label("add");
+  a.addRegisters("x0", "x0", "x1");
+  a.subtractRegisters("x0", "x0", "x2");
+  a.label("result");
+  a.load("x9", "x19", 64);
+  a.store("x9", 0, "x0");
+  a.jump("advance");
 
   a.label("exit");
   a.bits("x9", "x0", 0, 7);

@@ -29,8 +29,17 @@
  *
  * The interpreter runs a launch program. At `DATA_ADDRESS`: the address of the first instruction, the report's
  * descriptor, room for the report `{address of the instruction, -errno}`, then the instructions. Each is nine words:
- * operation, flags and masks; syscall number, width or condition; six operands; address of the result, or of the
- * branch's target.
+ * operation, flags and masks; syscall number or condition; six operands; address of the result, or of the
+ * branch's target. The operations:
+ *
+ * | number | operation | operands |
+ * | --- | --- | --- |
+ * | 0 | syscall | its arguments |
+ * | 1 | copy | address to copy to, from bytes at what address, how many |
+ * | 2 | branch | what is compared with what |
+ * | 3 | exit | a wait status |
+ * | 4 | add | `a + b − c` is the result |
+ * | 5 | find | where to begin to look, where to end, for which byte: its address is the result, or the end |
  *
  * @module
  */

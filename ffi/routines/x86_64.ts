@@ -184,7 +184,7 @@ export function sequence(): X86_64 {
   return a;
 }
 
-/** Four instructions, no stack: rbx is the instruction, r12 the program's data. */
+/** Six instructions, no stack: rbx is the instruction, r12 the program's data. */
 export function interpreter(): X86_64 {
   const a = new X86_64();
   a.set("r12", DATA_ADDRESS);
@@ -202,7 +202,7 @@ export function interpreter(): X86_64 {
   a.jumpIf("e", "copy");
   a.arithmeticWith("cmp", "rax", 2);
   a.jumpIf("e", "branch");
-  a.jumpIf("a", "exit");
+  a.jumpIf("a", "others");
 
   a.load("rax", "rbx", 8);
   a.syscall();
@@ -233,7 +233,7 @@ export function interpreter(): X86_64 {
   a.syscall();
 
   a.label("copy");
-  a.load("rcx", "rbx", 8);
+  a.move("rcx", "rdx");
   a.copyBytes();
   a.label("advance");
   a.arithmeticWith("add", "rbx", INSTRUCTION_SIZE);
@@ -251,6 +251,26 @@ export function interpreter(): X86_64 {
   a.jumpIf("e", "advance");
   a.load("rbx", "rbx", 64);
   a.jump("next");
+
+  a.label("others");
+  a.arithmeticWith("cmp", "rax", 4);
+  a.jumpIf("b", "exit");
+  a.jumpIf("e", "add");
+  a.label("find");
+  a.arithmetic("cmp", "rdi", "rsi");
+  a.jumpIf("ae", "result");
+  a.load("rax", "rdi", 0, 8);
+  a.arithmetic("cmp", "rax", "rdx");
+  a.jumpIf("e", "result");
+  a.arithmeticWith("add", "rdi", 1);
+  a.jump("find");
+  a.label("add");
+  a.arithmetic("add", "rdi", "rsi");
+  a.arithmetic("sub", "rdi", "rdx");
+  a.label("result");
+  a.load("rcx", "rbx", 64);
+  a.store("rcx", 0, "rdi");
+  a.jump("advance");
 
   a.label("exit");
   a.move("rax", "rdi");

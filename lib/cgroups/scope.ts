@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { O, or } from "../../ffi/abi/constants.ts";
+import { O, or, PR } from "../../ffi/abi/constants.ts";
 import { ARCHITECTURE, checked, Descriptor, pipe } from "../../ffi/libc.ts";
 import { link, REPORT_DESCRIPTOR } from "../../ffi/link.ts";
 import { ProgramBuilder } from "../../ffi/program.ts";
@@ -23,7 +23,6 @@ const LIFELINE = 4;
 /** A keeper's program. */
 export function keeperProgram(): ReturnType<ProgramBuilder["build"]> {
   const b = new ProgramBuilder(ARCHITECTURE);
-  const PR = { PR_SET_NAME: 15 } as const;
   b.syscall("prctl", [or(PR, "PR_SET_NAME"), b.string("libflux-scope"), 0, 0, 0], { label: "take a name of its own" });
   // Whatever libflux was started in can be unmounted.
   b.syscall("chdir", [b.string("/")], { label: "leave the working directory" });
@@ -36,7 +35,7 @@ export function keeperProgram(): ReturnType<ProgramBuilder["build"]> {
 /** A process that keeps a scope; ends with libflux. All signals but SIGKILL are blocked in it. */
 class Keeper {
   readonly #child: Child;
-  readonly #lifeline: Descriptor;
+  readonly lifeline: Descriptor;
 
   constructor() {
     const image = link(keeperProgram());
@@ -48,7 +47,7 @@ class Keeper {
     const life = pipe();
     using end = life.read;
     using lifeline = new DisposableStack();
-    this.#lifeline = lifeline.use(life.write);
+    this.lifeline = lifeline.use(life.write);
     const streams = [0, 1, 2].map((number) => [nothing.number, number] as const);
     this.#child = spawn({
       executable: memfd,
@@ -65,7 +64,7 @@ class Keeper {
 
   /** Ends it, and reaps it. Can be done again. */
   async end(): Promise<void> {
-    this.#lifeline.close();
+    this.lifeline.close();
     await this.#child.wait();
     this.#child[Symbol.dispose]();
   }
@@ -79,6 +78,8 @@ export interface KeptScope {
    * libflux itself is in a cgroup of root's. Throws a {@link ScopeError}.
    */
   readonly attach?: (pid: number) => Promise<void>;
+  /** What holds it: closed everywhere, it is let go. */
+  readonly held: readonly Descriptor[];
   /** Lets go: systemd removes it once nobody is in it. */
   release(): Promise<void>;
 }
@@ -167,7 +168,12 @@ export async function startScope(scope: Scope, name: string, signal?: AbortSigna
     const moved = write(`${group}/cgroup.procs`, String(keeper.pid));
     if (moved < 0) throw failure(scope, `it isn't libflux's to use (errno ${-moved})`);
     const attach = (pid: number): Promise<void> => attachTo(scope, pid, signal);
-    return { directory: scope.directory, ...(scope.user ? { attach } : {}), release: () => keeper.end() };
+    return {
+      directory: scope.directory,
+      ...(scope.user ? { attach } : {}),
+      held: [keeper.lifeline],
+      release: () => keeper.end(),
+    };
   } catch (error) {
     await keeper.end();
     if (error instanceof LimitError || error === signal?.reason) throw error;

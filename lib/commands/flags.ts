@@ -53,9 +53,6 @@ export interface Parsed {
 
 /** Flags that people know from other runtimes, and what they need to know here. */
 const FOREIGN: Readonly<Record<string, string>> = {
-  rm: "every container of 'libflux run' is temporary: leave it out",
-  detach: "'libflux run' stays in the foreground: put '&' after the command",
-  d: "'libflux run' stays in the foreground: put '&' after the command",
   name: "the name comes first: libflux run NAME --image ROOTFS -- COMMAND",
 };
 

@@ -144,8 +144,10 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     print(helpText(RUN));
     return 0;
   }
+  if (line.detach) return await (await import("./detach.ts")).runInBackground(line);
+  const interactive = line.interactive ?? true;
   const keyboard = hasKeyboard();
-  const tty = line.tty ?? (line.interactive && keyboard && Deno.stdout.isTerminal());
+  const tty = line.tty ?? (interactive && keyboard && Deno.stdout.isTerminal());
   if (line.quiet) onWarning(undefined);
   using signals = new Signals(line.quiet, tty);
   let container: Container;
@@ -153,7 +155,7 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     container = await run({
       ...line.options,
       // A background job takes no keys, whether or not its command would read them.
-      stdin: line.interactive && (keyboard || !Deno.stdin.isTerminal()) ? "inherit" : "null",
+      stdin: interactive && (keyboard || !Deno.stdin.isTerminal()) ? "inherit" : "null",
       stdout: "inherit",
       stderr: "inherit",
       measure: line.time,

@@ -8,11 +8,13 @@ import { printable, UsageError } from "../errors.ts";
 import { parseDevice } from "../spec/parse_device.ts";
 import { parseBind, parseMount, parseTmpfs } from "../spec/mounts.ts";
 import { checkName, type RunOptions } from "../spec/options.ts";
+import { checkRestart, type RestartPolicy } from "../spec/restart.ts";
 import type { Mount } from "../spec/types.ts";
 import { type Flag, type Parsed, parseFlags } from "./flags.ts";
 import { LIMIT_FLAGS, PROCESS_LIMIT_FLAGS, readLimits, readScore, readUlimits } from "./limit_flags.ts";
 import { NETWORK_FLAGS, readNetworkOptions } from "./network_flags.ts";
 import { readSecurity, SECURITY_FLAGS } from "./security_flags.ts";
+import { readSeconds, readSignal } from "./signal_flags.ts";
 import { readUsers, USER_FLAGS } from "./user_flags.ts";
 
 /** All of them. */
@@ -65,6 +67,19 @@ export const RUN_FLAGS: readonly Flag[] = [
   { name: "tty", short: "t", help: "give the command a terminal (default when run from one); --no-tty: don't" },
   { name: "interactive", short: "i", help: "pass standard input on (default); --no-interactive: don't" },
   { name: "label", short: "l", value: "K=V", repeated: true, help: "a label, for 'libflux ps --filter label=K=V'" },
+  {
+    name: "detach",
+    short: "d",
+    help: "start it in the background and print its name; with -t, -i: for 'libflux attach'",
+  },
+  {
+    name: "restart",
+    value: "POLICY",
+    help: "with --detach, start it again when it ends: no (default), on-failure[:N] or always",
+  },
+  { name: "stop-signal", value: "SIGNAL", help: "what asks it to end; SIGTERM by default" },
+  { name: "stop-timeout", value: "SECONDS", help: "how long it has then before it is killed; 10 by default" },
+  { name: "rm", help: "remove its log, too, as soon as it has ended" },
   { name: "replace", help: "end a container of the same name first" },
   ...NETWORK_FLAGS,
   { name: "pid", value: "private|host", help: "whose processes are seen inside" },
@@ -127,12 +142,26 @@ function parseLabel(text: string): readonly [string, string] {
   return [key, at < 0 ? "" : text.slice(at + 1)];
 }
 
+function readRestart(flags: Parsed): RestartPolicy | undefined {
+  const text = flags.value("restart");
+  if (text === undefined) return undefined;
+  const policy = checkRestart(text);
+  if (flags.on("detach") === true || policy === "no") return policy;
+  throw new UsageError("a container in the foreground isn't started again when it has ended", {
+    hint: "add --detach, or leave out --restart",
+  });
+}
+
 /** A parsed `run` command line. */
 export interface RunCommandLine {
   readonly options: RunOptions & { readonly name: string };
   /** `--tty` and `--no-tty`; nothing where it is left to the streams. */
   readonly tty: boolean | undefined;
-  readonly interactive: boolean;
+  /** `--interactive` and `--no-interactive`; nothing where neither was given. */
+  readonly interactive: boolean | undefined;
+  readonly detach: boolean;
+  /** `--rm` */
+  readonly remove: boolean;
   readonly quiet: boolean;
   readonly time: boolean;
 }
@@ -176,6 +205,9 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
     hostname: flags.value("hostname"),
     init: flags.on("init"),
     replace: flags.on("replace"),
+    restart: readRestart(flags),
+    stopSignal: readSignal(flags, "stop-signal"),
+    stopTimeout: readSeconds(flags, "stop-timeout"),
     root: flags.value("root"),
     ...readNetworkOptions(flags),
     pid: choice(flags, "pid", ["private", "host"]),
@@ -201,7 +233,9 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
       labels: Object.fromEntries(flags.values("label").map(parseLabel)),
     },
     tty: flags.on("tty"),
-    interactive: flags.on("interactive") ?? true,
+    interactive: flags.on("interactive"),
+    detach: flags.on("detach") ?? false,
+    remove: flags.on("rm") ?? false,
     quiet: flags.on("quiet") ?? false,
     time: flags.on("time") ?? false,
   };

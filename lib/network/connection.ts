@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Descriptor } from "../../ffi/libc.ts";
 import type { NetworkNamespace } from "../../ffi/network_namespace.ts";
 import type { PublishedPort } from "../spec/ports.ts";
 import type { State } from "../store/state.ts";
@@ -12,6 +13,8 @@ import type { Place } from "./files.ts";
 export interface Connection extends AsyncDisposable {
   /** Its ports that the host has as well. */
   readonly ports: readonly PublishedPort[];
+  /** What must be open as long as the container runs. */
+  readonly held: readonly Descriptor[];
   /** What the container's own files say of it; nothing where it is on no network of libflux's. */
   readonly place?: Place;
   /** What its state says of it. */

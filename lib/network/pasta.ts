@@ -8,6 +8,7 @@
  * @module
  */
 import { AT, CLONE, O, or, SIG } from "../../ffi/abi/constants.ts";
+import type { Descriptor } from "../../ffi/libc.ts";
 import type { NetworkNamespace } from "../../ffi/network_namespace.ts";
 import type { Operand, ProgramBuilder, Slot } from "../../ffi/program.ts";
 import { Service } from "../../ffi/service.ts";
@@ -158,16 +159,31 @@ export function reasonOf(output: string): NetworkError {
   );
 }
 
+/** What a container asks of pasta. */
+interface PastaOptions {
+  /** Whether the container is to fail where it turns out later that it can't be connected. */
+  readonly required: boolean;
+  /** Whether pasta stays when libflux has gone: then it ends by the container's ledger. */
+  readonly isDetached: boolean;
+}
+
 /** A container's pasta. */
 class PastaConnection implements Connection {
   readonly #path: string;
   readonly #held: HeldPorts;
   readonly #claim: Claim;
   readonly #required: boolean;
+  readonly #isDetached: boolean;
   #service: Service | undefined;
 
-  constructor(path: string, held: HeldPorts, claim: Claim, required: boolean) {
-    [this.#path, this.#held, this.#claim, this.#required] = [path, held, claim, required];
+  constructor(path: string, held: HeldPorts, claim: Claim, { required, isDetached }: PastaOptions) {
+    [this.#path, this.#held, this.#claim] = [path, held, claim];
+    [this.#required, this.#isDetached] = [required, isDetached];
+  }
+
+  /** pasta holds the ports itself. */
+  get held(): readonly Descriptor[] {
+    return [];
   }
 
   get ports(): readonly PublishedPort[] {
@@ -180,14 +196,20 @@ class PastaConnection implements Connection {
 
   async attach({ namespace, owner }: NetworkNamespace): Promise<void> {
     const prepare = owner === undefined ? prepareAsRoot : prepareAsUser;
-    const service = new Service(this.#path, pastaArguments(this.ports), namespace, prepare, owner);
+    const service = new Service(this.#path, pastaArguments(this.ports), namespace, {
+      prepare,
+      ...(owner === undefined ? {} : { more: owner }),
+      outlives: this.#isDetached,
+    });
     this.#service = service;
     this.#claim.ledger.add({ kind: "process", pid: service.pid, startTime: startTime(service.pid) ?? 0 });
     // They are its own from here on.
     this.#held[Symbol.dispose]();
     service.release();
     // Its pid, when it has done everything.
-    if (await service.says(/^\d+\n/m, PATIENCE)) return void this.#watch(service.ended).catch(() => {});
+    if (await service.says(/^\d+\n/m, PATIENCE)) {
+      return this.#isDetached ? service.leave() : void this.#watch(service.ended).catch(() => {});
+    }
     await service[Symbol.asyncDispose]();
     const error = service.errno > 0
       ? new NetworkError(
@@ -226,14 +248,13 @@ function families(): readonly Family[] {
 /**
  * Sees that a container can be connected by pasta, and holds its ports until that has them.
  *
- * @param required Whether the container is to fail where it turns out later that it can't be connected.
  * @throws {NetworkError} There is no pasta here, or a port isn't to be had.
  */
 export async function connectByPasta(
   store: Store,
   claim: Claim,
   { ports = [] }: RunOptions,
-  required: boolean,
+  how: PastaOptions,
 ): Promise<Connection> {
   const path = findPasta();
   if (path === undefined) throw new NetworkError("there is no pasta on this host", { hint: PASTA_HINT });
@@ -244,5 +265,5 @@ export async function connectByPasta(
     held[Symbol.dispose]();
     throw error;
   }
-  return new PastaConnection(path, held, claim, required);
+  return new PastaConnection(path, held, claim, how);
 }

@@ -16,6 +16,8 @@ import { holderOf } from "./holder.ts";
 /** Ports that are held. */
 export interface HeldPorts extends Disposable {
   readonly ports: readonly PublishedPort[];
+  /** What holds them. */
+  readonly sockets: readonly Descriptor[];
 }
 
 /** How often another port is tried where a free one of one family isn't free in the other. */
@@ -35,16 +37,19 @@ export async function holdPorts(
 ): Promise<HeldPorts> {
   using sockets = new DisposableStack();
   const ports: PublishedPort[] = [];
-  for (const mapping of mappings) ports.push(await hold(mapping, families, store, sockets));
+  const all: Descriptor[] = [];
+  for (const mapping of mappings) {
+    ports.push(await hold(mapping, families, store, (socket) => all.push(sockets.use(socket))));
+  }
   const held = sockets.move();
-  return { ports, [Symbol.dispose]: () => held.dispose() };
+  return { ports, sockets: all, [Symbol.dispose]: () => held.dispose() };
 }
 
 async function hold(
   mapping: PortMapping,
   families: readonly Family[],
   store: Store,
-  sockets: DisposableStack,
+  keep: (socket: Descriptor) => void,
 ): Promise<PublishedPort> {
   const { hostAddress, hostPort = 0, protocol } = mapping;
   const own = hostAddress === undefined ? undefined : parseAddress(hostAddress);
@@ -73,7 +78,7 @@ async function hold(
       port = held.port;
     }
     if (errno === 0) {
-      for (const socket of taken) sockets.use(socket);
+      for (const socket of taken) keep(socket);
       return { ...mapping, hostPort: port };
     }
     for (const socket of taken) socket.close();

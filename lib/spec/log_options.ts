@@ -6,7 +6,7 @@
 import { printable, UsageError } from "../errors.ts";
 
 /** Where a log goes. */
-export const LOG_DRIVERS = ["file", "journald", "syslog", "none"] as const;
+export const LOG_DRIVERS: readonly Log["driver"][] = ["file", "journald", "syslog", "none"];
 
 /**
  * A container's log.
@@ -22,7 +22,7 @@ export const LOG_DRIVERS = ["file", "journald", "syslog", "none"] as const;
  */
 export interface LogOptions {
   /** `file` if left out: what `libflux logs` reads; `journald` or `syslog`: there as well; `none`: nowhere. */
-  readonly driver?: typeof LOG_DRIVERS[number];
+  readonly driver?: "file" | "journald" | "syslog" | "none";
   /** Bytes after which a new file is begun; 10 MB if left out, -1: never. */
   readonly maxSize?: number;
   /** How many files are kept; 3 if left out. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { SIG, type Signal } from "../../ffi/abi/constants.ts";
 import { printable, UsageError } from "../errors.ts";
 import { checkCapabilities, wishOf } from "./capabilities.ts";
 import { checkMount, checkPath } from "./check_mount.ts";
@@ -15,6 +16,8 @@ import { checkSecurity } from "./security.ts";
 import type { PortMapping } from "./ports.ts";
 import { checkLimits, checkRlimit, isWhole, type Limits } from "./limits.ts";
 import { checkUserNamespace } from "./id_maps.ts";
+import { checkLog, type LogOptions } from "./log_options.ts";
+import { checkRestart, type RestartPolicy } from "./restart.ts";
 import type { IdMapping, Mount, Rlimit } from "./types.ts";
 
 /**
@@ -208,6 +211,14 @@ export interface RunOptions {
   readonly stderr?: Stream;
   /** Gives the command a terminal of this size, in place of the three streams. */
   readonly terminal?: TerminalSize;
+  /** What is kept of what it writes, for `logs()`; nothing if left out, and it isn't detached. */
+  readonly log?: LogOptions;
+  /** Whether it is started again when it has ended; `no` if left out. Of detached containers only. */
+  readonly restart?: RestartPolicy;
+  /** The signal by which it is asked to end; SIGTERM if left out. */
+  readonly stopSignal?: Signal;
+  /** Seconds that it has to end then before it is killed; 10 if left out. */
+  readonly stopTimeout?: number;
   /** Kills the container when it fires. */
   readonly signal?: AbortSignal;
 }
@@ -286,6 +297,16 @@ export function checkOptions(options: RunOptions): void {
   }
   if (options.terminal !== undefined) checkSize(options.terminal);
   if (options.cgroupParent !== undefined) checkCgroup(options.cgroupParent);
+  if (options.stopSignal !== undefined && !Object.hasOwn(SIG, options.stopSignal)) {
+    throw new UsageError(`there is no signal ${printable(options.stopSignal)}`, { hint: "such as SIGTERM or SIGQUIT" });
+  }
+  if (options.stopTimeout !== undefined && !(Number.isFinite(options.stopTimeout) && options.stopTimeout >= 0)) {
+    throw new UsageError(`a container can't be given ${options.stopTimeout} seconds to end`, {
+      hint: "give 0 or more",
+    });
+  }
+  if (options.log !== undefined) checkLog(options.log);
+  if (options.restart !== undefined) checkRestart(options.restart);
   checkUserNamespace(options);
   checkNetworkOptions(options);
   checkCapabilities(wishOf(options));

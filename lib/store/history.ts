@@ -6,7 +6,7 @@
  */
 import { AT, openFlags } from "../../ffi/abi/constants.ts";
 import { ARCHITECTURE, checked, Descriptor, syscall } from "../../ffi/libc.ts";
-import { variable } from "../caller.ts";
+import { callersVariable } from "../caller.ts";
 import { isName } from "../spec/options.ts";
 import type { Log } from "../spec/log_options.ts";
 import { checkPrivateDirectory, defaultRoot, makePrivateDirectory, readState, writeAtomically } from "./directory.ts";
@@ -30,6 +30,8 @@ export interface ContainerRecord {
   /** The signal that killed it. */
   readonly signal?: string;
   readonly outOfMemory?: boolean;
+  /** Why it couldn't be started again. */
+  readonly error?: string;
   /** How often it was started again by its restart policy. */
   readonly restarts: number;
   readonly log: Log;
@@ -46,7 +48,7 @@ export const LOG_FILE = "log";
 export function historyRoot(root: string | undefined): string {
   if (root !== undefined) return `${root}/history`;
   if (Deno.uid() === 0) return "/var/lib/libflux/history";
-  const [state, home] = [variable("XDG_STATE_HOME"), variable("HOME")];
+  const [state, home] = [callersVariable("XDG_STATE_HOME"), callersVariable("HOME")];
   if (state?.startsWith("/") === true) return `${state}/libflux/history`;
   return home?.startsWith("/") === true ? `${home}/.local/state/libflux/history` : `${defaultRoot()}/history`;
 }
@@ -88,6 +90,16 @@ export class History {
     writeAtomically(`${this.directory(record.name)}/record.json`, JSON.stringify(record));
   }
 
+  /** Writes what a container was asked to be, to make it again when it has ended. */
+  writeOptions(name: string, options: object): void {
+    writeAtomically(`${this.directory(name)}/${OPTIONS_FILE}`, JSON.stringify(options));
+  }
+
+  /** What a container was asked to be; nothing where that isn't known. */
+  options(name: string): object | undefined {
+    return parseObject(readState(`${this.directory(name)}/${OPTIONS_FILE}`));
+  }
+
   /** Removes a record and the log. */
   remove(name: string): void {
     const directory = this.directory(name);
@@ -101,6 +113,19 @@ export class History {
 }
 
 const RECORD = "record.json";
+/** The file of what a container was asked to be. */
+export const OPTIONS_FILE = "options.json";
+
+/** Reads an object of JSON as what it is: a file that somebody else may have written. */
+export function parseObject(text: string | undefined): object | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /** Reads a record as what it is: a file that somebody else may have written. */
 export function parseRecord(text: string | undefined): ContainerRecord | undefined {
@@ -121,6 +146,7 @@ export function parseRecord(text: string | undefined): ContainerRecord | undefin
     typeof record.image === "string" && isTime(record.created) && isOptional("started", isTime) &&
     isOptional("finished", isTime) && isOptional("code", Number.isSafeInteger) &&
     isOptional("signal", (signal) => typeof signal === "string") &&
+    isOptional("error", (error) => typeof error === "string") &&
     isOptional("outOfMemory", (killed) => typeof killed === "boolean") && Number.isSafeInteger(record.restarts) &&
     typeof record.terminal === "boolean" && typeof record.remove === "boolean" &&
     Array.isArray(record.command) && record.command.every((part) => typeof part === "string") &&

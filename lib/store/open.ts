@@ -7,15 +7,22 @@ import { callersPath } from "../caller.ts";
 import { NameInUseError, NoContainerError } from "../errors.ts";
 import { checkName } from "../spec/options.ts";
 import { defaultRoot } from "./directory.ts";
+import { History, historyRoot } from "./history.ts";
 import { thaw } from "./cgroup.ts";
 import { isAlive, killProcess } from "./process.ts";
 import { type State, Store } from "./state.ts";
 
 const reconciled = new Set<string>();
 
+/** Opens a state root, and leaves alone what killed ones left there. */
+export function openStoreAsIs(root?: string): Store {
+  const own = root === undefined ? undefined : resolved(callersPath(root));
+  return new Store(own ?? defaultRoot(), new History(historyRoot(own)));
+}
+
 /** Opens a state root; the first time a process does, what killed ones left there is removed. */
 export async function openStore(root?: string): Promise<Store> {
-  const store = new Store(root === undefined ? defaultRoot() : resolved(callersPath(root)));
+  const store = openStoreAsIs(root);
   if (!reconciled.has(store.root)) {
     reconciled.add(store.root);
     await store.reconcile();

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { AT } from "../../ffi/abi/constants.ts";
+import { AT, SIG, type Signal } from "../../ffi/abi/constants.ts";
 import { type Descriptor, syscall } from "../../ffi/libc.ts";
 import { NameInUseError, printable } from "../errors.ts";
 import { isAddress } from "../spec/addresses.ts";
@@ -15,6 +15,8 @@ import { bootId, checkPrivateDirectory, makePrivateDirectory, readState, writeAt
 import { warn } from "../warnings.ts";
 import { describeEntry, type Entry, isContainerCgroup, Ledger } from "./ledger.ts";
 import { isCurrent, lockFile } from "./lock.ts";
+import { type Ended, openEnd, ranOutOfMemory, readEnd } from "./ended.ts";
+import { History, historyRoot, OPTIONS_FILE, parseObject } from "./history.ts";
 import { reconcileNetworks } from "./leave.ts";
 import { deadlineIn, startTime } from "./process.ts";
 
@@ -31,6 +33,8 @@ export interface State {
   readonly command: readonly string[];
   /** ISO 8601, UTC. */
   readonly created: string;
+  /** When its command began to run, of one that is detached. */
+  readonly started?: string;
   readonly labels: Readonly<Record<string, string>>;
   /** Its cgroups' directories, v2's and those of v1 by their controllers' names. */
   readonly cgroups: { readonly unified?: string; readonly legacy: Readonly<Record<string, string>> };
@@ -40,6 +44,18 @@ export interface State {
   readonly ports?: readonly PublishedPort[];
   /** The process that waits for the container. */
   readonly monitor: number;
+  /** Whether that is a native monitor's, and no libflux's. */
+  readonly detached?: boolean;
+  /** Whether its command has a terminal. */
+  readonly terminal?: boolean;
+  /** The signal that asks it to end; SIGTERM if left out. */
+  readonly stopSignal?: Signal;
+  /** Seconds that it has to end then. */
+  readonly stopTimeout?: number;
+  /** How often in a row it was started again by its restart policy. */
+  readonly attempts?: number;
+  /** Whether it has ended, and is about to be started again by its restart policy. */
+  readonly restarting?: boolean;
   readonly bootId: string;
 }
 
@@ -50,8 +66,8 @@ const MOMENT = 2;
 
 /** All containers below one state root. */
 export class Store {
-  /** @param root The state root; made when something is first written. */
-  constructor(readonly root: string) {}
+  /** @param root The state root; made when something is first written. @param history Where ended containers are kept. */
+  constructor(readonly root: string, readonly history: History = new History(historyRoot(root))) {}
 
   get #containers(): string {
     return `${this.root}/containers`;
@@ -72,6 +88,16 @@ export class Store {
   /** What is known of a container; nothing where there is none, or its file is no state. */
   state(name: string): State | undefined {
     return parseState(readState(`${this.directory(name)}/state.json`));
+  }
+
+  /** Writes what a container was asked to be, to make it again. */
+  writeOptions(name: string, options: object): void {
+    writeAtomically(`${this.directory(name)}/${OPTIONS_FILE}`, JSON.stringify(options));
+  }
+
+  /** What a container was asked to be; nothing where that isn't known. */
+  options(name: string): object | undefined {
+    return parseObject(readState(`${this.directory(name)}/${OPTIONS_FILE}`));
   }
 
   /** Takes a name. Throws a {@link NameInUseError} while another container has it. */
@@ -108,7 +134,7 @@ export class Store {
         file.close();
         continue;
       }
-      const claim = new Claim(name, directory, file);
+      const claim = new Claim(name, directory, file, this.history);
       try {
         // What a stale one of the same name left. What can't be undone now is tried again when this one ends.
         await claim.clear(deadlineIn(HURRY));
@@ -133,7 +159,7 @@ export class Store {
   /** Removes what killed monitors left behind; leaves alone what is in use. What won't go doesn't hold up a command. */
   async reconcile(): Promise<void> {
     const deadline = deadlineIn(HURRY);
-    for (const name of this.names()) await this.#reconcileOne(name, deadline);
+    for (const name of this.names()) await this.reconcileOne(name, deadline);
     await reconcileNetworks(this.root);
   }
 
@@ -144,7 +170,8 @@ export class Store {
     return file === "busy";
   }
 
-  async #reconcileOne(name: string, deadline: number): Promise<void> {
+  /** Removes what is left of one container, if nobody has its name. */
+  async reconcileOne(name: string, deadline: number = deadlineIn(HURRY)): Promise<void> {
     const directory = this.directory(name);
     const lock = `${directory}/lock`;
     let file: ReturnType<typeof lockFile>;
@@ -157,7 +184,7 @@ export class Store {
     if (typeof file === "string") return;
     if (!isCurrent(file, lock)) return file.close();
     try {
-      await new Claim(name, directory, file).release(deadline);
+      await new Claim(name, directory, file, this.history).release(deadline);
     } catch (error) {
       // No trouble with one keeps anybody from all the others.
       warn(`what is left of the container ${name} can't be removed: ${error instanceof Error ? error.message : error}`);
@@ -171,7 +198,12 @@ export class Claim {
   readonly ledger: Ledger;
 
   /** Only {@link Store.claim} makes one. @param lock Who has it open has the name. */
-  constructor(readonly name: string, readonly directory: string, readonly lock: Descriptor) {
+  constructor(
+    readonly name: string,
+    readonly directory: string,
+    readonly lock: Descriptor,
+    readonly history: History,
+  ) {
     this.ledger = new Ledger(`${directory}/ledger`);
   }
 
@@ -182,9 +214,44 @@ export class Claim {
 
   /** Undoes what is in the ledger, and forgets what is known; answers what couldn't be undone. */
   async clear(deadline?: number): Promise<readonly Entry[]> {
+    this.#settle();
     const left = await this.ledger.undo(deadline);
-    for (const name of ["state.json", "state.json.new"]) this.#unlink(name);
+    for (const name of this.#files()) {
+      if (name !== "lock" && name !== "ledger") this.#unlink(name);
+    }
     return left;
+  }
+
+  /** How it has ended, once that was seen to. */
+  get ended(): Ended | undefined {
+    return this.#ended;
+  }
+  #ended: Ended | undefined;
+
+  /** Writes down for later how a container of a monitor's has ended, while its cgroups can still tell. */
+  #settle(): void {
+    using file = openEnd(this.directory);
+    const ended = file === undefined ? undefined : readEnd(file);
+    if (ended === undefined || this.#ended !== undefined) return;
+    const state = parseState(readState(`${this.directory}/state.json`));
+    const killed = state !== undefined && ended.code !== 0 && ranOutOfMemory(state);
+    this.#ended = ended;
+    const record = this.history.read(this.name);
+    if (record === undefined || state === undefined || record.id !== state.id) return;
+    if (record.remove) return this.history.remove(this.name);
+    const { code, signal, finished } = ended;
+    const how = { code, ...(signal === undefined ? {} : { signal }), ...(killed ? { outOfMemory: true } : {}) };
+    this.history.write({ ...record, ...how, finished: finished.toISOString() });
+  }
+
+  /** What is in its directory; nothing once that has gone. */
+  #files(): string[] {
+    try {
+      return Array.from(Deno.readDirSync(this.directory), ({ name }) => name);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return [];
+      throw error;
+    }
   }
 
   #unlink(name: string): void {
@@ -240,11 +307,18 @@ export function parseState(text: string | undefined): State | undefined {
     [...cgroups.unified === undefined ? [] : [cgroups.unified], ...Object.values(cgroups.legacy)].every(
       isContainerCgroup,
     );
+  const isStop = (state.stopSignal === undefined || Object.hasOwn(SIG, String(state.stopSignal))) &&
+    (state.stopTimeout === undefined || Number.isFinite(state.stopTimeout));
+  const flags = isStop &&
+    [state.detached, state.terminal, state.restarting].every((flag) =>
+      flag === undefined || typeof flag === "boolean"
+    ) && (state.started === undefined || !Number.isNaN(Date.parse(String(state.started)))) &&
+    (state.attempts === undefined || isCount(state.attempts, 0));
   const { network } = state;
   const isOnline = network === undefined || isPlace(network);
   const ports = state.ports === undefined || Array.isArray(state.ports) && state.ports.every(isPublished);
   // A pid means nothing after a reboot.
-  return strings && numbers && command && labels && groups && isOnline && ports && state.bootId === bootId()
+  return strings && numbers && command && labels && groups && isOnline && ports && flags && state.bootId === bootId()
     ? value as State
     : undefined;
 }

@@ -87,6 +87,63 @@ for (const architecture of ["x86_64", "aarch64"] as const) {
     });
   }
 
+  Deno.test(`${subject}: adds and subtracts 64 bits`, async () => {
+    const b = new ProgramBuilder(architecture);
+    const sum = b.slot("sum");
+    const shown = b.target();
+    b.add(sum, 2 ** 40, 5, "add", 7);
+    b.add(sum, sum, -(2 ** 40), "add a negative number");
+    b.branch(sum, "==", -2, shown, "as it must be");
+    b.exit(1 << 8, "not so");
+    b.place(shown);
+    b.add(sum, 0, sum, "subtract a slot", sum);
+    b.branch(sum, "!=", 0, shown, "never");
+    b.exit(7 << 8, "exit");
+    assertEquals((await execute(b)).code, 7);
+  });
+
+  Deno.test(`${subject}: copies as much as a slot says, from and to where slots say`, async () => {
+    const b = new ProgramBuilder(architecture);
+    const text = b.bytes(new TextEncoder().encode("..abcdef"));
+    const [from, to, width] = [b.slot("from"), b.slot("to"), b.slot("width")];
+    b.add(from, text, 2, "where the text is");
+    b.add(to, text, 0, "where it is to be");
+    b.add(width, 0, 6, "how long it is");
+    // Over each other, as what is left of a buffer is moved to its beginning.
+    b.copy(to, from, width, "move");
+    b.add(width, 0, 0, "nothing");
+    b.copy(to, b.string("x"), width, "copy nothing");
+    b.syscall("write", [1, text, 8], { label: "write" });
+    b.exit(0, "exit");
+    assertEquals((await execute(b)).output, "abcdefef");
+  });
+
+  for (
+    const [what, byte, first, last, found] of [
+      ["the first of several", "l", 0, 11, 2],
+      ["one at the beginning", "h", 0, 11, 0],
+      ["the last byte", "d", 0, 11, 10],
+      ["the end where there is none", "x", 0, 11, 11],
+      ["the end where it comes only then", "d", 0, 10, 10],
+      ["the next one", "o", 5, 11, 7],
+      ["a byte above 127", "\xff", 0, 11, 5],
+      ["the end of nothing", "h", 0, 0, 0],
+    ] as const
+  ) {
+    Deno.test(`${subject}: finds ${what}`, async () => {
+      const b = new ProgramBuilder(architecture);
+      const text = b.bytes(Uint8Array.from("hello\xffworld", (letter) => letter.charCodeAt(0)));
+      const at = b.slot("at");
+      b.find(at, byte.charCodeAt(0), b.at(text, first), b.at(text, last), "find");
+      const right = b.target();
+      b.branch(at, "==", b.at(text, found), right, "as it must be");
+      b.exit(1 << 8, "not so");
+      b.place(right);
+      b.exit(0, "exit");
+      assertEquals((await execute(b)).code, 0);
+    });
+  }
+
   Deno.test(`${subject}: exits with 128 + the signal of a wait status`, async () => {
     const b = new ProgramBuilder(architecture);
     b.exit(9, "exit");

@@ -195,7 +195,7 @@ Deno.test("link() writes nothing of one instruction into its neighbours, and not
     b.exit(256, "end");
   });
   const [copy, exit] = [words(image, 0), words(image, 1)];
-  assertEquals([copy[0], copy[1], copy.slice(4)], [1n, 3n, [0n, 0n, 0n, 0n, 0n]]);
+  assertEquals([copy[0], copy[1], copy.slice(4)], [1n, 0n, [3n, 0n, 0n, 0n, 0n]]);
   assertEquals([exit[0], exit[1], exit[2], exit.slice(3)], [3n, 0n, 256n, [0n, 0n, 0n, 0n, 0n, 0n]]);
   const at = Number(copy[3]) - DATA_ADDRESS + DATA_OFFSET;
   assertEquals([...image.elf.subarray(at, at + 8)], [1, 2, 3, 0, 0, 0, 0, 0]);

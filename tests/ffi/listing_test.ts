@@ -99,3 +99,24 @@ Deno.test("listing() lines its numbers up", () => {
 });
 
 Deno.test("listing() of an empty program is empty", () => assertEquals(list(() => {}), ""));
+
+Deno.test("listing() shows sums, searches, and copies between places that slots hold", () => {
+  const text = list((b) => {
+    const [rest, at] = [b.slot("rest"), b.slot("at")];
+    b.add(rest, 8, 0, "add", at);
+    b.add(at, at, rest, "add");
+    b.add(at, 0, 0, "add");
+    b.find(at, 10, b.buffer(16), rest, "find");
+    b.copy(at, b.buffer(16), rest, "copy");
+  });
+  assertEquals(
+    text.split("\n").filter((line) => line.startsWith("  ")).map((line) => line.slice(5)),
+    [
+      "$rest = 8 - $at",
+      "$at = $at + $rest",
+      "$at = 0",
+      "$at = find 10 from buffer[16] to $rest",
+      "copy $rest bytes from buffer[16] to $at",
+    ],
+  );
+});

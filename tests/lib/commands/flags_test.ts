@@ -64,7 +64,6 @@ Deno.test("parseFlags() refuses what isn't declared, naming the nearest", () => 
     "did you mean --no-switch?",
   ]);
   assertStringIncludes(hint("--frobnicate") ?? "", "--help");
-  assertStringIncludes(hint("--rm") ?? "", "temporary");
 });
 
 Deno.test("parseFlags() refuses a missing value, and one flag twice", () => {

@@ -1,0 +1,104 @@
+/**
+ * All that a container needs before its first process is made: looked at, taken, made; and given back where it comes to
+ * nothing.
+ *
+ * @module
+ */
+import { SyscallError } from "../ffi/libc.ts";
+import { link, type LinkOptions } from "../ffi/link.ts";
+import { networkNamespace } from "../ffi/network_namespace.ts";
+import type { Cgroups } from "./cgroups/cgroup.ts";
+import { joinedNetwork } from "./compile/mod.ts";
+import { confine } from "./confine.ts";
+import { connectOr, hasOwnNetwork } from "./connect.ts";
+import { hostError } from "./failure.ts";
+import type { LaunchOptions } from "./launch.ts";
+import { makeCgroupsOr } from "./make_cgroups.ts";
+import type { Connection } from "./network/connection.ts";
+import { openNetwork } from "./network/join.ts";
+import { compileProgram, generateName, prepare, withDefaults } from "./prepare.ts";
+import type { RunOptions } from "./spec/options.ts";
+import { openStore, replace } from "./store/open.ts";
+import type { Claim, Store } from "./store/state.ts";
+import { type Layout, plumb, type Plumbing } from "./streams.ts";
+import { IdLock } from "./user_namespace.ts";
+
+/** A container that only has to be launched. */
+export interface Assembled extends LaunchOptions {
+  readonly store: Store;
+  /** Gives back all of it; for one that isn't launched. */
+  readonly release: () => Promise<void>;
+}
+
+/** What is there already, of a container that is started again. */
+export interface Before {
+  /** Its name, still taken, and cleared. */
+  readonly claim: Claim;
+  readonly id: string;
+  readonly store: Store;
+}
+
+/** How to assemble one. */
+export interface AssembleOptions {
+  /** What tests make fail. */
+  readonly linkOptions?: LinkOptions;
+  readonly before?: Before;
+  /** Whether it stays when libflux has gone. */
+  readonly isDetached?: boolean;
+}
+
+/** Assembles a container; whatever goes wrong leaves nothing behind. */
+export async function assemble(
+  options: RunOptions,
+  layout: Layout,
+  { linkOptions, before, isDetached = false }: AssembleOptions = {},
+): Promise<Assembled> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  let named = withDefaults({ ...options, name: options.name ?? generateName() });
+  const created = new Date();
+  const begin = performance.now();
+  // On another thread, while this one compiles; should that fail, launch() tells.
+  let network = hasOwnNetwork(named) ? networkNamespace() : undefined;
+  network?.catch(() => {});
+  const plumbing: Plumbing[] = [];
+  let claim = before?.claim;
+  let cgroups: Cgroups | undefined;
+  let connection: Connection | undefined;
+  const idLock = new IdLock();
+  const release = async (): Promise<void> => {
+    (await network?.catch(() => undefined))?.close();
+    for (const { ours, started, ended } of plumbing) {
+      ours?.close();
+      started();
+      await ended();
+    }
+    await connection?.[Symbol.asyncDispose]();
+    await cgroups?.release();
+    await claim?.release();
+    idLock.close();
+  };
+  try {
+    // Wrong options are told before anything is touched.
+    const nulls = layout.flatMap((how, index) => how === "null" ? [index] : []);
+    let prepared = prepare(named, nulls, before?.id, (starts, size) => idLock.take(starts, size));
+    [named, prepared] = await confine(named, prepared, nulls);
+    const joined = joinedNetwork(prepared.spec);
+    if (joined !== undefined) network = Promise.resolve(openNetwork(joined, named));
+    const store = before?.store ?? await openStore(options.root);
+    if (options.replace === true && before === undefined) await replace(store, prepared.name, signal);
+    claim ??= await store.claim(prepared.name, signal);
+    [connection, named] = await connectOr(options, named, store, claim, prepared.id, isDetached);
+    [cgroups, prepared] = await makeCgroupsOr(named, prepared, nulls, claim, signal);
+    signal?.throwIfAborted();
+    layout.forEach((how, index) => plumbing.push(plumb(how, index)));
+    const image = link(compileProgram(prepared, named, connection?.place), linkOptions);
+    return {
+      ...{ prepared, image, claim, cgroups, plumbing, network, connection, idLock, created, begin, options },
+      ...{ store, release },
+    };
+  } catch (error) {
+    await release();
+    throw error instanceof SyscallError ? hostError(error) : error;
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * Containers that stay when libflux has gone: started below a native monitor.
+ *
+ * @module
+ */
+import { openFlags } from "../ffi/abi/constants.ts";
+import { ARCHITECTURE, checked, Descriptor, SyscallError } from "../ffi/libc.ts";
+import { listenAt, openDirectory } from "../ffi/unix_listener.ts";
+import { resolve } from "@std/path";
+import { assemble, type Assembled, type Before } from "./assemble.ts";
+import { callersVariable } from "./caller.ts";
+import { ATTACH_SOCKET, EXIT_FILE } from "./spec/container_files.ts";
+import { isOwnHosts } from "./connect.ts";
+import { UsageError } from "./errors.ts";
+import { hostError } from "./failure.ts";
+import { launch, type Launched } from "./launch.ts";
+import { type Monitored, startMonitor } from "./monitor.ts";
+import { generateName } from "./prepare.ts";
+import { ownEnvironment, ownProgram } from "./program.ts";
+import { checkLog, type Log } from "./spec/log_options.ts";
+import type { RunOptions } from "./spec/options.ts";
+import type { ContainerRecord } from "./store/history.ts";
+import { LOG_FILE } from "./store/history.ts";
+import { layOut, type Plumbing } from "./streams.ts";
+
+/**
+ * What a detached container is made of: as any other, but for streams of the caller's, of which it has none.
+ *
+ * @example A container with a log of one file
+ * ```ts
+ * import { type DetachedOptions, runDetached, stop } from "@libflux/cli/mod";
+ *
+ * const options: DetachedOptions = { command: ["sleep", "60"], log: { maxFile: 1 } };
+ * const { name } = await runDetached(options);
+ * await stop(name);
+ * ```
+ */
+export interface DetachedOptions extends Omit<RunOptions, "stdin" | "stdout" | "stderr" | "measure" | "signal"> {
+  /** Keep its standard input open, for `attach`. */
+  readonly interactive?: boolean;
+  /** Remove its log and record as soon as it has ended. */
+  readonly remove?: boolean;
+}
+
+/**
+ * A container that runs by itself.
+ *
+ * @example Its name is all that others need
+ * ```ts
+ * import { type DetachedContainer, runDetached, stop } from "@libflux/cli/mod";
+ *
+ * const container: DetachedContainer = await runDetached({ command: ["sleep", "60"] });
+ * await stop(container.name);
+ * ```
+ */
+export interface DetachedContainer {
+  /** Its name. */
+  readonly name: string;
+  /** 64 hexadecimal digits. */
+  readonly id: string;
+  /** PID 1 of the container, as the host numbers it. */
+  readonly pid: number;
+}
+
+/** What of an earlier start goes on. */
+export interface Again extends Before {
+  /** How often in a row it was started again. */
+  readonly attempts: number;
+  /** How often at all. */
+  readonly restarts: number;
+}
+
+/** The log of a container that has none: so much of what it shows as who attaches to it needs. */
+const SPOOL = { maxSize: 65_536, maxFile: 2 } as const;
+
+/**
+ * Starts a container in the background. It runs until its command ends, or somebody stops it; what it writes is in its log.
+ *
+ * @returns Once its command has been executed.
+ * @throws As {@linkcode run} does.
+ *
+ * @example Start it here, stop it anywhere
+ * ```ts
+ * import { list, runDetached, stop } from "@libflux/cli/mod";
+ *
+ * const { name } = await runDetached({ command: ["sleep", "60"] });
+ * console.log((await list()).some((container) => container.name === name)); // true
+ * await stop(name);
+ * ```
+ */
+export function runDetached(options: DetachedOptions): Promise<DetachedContainer> {
+  return startDetached({ ...options, name: options.name ?? generateName() });
+}
+
+/** {@linkcode runDetached}, also of one that has run before. */
+export async function startDetached(options: DetachedOptions, again?: Again): Promise<DetachedContainer> {
+  const { interactive = false, terminal } = options;
+  const log = checkLog(options.log ?? {});
+  if (options.remove === true && (options.restart ?? "no") !== "no") {
+    throw new UsageError("a container that is removed at its end can't be started again", {
+      hint: "leave out --rm or --restart",
+    });
+  }
+  const streams = { stdin: interactive ? "piped" : "null", stdout: "piped", stderr: "piped" } as const;
+  const whole: RunOptions = { ...options, ...streams };
+  const assembled = await assemble(whole, layOut(whole), {
+    isDetached: true,
+    ...(again === undefined ? {} : { before: again }),
+  });
+  const { connection, prepared, release, store, plumbing } = assembled;
+  using opened = new DisposableStack();
+  let monitored: Monitored | undefined;
+  let launched: Launched | undefined;
+  try {
+    const directory = opened.use(openDirectory(store.directory(prepared.name)));
+    const record = recordOf(assembled, log, terminal !== undefined, options.remove === true, again);
+    const logs = opened.use(openLogs(assembled, record, again));
+    const file = opened.use(make(logs, LOG_FILE));
+    const attach = opened.use(listenAt(directory, ATTACH_SOCKET));
+    opened.use(make(directory, EXIT_FILE));
+    const program = ownProgram();
+    const root = options.root === undefined ? [] : ["--root", store.root];
+    const argv = [program.path, ...program.args, "finish", ...root];
+    launched = await launch({
+      ...assembled,
+      also: { detached: true, terminal: terminal !== undefined, attempts: again?.attempts ?? 0 },
+      spawner: async (how, ends) =>
+        monitored = await startMonitor(
+          {
+            ...{ lock: assembled.claim.lock, directory, logs, log: file, attach },
+            streams: terminal === undefined ? plumbing.map(({ ours }) => ours) : [],
+            kept: heldBy(assembled),
+            program: program.path,
+            options: {
+              init: options.init ?? true,
+              terminal: terminal !== undefined,
+              sharesPids: options.pid === "host",
+              log: log.driver === "none" ? SPOOL : log,
+              argv,
+              env: ownEnvironment(callersVariable),
+            },
+          },
+          how,
+          ends,
+        ),
+    });
+    await connection?.settle(launched.child.pid, isOwnHosts(prepared));
+    const started = new Date().toISOString();
+    const state = store.state(prepared.name);
+    if (state !== undefined) assembled.claim.write({ ...state, started });
+    if (log.driver !== "none") store.history.write({ ...record, started });
+  } catch (error) {
+    await monitored?.abort();
+    closeEnds(launched, plumbing);
+    if (again === undefined && log.driver !== "none") store.history.remove(prepared.name);
+    await release();
+    throw error instanceof SyscallError ? hostError(error) : error;
+  }
+  const { child, mounts } = launched;
+  monitored?.detach();
+  closeEnds(launched, plumbing);
+  mounts?.close();
+  for (const held of heldBy(assembled)) held.close();
+  assembled.claim.lock.close();
+  return { name: prepared.name, id: prepared.id, pid: child.pid };
+}
+
+function recordOf(
+  { prepared, created, options }: Assembled,
+  log: Log,
+  terminal: boolean,
+  remove: boolean,
+  again: Again | undefined,
+): ContainerRecord {
+  const { name, id, spec } = prepared;
+  return {
+    ...{ name, id, image: spec.root.path, command: spec.process.args },
+    labels: options.labels ?? {},
+    created: created.toISOString(),
+    restarts: again?.restarts ?? 0,
+    ...{ log, terminal, remove },
+  };
+}
+
+/** The directory that the log is in, which goes on with every start. */
+function openLogs(
+  { store, prepared: { name }, options }: Assembled,
+  record: ContainerRecord,
+  again?: Again,
+): Descriptor {
+  // Started again, it is from another directory.
+  const { seccomp } = options;
+  const kept: RunOptions = {
+    ...options,
+    image: record.image,
+    ...(seccomp === undefined || seccomp === "unconfined" ? {} : { seccomp: resolve(seccomp) }),
+  };
+  store.writeOptions(name, kept);
+  if (record.log.driver === "none") return openDirectory(store.directory(name));
+  if (again === undefined) {
+    const directory = store.history.begin(record);
+    store.history.writeOptions(name, kept);
+    return directory;
+  }
+  return openDirectory(store.history.directory(name));
+}
+
+/** Makes a file of libflux's own, if need be, to write to its end. */
+function make(directory: Descriptor, name: string): Descriptor {
+  const flags = openFlags(ARCHITECTURE, "O_WRONLY", "O_CREAT", "O_APPEND", "O_NOFOLLOW", "O_CLOEXEC").value;
+  return new Descriptor(checked("openat", directory.number, name, flags, 0o600));
+}
+
+/** What has to stay open as long as the container runs. */
+function heldBy({ connection, idLock, cgroups }: Assembled): readonly Descriptor[] {
+  return [...connection?.held ?? [], ...idLock.held, ...cgroups.scope?.held ?? []];
+}
+
+/** Closes libflux's own ends of what the monitor has. */
+function closeEnds(launched: Launched | undefined, plumbing: readonly Plumbing[]): void {
+  for (const { ours } of plumbing) ours?.close();
+  for (const descriptor of [launched?.status, launched?.lifeline]) descriptor?.close();
+}

@@ -1,0 +1,100 @@
+/**
+ * The end of a detached container, which its monitor executes libflux for: cleans up, and starts it again where its restart
+ * policy says so.
+ *
+ * @module
+ */
+import { AT } from "../ffi/abi/constants.ts";
+import { ARCHITECTURE, Descriptor, syscall } from "../ffi/libc.ts";
+import { executeInPlace } from "../ffi/replace.ts";
+import { callersVariable } from "./caller.ts";
+import { sleeperProgram } from "./compile/sleeper.ts";
+import { type DetachedOptions, startDetached } from "./detach.ts";
+import { LaunchError } from "./errors.ts";
+import { MONITOR } from "./compile/monitor_options.ts";
+import { ownEnvironment, ownProgram } from "./program.ts";
+import { nextStart, type Restart } from "./spec/restart.ts";
+import { bootId } from "./store/directory.ts";
+import { STOPPING_FILE } from "./spec/container_files.ts";
+import { isCurrent } from "./store/lock.ts";
+import { Claim, type State, type Store } from "./store/state.ts";
+import { startTime } from "./store/process.ts";
+
+/** What a container that is started again goes on with. */
+interface Waiting {
+  readonly state: State;
+  readonly restart: Restart;
+}
+
+/** Takes the name that the monitor has held, and that this process holds by now. */
+function inherit(store: Store): Claim {
+  const path = Deno.readLinkSync(`/proc/self/fd/${MONITOR.directory}`);
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  const lock = new Descriptor(MONITOR.lock);
+  // By its descriptor: it may have been renamed meanwhile.
+  if (path !== store.directory(name) || !isCurrent(lock, `${path}/lock`)) {
+    throw new LaunchError(`${path} isn't the directory of a container that has ended`, {
+      hint: "only a container's monitor calls 'finish'",
+    });
+  }
+  return new Claim(name, path, lock, store.history);
+}
+
+/** Finishes the container whose monitor has become this process. */
+export async function finish(store: Store): Promise<void> {
+  const claim = inherit(store);
+  const state = store.state(claim.name);
+  const options = store.options(claim.name) as DetachedOptions | undefined;
+  if (state?.restarting === true && options !== undefined) return await startAgain(store, claim, state, options);
+  const isStopped = syscall("faccessat", AT.AT_FDCWD, `${claim.directory}/${STOPPING_FILE}`, 0) === 0;
+  const left = await claim.clear();
+  const { ended } = claim;
+  const restart = ended === undefined || state === undefined || isStopped || left.length > 0 ? undefined : nextStart(
+    options?.restart ?? "no",
+    ended.code,
+    ended.finished.getTime() - Date.parse(state.started ?? state.created),
+    state.attempts ?? 0,
+  );
+  if (restart === undefined || state === undefined || options === undefined) return await claim.release();
+  wait(store, claim, options, { state, restart });
+}
+
+/** Waits without JavaScript: becomes a few instructions that execute libflux when it is time. */
+function wait(store: Store, claim: Claim, options: DetachedOptions, { state, restart }: Waiting): never {
+  const { name, id, image, command, created, labels } = state;
+  store.writeOptions(claim.name, options);
+  claim.write({
+    ...{ name, id, image, command, created, labels },
+    pid: Deno.pid,
+    startTime: startTime(Deno.pid) ?? 0,
+    cgroups: { legacy: {} },
+    monitor: Deno.pid,
+    detached: true,
+    restarting: true,
+    attempts: restart.attempt,
+    bootId: bootId(),
+  });
+  const program = ownProgram();
+  const root = options.root === undefined ? [] : ["--root", store.root];
+  return executeInPlace(sleeperProgram({
+    delay: restart.delay,
+    path: program.path,
+    argv: [program.path, ...program.args, "finish", ...root],
+    env: ownEnvironment(callersVariable),
+  }, ARCHITECTURE));
+}
+
+async function startAgain(store: Store, claim: Claim, state: State, options: DetachedOptions): Promise<void> {
+  const restarts = (store.history.read(claim.name)?.restarts ?? 0) + 1;
+  const record = store.history.read(claim.name);
+  try {
+    await startDetached(
+      { ...options, name: claim.name },
+      { claim, id: state.id, store, attempts: state.attempts ?? 1, restarts },
+    );
+  } catch (error) {
+    // Nobody is there to be told.
+    if (record !== undefined) store.history.write({ ...record, error: error instanceof Error ? error.message : "" });
+    throw error;
+  }
+}

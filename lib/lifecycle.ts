@@ -1,0 +1,250 @@
+/**
+ * The end of containers, and what comes after: stopping, waiting, starting again.
+ *
+ * @module
+ */
+import { POLL, SIG, type Signal } from "../ffi/abi/constants.ts";
+import { Descriptor, syscall } from "../ffi/libc.ts";
+import { forget, ready } from "../ffi/reactor.ts";
+import type { ControlOptions } from "./control.ts";
+import { type DetachedContainer, type DetachedOptions, startDetached } from "./detach.ts";
+import { LaunchError, NoContainerError, UsageError } from "./errors.ts";
+import { STOPPING_FILE } from "./spec/container_files.ts";
+import { checkName } from "./spec/options.ts";
+import { thaw } from "./store/cgroup.ts";
+import { writeAtomically } from "./store/directory.ts";
+import { type Ended, openEnd, readEnd } from "./store/ended.ts";
+import { findRunning, openStore } from "./store/open.ts";
+import { openProcess } from "./store/process.ts";
+import type { State, Store } from "./store/state.ts";
+
+/**
+ * How to stop a container.
+ *
+ * @example Don't wait for it
+ * ```ts
+ * import { runDetached, stop, type StopOptions } from "@libflux/cli/mod";
+ *
+ * const atOnce: StopOptions = { time: 0 };
+ * const { name } = await runDetached({ command: ["sleep", "60"] });
+ * await stop(name, atOnce);
+ * ```
+ */
+export interface StopOptions extends ControlOptions {
+  /** Seconds that it has to end by itself before it is killed; what it was started with, or 10, if left out; 0: none. */
+  readonly time?: number;
+  /** The signal that asks it to end; what it was started with, or SIGTERM, if left out. */
+  readonly signal?: Signal;
+}
+
+/** Seconds that a container has to end when it was asked to, as docker has it. */
+const GRACE = 10;
+/** Milliseconds that what was killed, and its monitor, may take to go away. */
+const PATIENCE = 20_000;
+const MOMENT = 2;
+
+/**
+ * Ends a container: asks it to by a signal, kills it when its time is over, and waits until the host is clean. It isn't
+ * started again by its restart policy.
+ *
+ * @throws {NoContainerError} There is none of this name.
+ * @throws {LaunchError} It can't be ended.
+ *
+ * @example
+ * ```ts
+ * import { runDetached, stop } from "@libflux/cli/mod";
+ *
+ * const { name } = await runDetached({ command: ["sleep", "60"] });
+ * await stop(name);
+ * ```
+ */
+export async function stop(name: string, options: StopOptions = {}): Promise<void> {
+  checkTime(options.time);
+  const store = await openStore(options.root);
+  checkName(name);
+  if (store.state(name) === undefined) throw missing(name, store);
+  await end(store, name, options);
+}
+
+/** Throws a {@link UsageError} unless somebody can wait for so many seconds. */
+function checkTime(time: number | undefined): void {
+  if (time === undefined || Number.isFinite(time) && time >= 0) return;
+  throw new UsageError(`a container can't be given ${time} seconds to end`, { hint: "give 0 or more" });
+}
+
+function missing(name: string, store: Store): NoContainerError {
+  if (store.history.read(name) === undefined) {
+    return new NoContainerError(`there is no container ${name}`, { hint: "'libflux ps' lists those that run" });
+  }
+  return new NoContainerError(`the container ${name} has ended already`, {
+    hint: "'libflux ps --all' lists those that have ended",
+  });
+}
+
+/** Ends whatever has the name, until nothing has. */
+async function end(store: Store, name: string, { time, signal }: StopOptions): Promise<void> {
+  const first = store.state(name);
+  const grace = (time ?? first?.stopTimeout ?? GRACE) * 1000;
+  const deadline = performance.now() + grace + PATIENCE;
+  while (performance.now() < deadline) {
+    const state = store.state(name);
+    // Not the next of that name.
+    if (state === undefined || state.id !== first?.id) break;
+    if (state.detached === true) mark(store, name);
+    if (state.restarting === true) {
+      using waiting = openProcess(state);
+      if (waiting !== undefined) syscall("pidfd_send_signal", waiting.number, SIG.SIGKILL, 0, 0);
+    } else await terminate(state, SIG[signal ?? state.stopSignal ?? "SIGTERM"], grace);
+    await monitorsEnd(store, state, deadline);
+    await store.reconcileOne(name);
+  }
+  if (store.isHeld(name) && store.state(name)?.id === first?.id) {
+    throw new LaunchError(`the container ${name} could not be ended`, {
+      hint: "a process of it may be waiting for a disk: 'libflux top' shows them",
+    });
+  }
+}
+
+/** Tells the monitor that somebody cleans up in its place, and that it isn't to start the container again. */
+function mark(store: Store, name: string): void {
+  try {
+    writeAtomically(`${store.directory(name)}/${STOPPING_FILE}`, "");
+  } catch {
+    // It has just gone.
+  }
+}
+
+/** Waits for a descriptor, but no longer than some milliseconds; answers whether it was ready. */
+async function within(descriptor: Descriptor, milliseconds: number): Promise<boolean> {
+  if (milliseconds <= 0) return false;
+  if (milliseconds === Infinity) return await ready(descriptor.number, POLL.POLLIN) !== 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<false>((resolve) => timer = setTimeout(() => resolve(false), milliseconds));
+  const first = await Promise.race([ready(descriptor.number, POLL.POLLIN).then(() => true), late]);
+  clearTimeout(timer);
+  forget(descriptor.number);
+  return first;
+}
+
+/** Asks PID 1 to end, and kills it when it hasn't. */
+async function terminate(state: State, signal: number, grace: number): Promise<void> {
+  using pidfd = openProcess(state);
+  if (pidfd === undefined) return;
+  if (grace > 0) {
+    syscall("pidfd_send_signal", pidfd.number, signal, 0, 0);
+    // One that is held hears nothing.
+    for (const directory of Object.values(state.cgroups.legacy)) thaw(directory);
+    if (await within(pidfd, grace)) return;
+  }
+  for (const directory of Object.values(state.cgroups.legacy)) thaw(directory);
+  syscall("pidfd_send_signal", pidfd.number, SIG.SIGKILL, 0, 0);
+  await within(pidfd, PATIENCE);
+}
+
+/** Waits until nobody holds the container's name any more. */
+async function monitorsEnd(store: Store, { name, id, monitor, detached }: State, deadline: number): Promise<void> {
+  const opened = detached === true ? syscall("pidfd_open", monitor, 0) : -1;
+  if (opened >= 0) {
+    using pidfd = new Descriptor(opened);
+    await within(pidfd, deadline - performance.now());
+  }
+  while (performance.now() < deadline && store.isHeld(name) && store.state(name)?.id === id) {
+    await new Promise((resolve) => setTimeout(resolve, MOMENT));
+  }
+}
+
+/**
+ * Sends a signal to a container's command; SIGKILL ends the whole container.
+ *
+ * @throws {NoContainerError} There is none of this name.
+ *
+ * @example Have it read its configuration again
+ * ```ts
+ * import { kill, runDetached, stop } from "@libflux/cli/mod";
+ *
+ * const { name } = await runDetached({ command: ["sh", "-c", "trap : HUP; while :; do sleep 1; done"] });
+ * await kill(name, "SIGHUP");
+ * await stop(name, { time: 0 });
+ * ```
+ */
+export async function kill(name: string, signal: Signal = "SIGKILL", options: ControlOptions = {}): Promise<void> {
+  const state = findRunning(await openStore(options.root), name);
+  using pidfd = openProcess(state);
+  if (pidfd === undefined) return;
+  if (signal === "SIGKILL") { for (const directory of Object.values(state.cgroups.legacy)) thaw(directory); }
+  syscall("pidfd_send_signal", pidfd.number, SIG[signal], 0, 0);
+}
+
+/**
+ * Waits until a container has ended, and isn't started again.
+ *
+ * @returns How it has ended; no code where nobody has written that down: its libflux was killed, or keeps no record.
+ * @throws {NoContainerError} There is none of this name, and none that has ended.
+ *
+ * @example
+ * ```ts
+ * import { runDetached, wait } from "@libflux/cli/mod";
+ *
+ * const { name } = await runDetached({ command: ["sh", "-c", "exit 3"] });
+ * console.log((await wait(name)).code); // 3
+ * ```
+ */
+export async function wait(
+  name: string,
+  options: ControlOptions = {},
+): Promise<{ readonly code?: number; readonly signal?: string }> {
+  const store = await openStore(options.root);
+  checkName(name);
+  const id = store.state(name)?.id ?? store.history.read(name)?.id;
+  if (id === undefined) throw missing(name, store);
+  let ended: Ended | undefined;
+  for (;;) {
+    const state = store.state(name);
+    if (state === undefined || state.id !== id || !store.isHeld(name)) break;
+    using file = openEnd(store.directory(name));
+    await monitorsEnd(store, { ...state }, Infinity);
+    ended = file === undefined ? ended : readEnd(file) ?? ended;
+  }
+  await store.reconcileOne(name);
+  const record = store.history.read(name);
+  const { code, signal } = ended ?? (record?.id === id ? record : {});
+  return { ...(code === undefined ? {} : { code }), ...(signal === undefined ? {} : { signal }) };
+}
+
+/**
+ * Stops a container if it runs, and starts it again with the same options, name and log.
+ *
+ * @throws {NoContainerError} There is none of this name, and none that has ended.
+ * @throws {UsageError} It runs in the foreground of another libflux.
+ *
+ * @example
+ * ```ts
+ * import { restart, runDetached, stop } from "@libflux/cli/mod";
+ *
+ * const { name } = await runDetached({ command: ["sleep", "60"] });
+ * await restart(name, { time: 0 });
+ * await stop(name, { time: 0 });
+ * ```
+ */
+export async function restart(name: string, options: StopOptions = {}): Promise<DetachedContainer> {
+  checkTime(options.time);
+  const store = await openStore(options.root);
+  checkName(name);
+  const state = store.state(name);
+  if (state !== undefined && state.detached !== true) {
+    throw new UsageError(`the container ${name} runs in the foreground, and can't be started again from elsewhere`, {
+      hint: "containers of 'libflux run --detach' can",
+    });
+  }
+  // Before it is stopped: with its directory it is gone.
+  const wish = state === undefined ? store.history.options(name) : store.options(name);
+  const id = state?.id ?? store.history.read(name)?.id;
+  if (wish === undefined || id === undefined) throw missing(name, store);
+  if (state !== undefined) await end(store, name, options);
+  const claim = await store.claim(name);
+  const restarts = store.history.read(name)?.restarts ?? 0;
+  return await startDetached(
+    { ...wish as DetachedOptions, name },
+    { claim, id, store, attempts: 0, restarts },
+  );
+}

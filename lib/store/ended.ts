@@ -1,0 +1,59 @@
+/**
+ * How a container has ended, as its monitor has written it down: read while its directory and its cgroups are still there.
+ *
+ * @module
+ */
+import { AT, openFlags } from "../../ffi/abi/constants.ts";
+import { ARCHITECTURE, Descriptor, syscall } from "../../ffi/libc.ts";
+import { exitStatus } from "../../ffi/spawn.ts";
+import { EXIT, EXIT_FILE } from "../spec/container_files.ts";
+import { readIfThere } from "./directory.ts";
+import type { State } from "./state.ts";
+
+/** How a container has ended. */
+export interface Ended {
+  /** The command's exit code, or 128 + the number of the signal that killed it. */
+  readonly code: number;
+  readonly signal?: string;
+  readonly finished: Date;
+}
+
+const FLAGS = openFlags(ARCHITECTURE, "O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC").value;
+
+/** Opens what will tell how a container has ended, also when its directory has gone; nothing where there is no such file. */
+export function openEnd(directory: string): Descriptor | undefined {
+  const opened = syscall("openat", AT.AT_FDCWD, `${directory}/${EXIT_FILE}`, FLAGS, 0);
+  return opened < 0 ? undefined : new Descriptor(opened);
+}
+
+/** Reads how a container has ended; nothing while it hasn't. */
+export function readEnd(file: Descriptor): Ended | undefined {
+  const bytes = new Uint8Array(EXIT.size);
+  syscall("lseek", file.number, 0, 0);
+  return syscall("read", file.number, bytes, bytes.length) === bytes.length ? parseEnd(bytes) : undefined;
+}
+
+/** PID 1 of libflux's failed: as where libflux itself does. */
+const FAILED = 125;
+
+/** Reads the file of a container's end. Pure. */
+export function parseEnd(bytes: Uint8Array<ArrayBuffer>): Ended {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const word = (offset: number): number => Number(view.getBigInt64(offset, true));
+  // The command's own, which an init has reported; 16 bytes are of one that failed; else that of PID 1.
+  const size = word(EXIT.reportSize);
+  const status = size === 16
+    ? { code: FAILED }
+    : exitStatus(view.getInt32(size === 4 ? EXIT.report : EXIT.status, true));
+  const finished = new Date(word(EXIT.seconds) * 1000 + Math.floor(word(EXIT.nanoseconds) / 1e6));
+  return { ...status, finished };
+}
+
+/** Whether the kernel has killed a process of the container's for want of memory, as its cgroups tell. */
+export function ranOutOfMemory({ cgroups: { unified, legacy } }: Pick<State, "cgroups">): boolean {
+  const path = legacy.memory === undefined
+    ? unified === undefined ? undefined : `${unified}/memory.events`
+    : `${legacy.memory}/memory.oom_control`;
+  const [, count = "0"] = /^oom_kill ([0-9]+)$/m.exec(path === undefined ? "" : readIfThere(path) ?? "") ?? [];
+  return Number(count) > 0;
+}
