@@ -5,6 +5,7 @@
  * @module
  */
 import { checkArguments } from "./lib/caller.ts";
+import { paintName } from "./lib/commands/colour.ts";
 import type { Commands } from "./lib/commands/command.ts";
 import { complain, print } from "./lib/commands/output.ts";
 import { describe, FluxError, printable, UsageError } from "./lib/errors.ts";
@@ -157,10 +158,12 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     checkArguments(args);
     level = logLevel(args);
-    if (level !== "error") onWarning((sentence) => complain(`${printable(`libflux: warning: ${sentence}`)}\n`));
+    if (level !== "error") {
+      onWarning((sentence) => complain(`${paintName(printable(`libflux: warning: ${sentence}`), "yellow")}\n`));
+    }
     return await dispatch(args);
   } catch (error) {
-    complain(`${describe(error, level === "debug")}\n`);
+    complain(`${paintName(describe(error, level === "debug"), "red")}\n`);
     return error instanceof FluxError ? error.exitCode : 125;
   }
 }

@@ -32,7 +32,8 @@ function field(value: unknown, name: string): unknown {
   if (typeof from !== "object" || Array.isArray(from)) {
     throw new TemplateError(`${kindOf(from)} has no field ${printable(name)}`);
   }
-  const object: Readonly<Record<string, unknown>> = { ...from };
+  // Not copied: a field may be a getter, for what isn't asked for where it isn't shown.
+  const object: Readonly<Record<string, unknown>> = from as Record<string, unknown>;
   if (Object.hasOwn(object, name)) return object[name];
   const other = Object.keys(object).find((key) => key.toLowerCase() === name.toLowerCase());
   return other === undefined ? undefined : object[other];
