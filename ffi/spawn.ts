@@ -141,23 +141,24 @@ export interface Spawned extends Disposable {
 export class Child implements Spawned {
   #block: NativeMemory | undefined;
   #reaped: Promise<ExitStatus> | undefined;
-  readonly #gate: Descriptor;
+  readonly #gate: Descriptor | undefined;
 
-  /** Only {@link spawn} makes one. */
-  constructor(readonly pid: number, readonly pidfd: Descriptor, gate: Descriptor, block: NativeMemory) {
+  /** Only {@link spawn} and {@link adopt} make one. */
+  constructor(readonly pid: number, readonly pidfd: Descriptor, gate?: Descriptor, block?: NativeMemory) {
     this.#gate = gate;
     this.#block = block;
   }
 
   /** Lets one that is held execute the image. */
   release(): void {
+    if (this.#gate === undefined) return;
     checked("write", this.#gate.number, new Uint8Array([1]), 1);
     this.#gate.close();
   }
 
   /** Ends it, if it was never released; does nothing to a released one. */
   abandon(): void {
-    this.#gate.close();
+    this.#gate?.close();
   }
 
   /** Sends a signal, by pidfd; false when it has ended already. */
@@ -204,6 +205,11 @@ export class Child implements Spawned {
     if (this.#block !== undefined) blocks.push(this.#block);
     this.#block = undefined;
   }
+}
+
+/** A child that another one has made for this process, by `CLONE_PARENT`: its number is its own until it is reaped. */
+export function adopt(pid: number): Child {
+  return new Child(pid, new Descriptor(checked("pidfd_open", pid, 0)));
 }
 
 const BLOCK_SIZE = 4096;

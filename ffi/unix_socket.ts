@@ -20,8 +20,11 @@ const MSG_DONTWAIT = 0x40;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 const [SOL_SOCKET, SCM_RIGHTS] = [1, 1];
 const MSG_NOSIGNAL = 0x4000;
+const [SO_PASSCRED, SCM_CREDENTIALS] = [16, 2];
 /** `struct cmsghdr` with one descriptor, linux/socket.h: its length, without and with what aligns it. */
 const [CONTROL_LENGTH, CONTROL_SPACE] = [20, 24];
+/** The same with `struct ucred`: a pid, a uid, a gid. Nothing more has room. */
+const [CREDENTIALS_LENGTH, CREDENTIALS_SPACE] = [28, 32];
 
 /** Where in the memory of a message its control message is. */
 const CONTROL = 128;
@@ -31,7 +34,7 @@ class Message implements Disposable {
   readonly #memory = new NativeMemory(4096);
   readonly #view = new DataView(this.#memory.bytes.buffer);
 
-  constructor() {
+  constructor(space: number = CONTROL_SPACE) {
     const { address } = this.#memory;
     const word = (offset: number, value: number): void => this.#view.setBigUint64(offset, BigInt(value), true);
     const [iov, data] = [64, 96];
@@ -39,7 +42,7 @@ class Message implements Disposable {
     word(16, address + iov);
     word(24, 1);
     word(32, address + CONTROL);
-    word(40, CONTROL_SPACE);
+    word(40, space);
     word(iov, address + data);
     word(iov + 8, 1);
   }
@@ -63,6 +66,15 @@ class Message implements Disposable {
     this.#view.setInt32(CONTROL + 16, number, true);
   }
 
+  /** The process that it is from, where the kernel was asked to say so. */
+  get sender(): number | undefined {
+    const isOne = this.#view.getBigUint64(40, true) >= BigInt(CREDENTIALS_LENGTH) &&
+      this.#view.getBigUint64(CONTROL, true) === BigInt(CREDENTIALS_LENGTH) &&
+      this.#view.getUint32(CONTROL + 8, true) === SOL_SOCKET &&
+      this.#view.getUint32(CONTROL + 12, true) === SCM_CREDENTIALS;
+    return isOne ? this.#view.getInt32(CONTROL + 16, true) : undefined;
+  }
+
   [Symbol.dispose](): void {
     this.#memory[Symbol.dispose]();
   }
@@ -81,4 +93,21 @@ export function receiveDescriptor(socket: number): Descriptor | undefined {
   if (syscall("recvmsg", socket, message.address, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) <= 0) return undefined;
   const { descriptor } = message;
   return descriptor === undefined ? undefined : new Descriptor(descriptor);
+}
+
+/** Has the kernel say of each message that comes over a socket which process sent it. */
+export function askForSenders(socket: number): void {
+  checked("setsockopt", socket, SOL_SOCKET, SO_PASSCRED, new Uint8Array([1, 0, 0, 0]), 4);
+}
+
+/**
+ * Takes a message without waiting.
+ *
+ * @returns The pid of who sent it, as this process numbers it; nothing where there is none.
+ */
+export function receiveSender(socket: number): number | undefined {
+  using message = new Message(CREDENTIALS_SPACE);
+  if (syscall("recvmsg", socket, message.address, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) <= 0) return undefined;
+  const { sender } = message;
+  return sender === undefined || sender <= 0 ? undefined : sender;
 }

@@ -4,24 +4,26 @@
  * @module
  */
 import { AT, CLONE, E, O, SIG } from "../ffi/abi/constants.ts";
-import { Descriptor, pipe, syscall, SyscallError } from "../ffi/libc.ts";
+import { Descriptor, syscall, SyscallError } from "../ffi/libc.ts";
 import { type NetworkNamespace, networkOfProcess } from "../ffi/network_namespace.ts";
 import { type Image, REPORT_DESCRIPTOR } from "../ffi/link.ts";
 import { read } from "../ffi/reactor.ts";
 import { executable, spawn, type Spawned, type SpawnOptions } from "../ffi/spawn.ts";
-import { receiveDescriptor, socketPair } from "../ffi/unix_socket.ts";
+import { socketPair } from "../ffi/unix_socket.ts";
 import type { Cgroups } from "./cgroups/cgroup.ts";
 import { CHILD } from "./compile/context.ts";
 import { cloneFlags } from "./compile/mod.ts";
+import { Ends, reading, receiveTerminal, type TerminalEnds, writing } from "./ends.ts";
 import { launchError } from "./failure.ts";
 import type { Connection } from "./network/connection.ts";
 import type { Prepared } from "./prepare.ts";
 import type { RunOptions } from "./spec/options.ts";
+import { writeConfig } from "./store/config.ts";
 import { bootId } from "./store/directory.ts";
 import type { Entry } from "./store/ledger.ts";
 import { mountNamespace, startTime } from "./store/process.ts";
 import type { Claim, State } from "./store/state.ts";
-import { duplicate, type Plumbing, setNonBlocking } from "./streams.ts";
+import type { Plumbing } from "./streams.ts";
 import { type IdLock, sendImage, writeMaps } from "./user_namespace.ts";
 
 /**
@@ -86,13 +88,6 @@ export interface ParentEnds {
 /** Makes a container's first process. */
 export type Spawner = (options: SpawnOptions, ends: ParentEnds) => Promise<Spawned>;
 
-/** Descriptors of one master: of each only one may be waited for at a time. */
-export interface TerminalEnds {
-  readonly master: Descriptor;
-  readonly input: Descriptor;
-  readonly output: Descriptor;
-}
-
 /** A container whose command runs. */
 export interface Launched extends LaunchOptions {
   /** PID 1. */
@@ -108,51 +103,6 @@ export interface Launched extends LaunchOptions {
   /** The mount namespace's inode, where only that tells which processes are the container's. */
   readonly namespace: number | undefined;
   readonly timings: Timings;
-}
-
-/** Ends of pipes: those that stay here, and those that the child gets at its own numbers. */
-class Ends implements Disposable {
-  readonly #near = new DisposableStack();
-  readonly #far = new DisposableStack();
-  /** `[here, in the child]` */
-  readonly descriptors: [number, number][];
-
-  constructor(plumbing: readonly Plumbing[]) {
-    this.descriptors = plumbing.map(({ child }, index) => [child, index]);
-  }
-
-  /** Makes a pair and gives the child the far end as `number`; returns the near one. */
-  open({ near, far }: { readonly near: Descriptor; readonly far: Descriptor }, number: number): Descriptor {
-    this.#near.use(near);
-    this.#far.use(far);
-    this.descriptors.push([far.number, number]);
-    return near;
-  }
-
-  /** Closes the child's ends, of which it has its own copies. */
-  give(): void {
-    this.#far.dispose();
-  }
-
-  /** Leaves the near ends open. */
-  keep(): void {
-    this.#near.move();
-  }
-
-  [Symbol.dispose](): void {
-    this.#far.dispose();
-    this.#near.dispose();
-  }
-}
-
-function reading(): { readonly near: Descriptor; readonly far: Descriptor } {
-  const { read, write } = pipe();
-  return { near: read, far: write };
-}
-
-function writing(): { readonly near: Descriptor; readonly far: Descriptor } {
-  const { read, write } = pipe();
-  return { near: write, far: read };
 }
 
 /** Clones, writes down, and waits until the command has been executed. */
@@ -224,12 +174,13 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     options.signal?.throwIfAborted();
     const executed = performance.now();
     report.close();
+    written.publish();
     // Whoever else has made it takes its terminal as well.
     const terminal = console === undefined || from.spawner !== undefined ? undefined : receiveTerminal(console, opened);
     ends.keep();
     opened.move();
     const timings = { create: ready - begin, clone: cloned - ready, start: executed - ready, tearDown: 0 };
-    return { ...from, ...written, child, status, lifeline, terminal, mounts, timings };
+    return { ...from, namespace: written.namespace, child, status, lifeline, terminal, mounts, timings };
   } catch (error) {
     // Reaped before its descriptors are closed, so that no zombie stays.
     child.signal(SIG.SIGKILL);
@@ -243,25 +194,20 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
   }
 }
 
-/** Takes the terminal that the launch program has sent. */
-function receiveTerminal(socket: Descriptor, opened: DisposableStack): TerminalEnds {
-  const master = receiveDescriptor(socket.number);
-  socket.close();
-  // The kernel drops what there is no number for.
-  if (master === undefined) throw new SyscallError("recvmsg", E.EMFILE);
-  opened.use(master);
-  setNonBlocking(master);
-  return { master, input: opened.use(duplicate(master)), output: opened.use(duplicate(master)) };
-}
-
 /** A descriptor of the mount namespace; none where libflux may not look into processes. */
 function openMounts(pid: number): Descriptor | undefined {
   const opened = syscall("openat", AT.AT_FDCWD, `/proc/${pid}/ns/mnt`, O.O_RDONLY | O.O_CLOEXEC, 0);
   return opened < 0 ? undefined : new Descriptor(opened);
 }
 
-/** Ledger and state of a child that waits for both. */
-function writeDown(from: LaunchOptions, { pid, monitor = Deno.pid }: Spawned): Pick<Launched, "namespace"> {
+/** What {@link writeDown} leaves to be done. */
+interface Written extends Pick<Launched, "namespace"> {
+  /** Puts the container's configuration in its place: to be called when the command runs. */
+  readonly publish: () => void;
+}
+
+/** Ledger, state and configuration of a child that waits for them. */
+function writeDown(from: LaunchOptions, { pid, monitor = Deno.pid }: Spawned): Written {
   const { prepared, claim, created, options } = from;
   // None where it has failed already: then there is nothing to kill either.
   const started = startTime(pid) ?? 0;
@@ -289,5 +235,12 @@ function writeDown(from: LaunchOptions, { pid, monitor = Deno.pid }: Spawned): P
     ...from.also,
     bootId: bootId(),
   });
-  return { namespace };
+  const { init, writable, keepGroups, appArmorAttributes } = prepared.launch;
+  const facts = {
+    init,
+    writable,
+    ...(keepGroups === undefined ? {} : { keepGroups }),
+    ...(appArmorAttributes === undefined ? {} : { appArmorAttributes }),
+  };
+  return { namespace, publish: writeConfig(claim.directory, { id: prepared.id, spec: prepared.spec, launch: facts }) };
 }

@@ -7,6 +7,7 @@ import { isPaused } from "./control.ts";
 import type { PublishedPort } from "./spec/ports.ts";
 import { openStore } from "./store/open.ts";
 import { isAlive } from "./store/process.ts";
+import type { State } from "./store/state.ts";
 
 /**
  * A container, as `libflux ps` shows it.
@@ -24,8 +25,11 @@ export interface ContainerInfo {
   readonly name: string;
   /** 64 hexadecimal digits. */
   readonly id: string;
-  /** `running`, `paused`, or `stopping` while its monitor still cleans up. */
-  readonly state: "running" | "paused" | "stopping";
+  /**
+   * `running`, `paused`, `stopping` while its monitor still cleans up, or `restarting` while it waits to be started again
+   * by its restart policy.
+   */
+  readonly state: "running" | "paused" | "stopping" | "restarting";
   /** PID 1 of the container, as the host numbers it. */
   readonly pid: number;
   /** The directory it was made of. */
@@ -64,11 +68,11 @@ export async function list(options: { readonly root?: string } = {}): Promise<Co
   return store.names().flatMap((name) => {
     const state = store.state(name);
     if (state === undefined || state.name !== name) return [];
-    const { id, pid, startTime, image, command, created, labels, cgroups, network, ports = [] } = state;
+    const { id, pid, image, command, created, labels, network, ports = [] } = state;
     return [{
       name,
       id,
-      state: !isAlive({ pid, startTime }) ? "stopping" : isPaused({ cgroups }) ? "paused" : "running",
+      state: stateOf(state),
       pid,
       image,
       command,
@@ -79,4 +83,10 @@ export async function list(options: { readonly root?: string } = {}): Promise<Co
       ports,
     }];
   });
+}
+
+function stateOf(state: State): ContainerInfo["state"] {
+  if (state.restarting === true) return "restarting";
+  if (!isAlive(state)) return "stopping";
+  return isPaused(state) ? "paused" : "running";
 }

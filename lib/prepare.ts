@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { E, PR, SIG } from "../ffi/abi/constants.ts";
-import { ARCHITECTURE, checked, syscall } from "../ffi/libc.ts";
+import { E, SIG } from "../ffi/abi/constants.ts";
+import { ARCHITECTURE, checked } from "../ffi/libc.ts";
 import { isType, stat } from "../ffi/stat.ts";
 import type { LaunchProgram } from "../ffi/program.ts";
 import { callersFileLimit, callersPath } from "./caller.ts";
@@ -15,14 +15,14 @@ import { CAPABILITIES } from "./spec/capabilities.ts";
 import { compile, type Launch, wantsLandlock } from "./compile/mod.ts";
 import { errnoText, ImageError, PermissionError, printable, UsageError } from "./errors.ts";
 import { appArmorAttributes, landlockVersion, profileOf, selinuxContexts } from "./labels.ts";
+import { lastCapability, limitOf, ownCapabilities } from "./privileges.ts";
 import { readProfile } from "./seccomp/read.ts";
 import { buildSpec } from "./spec/build.ts";
 import { isBind } from "./spec/check_mount.ts";
 import { hasUserNamespace, hostId, type IdMaps, type IdOwner, KEEP_GROUPS, planIds } from "./spec/id_maps.ts";
 import { checkBoundDevices, findDevices, hostDevices } from "./spec/devices.ts";
-import { RLIMITS } from "./spec/limits.ts";
 import { checkOptions, type RunOptions } from "./spec/options.ts";
-import type { Rlimit, Spec } from "./spec/types.ts";
+import type { Spec } from "./spec/types.ts";
 import { type HostFiles, networkFiles, type Place } from "./network/files.ts";
 import { networkPath } from "./network/join.ts";
 import { findPasta } from "./network/pasta.ts";
@@ -100,34 +100,6 @@ function kindOf(path: string): "directory" | "file" | number {
   const found = stat(path);
   return typeof found === "number" ? found : isType(found, "S_IFDIR") ? "directory" : "file";
 }
-
-/** The highest number that this kernel has a capability of; as far as it is asked, there are at most 64. */
-export function lastCapability(): number {
-  let number = CAPABILITIES.length - 1;
-  while (number < 63 && syscall("prctl", PR.PR_CAPBSET_READ, number + 1, 0, 0, 0) >= 0) number++;
-  return number;
-}
-
-/** The capabilities that this process has, and may hand on. */
-function ownCapabilities(): string[] {
-  const status = readIfThere("/proc/self/status") ?? "";
-  const set = (name: string): bigint =>
-    BigInt(`0x${new RegExp(`^${name}:\\t([0-9a-f]+)$`, "m").exec(status)?.[1] ?? "0"}`);
-  const bits = set("CapPrm") & set("CapBnd");
-  return CAPABILITIES.filter((_, number) => (bits >> BigInt(number) & 1n) === 1n);
-}
-
-/** A resource limit of this process. */
-function ownLimit(type: string): Rlimit {
-  const values = new BigUint64Array(2);
-  // Of one that there isn't: the compiler tells.
-  syscall("prlimit64", 0, (RLIMITS as readonly string[]).indexOf(type), 0, new Uint8Array(values.buffer));
-  const [soft = 0n, hard = 0n] = values;
-  return { type, soft: Number(soft), hard: Number(hard) };
-}
-
-/** It doesn't change while a process runs. */
-let highestCapability: number | undefined;
 
 /** What every mount source is. Throws a `UsageError` for one that isn't there. */
 function kindsOf(options: RunOptions): Map<string, "directory" | "file"> {
@@ -236,7 +208,6 @@ export function prepare(
   checkOptions(options);
   const name = options.name ?? generateName();
   const image = resolveImage(options);
-  highestCapability ??= lastCapability();
   const text = (path: string): string => decoder.decode(readInRoot(image, path));
   const hostname = Deno.hostname();
   const host = cgroupFacts();
@@ -262,7 +233,7 @@ export function prepare(
     group: options.user === undefined && options.groupAdd === undefined ? "" : text("/etc/group"),
     hostname,
     fileLimit: callersFileLimit(),
-    capabilities: ids === undefined ? ownCapabilities : () => CAPABILITIES.slice(0, (highestCapability ?? 0) + 1),
+    capabilities: ids === undefined ? ownCapabilities : () => CAPABILITIES.slice(0, lastCapability() + 1),
     ids,
     devices,
     // In a user namespace nobody can make a node that opens anything.
@@ -304,8 +275,8 @@ export function prepare(
       : {}),
     // Deno ignores it for itself. What else is ignored was so before it started, and stays so, as with any exec.
     ignoredSignals: [SIG.SIGPIPE],
-    lastCapability: highestCapability,
-    rlimits: (spec.process.rlimits ?? []).map(({ type }) => ownLimit(type)),
+    lastCapability: lastCapability(),
+    rlimits: (spec.process.rlimits ?? []).map(({ type }) => limitOf(type)),
     legacyGroups: [...new Set(cgroups.legacy.values())].map((directory) => ({
       name: [...cgroups.legacy].filter(([, group]) => group === directory).map(([name]) => name).join(","),
       directory,

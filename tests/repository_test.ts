@@ -86,6 +86,10 @@ const FLOORS: readonly (readonly string[])[] = [
       "connect",
       "labels",
       "confine",
+      "ends",
+      "exec",
+      "exec_session",
+      "privileges",
     ].map((
       name,
     ) => `lib/${name}.ts`),

@@ -91,6 +91,8 @@ export const MMAP = { PROT_READ: 1, PROT_WRITE: 2, PROT_EXEC: 4, MAP_PRIVATE: 2,
 /** `linux/sched.h` */
 export const CLONE = {
   CLONE_VM: 0x100,
+  CLONE_VFORK: 0x4000,
+  CLONE_PARENT: 0x8000,
   CLONE_PIDFD: 0x1000,
   CLONE_NEWTIME: 0x80,
   CLONE_NEWNS: 0x00020000,
@@ -157,6 +159,7 @@ export const MOUNT_ATTR = {
 
 /** `linux/openat2.h` */
 export const RESOLVE = {
+  RESOLVE_NO_XDEV: 1,
   RESOLVE_NO_MAGICLINKS: 2,
   RESOLVE_NO_SYMLINKS: 4,
   RESOLVE_BENEATH: 8,
@@ -184,6 +187,7 @@ export const STATX = { STATX_TYPE: 1, STATX_NLINK: 4, STATX_BASIC_STATS: 0x7ff }
 /** `linux/magic.h`: what `fstatfs` says of a filesystem. */
 export const MAGIC = {
   PROC_SUPER_MAGIC: 0x9fa0,
+  DEVPTS_SUPER_MAGIC: 0x1cd1,
 } as const;
 
 /** `linux/prctl.h` */

@@ -70,7 +70,12 @@ export interface Launch {
    * Landlock, where a second wall is to be: the version of its interface, and the streams (0, 1, 2) that may be files of the
    * host's, which can be opened again by `/dev/stdout` and its like.
    */
-  readonly landlock?: { readonly version: number; readonly streams: readonly number[] };
+  readonly landlock?: {
+    readonly version: number;
+    readonly streams: readonly number[];
+    /** Whether the command enters a container that runs. */
+    readonly isInside?: boolean;
+  };
   /** What bind sources are. */
   readonly kinds: ReadonlyMap<string, "directory" | "file">;
 }

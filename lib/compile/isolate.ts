@@ -9,18 +9,24 @@ import type { Spec } from "../spec/types.ts";
 import { PROPAGATION } from "./attributes.ts";
 import { CHILD, type Context, CWD, isNew, named } from "./context.ts";
 
-/**
- * Closes what libflux itself inherited and passed on (CVE-2024-21626): a shell's redirection such as `3</etc/shadow`
- * isn't close-on-exec, unlike all that libflux opens.
- */
-export function closeInherited({ builder: b, launch, spec }: Context): void {
+/** Closes what libflux itself inherited and passed on. */
+export function closeInherited(context: Context): void {
+  const { launch, spec } = context;
   const used: number[] = [CHILD.report];
   if (launch.init) used.push(CHILD.status, CHILD.lifeline);
   used.push(CHILD.sync);
   if (launch.terminal !== undefined) used.push(CHILD.console);
   if (joinsNetwork(spec)) used.push(CHILD.network);
   if (launch.hasMappedImage === true) used.push(CHILD.image);
-  used.push(Infinity);
+  closeAllBut(context, used);
+}
+
+/**
+ * Closes every descriptor from the first of these on but these, which ascend (CVE-2024-21626): a shell's redirection such
+ * as `3</etc/shadow` isn't close-on-exec, unlike all that libflux opens.
+ */
+export function closeAllBut({ builder: b }: Context, numbers: readonly number[]): void {
+  const used = [...numbers, Infinity];
   used.slice(1).forEach((next, index) => {
     const first = (used[index] ?? 0) + 1;
     if (first >= next) return;

@@ -12,11 +12,12 @@ import { LANDLOCK, LANDLOCK_ACCESS_FS as FS, LANDLOCK_SCOPE as SCOPE } from "../
 import type { Reference } from "../../ffi/program.ts";
 import { isDefault } from "../seccomp/filters.ts";
 import type { Spec } from "../spec/types.ts";
-import { type Context, CWD, isNew } from "./context.ts";
+import { type Context, CWD, isNew, type Launch } from "./context.ts";
 
 /** The oldest version of the interface in which files can be renamed and linked from one directory to another. */
 export const LANDLOCK_NEEDED = 2;
 
+type Wall = NonNullable<Launch["landlock"]>;
 type Access = keyof typeof FS;
 
 /** What the wall is about: all that a version of the interface knows of. */
@@ -49,9 +50,12 @@ export function wantsLandlock({ linux, process }: Spec): boolean {
     isDefault(seccomp);
 }
 
-/** What namespaces keep apart already is kept apart once more; what is shared on purpose stays so. */
-function scopes(spec: Spec, version: number): Named {
-  if (version < 6) return or(SCOPE);
+/**
+ * What namespaces keep apart already is kept apart once more; what is shared on purpose stays so. A wall of its own would
+ * keep a command that enters the container from signalling those who are there already.
+ */
+function scopes(spec: Spec, { version, isInside = false }: Wall): Named {
+  if (version < 6 || isInside) return or(SCOPE);
   return or(
     SCOPE,
     ...isNew(spec, "network") ? ["LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET"] as const : [],
@@ -67,7 +71,7 @@ export function secondWall(context: Context): void {
   const { version, streams } = landlock;
   const meaning = { field: "linux.namespaces", hint: "'libflux info' tells of Landlock" };
   const all = or(FS, ...handled(version));
-  const scoped = scopes(spec, version);
+  const scoped = scopes(spec, landlock);
   // struct landlock_ruleset_attr: handled_access_fs; since version 4 handled_access_net, since 6 scoped.
   const attributes = [all.value, 0, scoped.value].slice(0, version >= 6 ? 3 : 1);
   const ruleset = b.call("landlock_create_ruleset", [b.words(attributes), attributes.length * 8, 0], "ruleset", {

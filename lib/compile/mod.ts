@@ -5,8 +5,8 @@
  */
 import { CLONE } from "../../ffi/abi/constants.ts";
 import type { LaunchProgram } from "../../ffi/program.ts";
-import { printable, UsageError } from "../errors.ts";
 import type { Spec } from "../spec/types.ts";
+import { checkTexts } from "./check.ts";
 import { Context, type Launch } from "./context.ts";
 import { credentials, enterWorkingDirectory, limits, makeWorkingDirectory } from "./credentials.ts";
 import { nullStreams } from "./devices.ts";
@@ -82,25 +82,9 @@ const STEPS: readonly ((context: Context) => void)[] = [
   enterWorkingDirectory,
 ];
 
-/** Throws a `UsageError` that names the field where a text can't be the kernel's, or a path has no root. */
-function check(value: unknown, field: string): void {
-  if (typeof value === "string") {
-    if (value.includes("\0")) throw new UsageError(`${field} has a NUL character in it`);
-    if (/(^root\.path|\.destination|^process\.cwd)$/.test(field) && !value.startsWith("/")) {
-      throw new UsageError(`${field} must be an absolute path, and "${printable(value)}" isn't`);
-    }
-  } else if (Array.isArray(value)) value.forEach((one, index) => check(one, `${field}[${index}]`));
-  else if (typeof value === "object" && value !== null) {
-    for (const [key, one] of Object.entries(value)) {
-      // Hundreds of names that never become the kernel's: they are looked up.
-      if (field !== "linux" || key !== "seccomp") check(one, field === "" ? key : `${field}.${key}`);
-    }
-  }
-}
-
 /** Compiles a spec. Throws a `UsageError` that names the field where the spec can't be compiled. */
 export function compile(spec: Spec, launch: Launch): LaunchProgram {
-  check(spec, "");
+  checkTexts(spec);
   const context = new Context(spec, launch);
   for (const step of STEPS) step(context);
   if (launch.init) executeBelowInit(context);

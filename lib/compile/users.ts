@@ -93,13 +93,17 @@ function bindDevice(
 
 /** Opens the null device that was bound, for those streams and paths that are to be nothing. */
 export function openNullDevice(context: Context): void {
-  const { builder: b, spec } = context;
-  if (!isNew(spec, "user")) return;
+  if (isNew(context.spec, "user")) openNull(context, "open the null device that was bound");
+}
+
+/** Opens the null device that is there, and sees that it is one. */
+export function openNull(context: Context, label: string): void {
+  const { builder: b } = context;
   const field = "linux.devices";
   const path = "/dev/null";
   const flags = context.open("O_RDWR", "O_NOFOLLOW", "O_CLOEXEC");
   context.nullDevice = b.call("openat", [CWD, b.string(path), flags, 0], "null", {
-    label: "open the null device that was bound",
+    label,
     path,
     field,
   });

@@ -54,6 +54,11 @@ export const CAPABILITIES = [
   "CAP_CHECKPOINT_RESTORE",
 ] as const;
 
+/** Whether a text is the kernel's name of a capability. */
+export function isCapability(text: string): boolean {
+  return (CAPABILITIES as readonly string[]).includes(text);
+}
+
 /** Every capability. */
 const ALL = "ALL";
 /** Who has it makes a node of the host's disk: only rules about devices keep that from being opened (SECURITY.md, rule 20). */
@@ -64,7 +69,7 @@ export function capabilityName(text: string): string {
   const upper = text.toUpperCase();
   if (upper === ALL) return ALL;
   const name = upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
-  if ((CAPABILITIES as readonly string[]).includes(name)) return name;
+  if (isCapability(name)) return name;
   const near = nearest(name, CAPABILITIES);
   throw new UsageError(`there is no capability "${printable(text)}"`, {
     hint: near === undefined ? "'man 7 capabilities' lists them" : `did you mean ${near.slice("CAP_".length)}?`,

@@ -112,12 +112,21 @@ const STATE_FLAGS = openFlags(ARCHITECTURE, "O_RDONLY", "O_NOFOLLOW", "O_NONBLOC
 /** No link that somebody else has put there is followed. */
 const PRIVATE = openFlags(ARCHITECTURE, "O_WRONLY", "O_CREAT", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC").value;
 
+/** Writes a file beside its place. */
+export function writePartial(path: string, text: string): void {
+  writeText(`${path}.new`, text, O.O_TRUNC);
+}
+
+/** Puts a file that was written by {@link writePartial} in its place. */
+export function completeFile(path: string): void {
+  const renamed = syscall("renameat2", AT.AT_FDCWD, `${path}.new`, AT.AT_FDCWD, path, 0);
+  if (renamed < 0) throw unwritable(path, -renamed);
+}
+
 /** Writes a file whole or not at all. */
 export function writeAtomically(path: string, text: string): void {
-  const partial = `${path}.new`;
-  writeText(partial, text, O.O_TRUNC);
-  const renamed = syscall("renameat2", AT.AT_FDCWD, partial, AT.AT_FDCWD, path, 0);
-  if (renamed < 0) throw unwritable(path, -renamed);
+  writePartial(path, text);
+  completeFile(path);
 }
 
 /** Adds to the end of a file, made if need be. */

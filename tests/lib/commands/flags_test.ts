@@ -109,7 +109,7 @@ Deno.test("parseRun() reads a whole command line", () => {
     -5,
   ]);
   assertEquals(mounts?.map(({ destination }) => destination), ["/b", "/t"]);
-  assertEquals([line?.tty, line?.interactive, line?.quiet, line?.time], [undefined, true, false, false]);
+  assertEquals([line?.tty, line?.interactive, line?.quiet, line?.time], [undefined, undefined, false, false]);
 });
 
 Deno.test("parseRun() passes the caller's variables on, where there are such", () => {

@@ -3,7 +3,7 @@ import type { LaunchProgram, Operand, SyscallInstruction } from "../../../ffi/pr
 import type { Launch } from "../../../lib/compile/context.ts";
 import { CAPABILITIES } from "../../../lib/spec/capabilities.ts";
 import { compile } from "../../../lib/compile/mod.ts";
-import { lastCapability } from "../../../lib/prepare.ts";
+import { lastCapability } from "../../../lib/privileges.ts";
 import { buildSpec } from "../../../lib/spec/build.ts";
 import { DEFAULT_CAPABILITIES } from "../../../lib/spec/defaults.ts";
 import type { RunOptions } from "../../../lib/spec/options.ts";

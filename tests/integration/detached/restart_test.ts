@@ -1,0 +1,71 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { hostTest, libflux } from "../support.ts";
+import { detached, eventually, isRunning, script, signal } from "./support.ts";
+
+hostTest("--restart on-failure:2 tries it three times, goes on with the log, and says how often", async () => {
+  await using container = await script("echo run; exit 9", ["--restart", "on-failure:2"]);
+  await eventually(() => container.record?.restarts === 2 && container.record.finished !== undefined, "it has tried");
+  await container.gone();
+  assertEquals([container.output(), container.record?.code], ["run\nrun\nrun\n", 9]);
+});
+
+hostTest("--restart on-failure leaves alone what has ended well", async () => {
+  await using container = await script("echo run", ["--restart", "on-failure"]);
+  await container.gone();
+  assertEquals([container.output(), container.record?.restarts], ["run\n", 0]);
+});
+
+hostTest("--restart always goes on until it is stopped, at any moment", async () => {
+  await using container = await script("echo run; sleep 0.05", ["--restart", "always"]);
+  const id = container.state?.id;
+  await eventually(() => (container.record?.restarts ?? 0) >= 2, "it was started again");
+  assertEquals(container.record?.id, id);
+  // It may just run, or wait for the next time.
+  assertEquals((await libflux(["stop", container.name])).code, 0);
+  const { restarts } = container.record ?? {};
+  assertEquals(container.state, undefined);
+  assertEquals(container.record?.restarts, restarts);
+});
+
+hostTest(
+  "between two starts a container is restarting: shown by ps, without a process, and ended by stop",
+  async () => {
+    // The fourth pause is 800 ms long.
+    await using container = await script("exit 1", ["--restart", "always"]);
+    await eventually(() => container.state?.restarting === true && (container.state.attempts ?? 0) >= 4, "it waits");
+    const { state } = container;
+    const { stdout } = await libflux(["ps", "--format", "{{.Name}} {{.State}}", "--filter", `name=${container.name}`]);
+    assertEquals(stdout, `${container.name} restarting\n`);
+    assertEquals((await libflux(["stop", container.name])).code, 0);
+    assert(!isRunning(state?.monitor ?? 0));
+    assertEquals(container.state, undefined);
+  },
+);
+
+hostTest("a container that waits to be started again and is killed leaves nothing behind", async () => {
+  await using container = await script("exit 1", ["--restart", "always"]);
+  await eventually(() => container.state?.restarting === true && (container.state.attempts ?? 0) >= 4, "it waits");
+  signal(container.state?.monitor ?? 0, "SIGKILL");
+  await eventually(async () => !(await libflux(["ps", "-q"])).stdout.includes(container.name), "it is gone");
+});
+
+hostTest("restart starts it again with the same options, name, id and log", async () => {
+  await using container = await detached(["--env", "A=b", "--hostname", "other"], [
+    ...["sh", "-c", "echo $A $(hostname); sleep 60"],
+  ]);
+  await eventually(() => container.output() === "b other\n", "it runs");
+  const before = container.state;
+  const { code, stdout, stderr } = await libflux(["restart", "--time", "0", container.name]);
+  assertEquals([code, stdout, stderr], [0, `${container.name}\n`, ""]);
+  await eventually(() => container.output() === "b other\nb other\n", "it runs again");
+  assertEquals(container.state?.id, before?.id);
+  assert(container.state?.pid !== before?.pid);
+  // One that has ended, too; from another directory, since the image's path was relative.
+  await libflux(["stop", "--time", "0", container.name]);
+  assertEquals((await libflux(["restart", container.name], { cwd: "/" })).code, 0);
+  await eventually(() => container.output() === "b other\n".repeat(3), "it runs a third time");
+});
+
+hostTest("restart refuses whom nobody knows, and what runs in the foreground", async () => {
+  assertStringIncludes((await libflux(["restart", "nobody-at-all"])).stderr, "there is no container nobody-at-all");
+});
