@@ -43,6 +43,11 @@ export const COMMANDS: Commands = {
     group: "looking",
     load: async () => (await import("./lib/commands/ps.ts")).PS,
   },
+  inspect: {
+    help: "show all that is known of containers",
+    group: "looking",
+    load: async () => (await import("./lib/commands/inspect.ts")).INSPECT,
+  },
   stats: {
     help: "show what containers use",
     group: "looking",

@@ -100,6 +100,13 @@ async function byTemplate(
   };
 }
 
+/** Adds what tells a container's mounts, where a template has them: that takes the code that reads specifications. */
+async function withMounts(options: FieldOptions, format: string, root: string | undefined): Promise<FieldOptions> {
+  if (!/mounts|json/i.test(format)) return options;
+  const { boundInto } = await import("../inspect.ts");
+  return { ...options, mounts: ({ name }) => boundInto(name, root) };
+}
+
 /** Prints the list; answers the exit code. */
 export async function psCommand(args: readonly string[]): Promise<number> {
   const flags = parseFlags("ps", FLAGS, args);
@@ -130,7 +137,7 @@ export async function psCommand(args: readonly string[]): Promise<number> {
   const width = whole ? undefined : columns();
   if (flags.on("quiet") === true) print(containers.map(({ name }) => `${name}\n`).join(""));
   else if (format === "json") print(`${JSON.stringify(containers, null, 2)}\n`);
-  else if (show !== undefined) print(show(containers, options, width));
+  else if (show !== undefined) print(show(containers, await withMounts(options, format, root), width));
   else {
     const rows = containers.map((container) => COLUMNS.map((column) => cell(column, container, options)));
     const colourful = isColourful(Deno.stdout);
