@@ -102,6 +102,16 @@ export const COMMANDS: Commands = {
     group: "host",
     load: async () => (await import("./lib/commands/benchmark.ts")).BENCHMARK,
   },
+  completion: {
+    help: "print what makes a shell complete command lines",
+    group: "host",
+    load: async () => (await import("./lib/commands/completion.ts")).completionCommand(COMMANDS),
+  },
+  man: {
+    help: "print or write manual pages",
+    group: "host",
+    load: async () => (await import("./lib/commands/man.ts")).manCommand(COMMANDS),
+  },
   help: {
     help: "show how a command is used",
     group: "host",

@@ -26,6 +26,7 @@ export function helpCommand(commands: Commands): Command {
     about: "Shows which commands there are, or how one of them is used.",
     flags: [],
     operands: { names: "commands" },
+    maxOperands: 1,
     run: async (args) => {
       const flags = parseFlags("help", [], args);
       const words = [...flags.positional, ...(flags.rest ?? [])];
