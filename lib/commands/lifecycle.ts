@@ -6,6 +6,7 @@
 import { UsageError } from "../errors.ts";
 import { kill, restart, stop, type StopOptions, wait } from "../lifecycle.ts";
 import { list } from "../list.ts";
+import { paintName } from "./colour.ts";
 import type { Command } from "./command.ts";
 import { type Flag, helpText, type Parsed, parseFlags } from "./flags.ts";
 import { complain, print } from "./output.ts";
@@ -92,13 +93,23 @@ async function parse(help: Command, args: readonly string[]): Promise<Line | und
 }
 
 /** Does it to all of them at the same time; what fails for one keeps nobody from the others. */
-async function toEach(names: readonly string[], body: (name: string) => Promise<string>): Promise<number> {
-  const all = await Promise.allSettled(names.map(body));
+async function toEach(
+  doing: string,
+  names: readonly string[],
+  body: (name: string) => Promise<string>,
+): Promise<number> {
+  const { withProgress } = await import("./progress.ts");
+  const left = new Set(names);
+  const what = (): string => `${doing} ${left.size === 1 ? [...left][0] : `${left.size} containers`}`;
+  const all = await withProgress(
+    what,
+    () => Promise.allSettled(names.map((name) => body(name).finally(() => left.delete(name)))),
+  );
   let code = 0;
   for (const one of all) {
     if (one.status === "fulfilled") print(one.value === "" ? "" : `${one.value}\n`);
     else {
-      complain(`${describe(one.reason, false)}\n`);
+      complain(`${paintName(describe(one.reason, false), "red")}\n`);
       code = one.reason instanceof FluxError ? one.reason.exitCode : 125;
     }
   }
@@ -115,7 +126,7 @@ export async function stopCommand(args: readonly string[]): Promise<number> {
     ...(time === undefined ? {} : { time }),
     ...(sent === undefined ? {} : { signal: sent }),
   };
-  return await toEach(line.names, async (name) => {
+  return await toEach("stopping", line.names, async (name) => {
     await stop(name, options);
     return name;
   });
@@ -126,7 +137,7 @@ export async function killCommand(args: readonly string[]): Promise<number> {
   const line = await parse(KILL, args);
   if (line === undefined) return 0;
   const signal = parseSignal(line.flags.value("signal") ?? "SIGKILL", "signal");
-  return await toEach(line.names, async (name) => {
+  return await toEach("killing", line.names, async (name) => {
     await kill(name, signal, line.root);
     return name;
   });
@@ -136,7 +147,7 @@ export async function killCommand(args: readonly string[]): Promise<number> {
 export async function waitCommand(args: readonly string[]): Promise<number> {
   const line = await parse(WAIT, args);
   if (line === undefined) return 0;
-  return await toEach(line.names, async (name) => {
+  return await toEach("waiting for", line.names, async (name) => {
     const { code } = await wait(name, line.root);
     return code === undefined ? "unknown" : String(code);
   });
@@ -147,7 +158,7 @@ export async function restartCommand(args: readonly string[]): Promise<number> {
   const line = await parse(RESTART, args);
   if (line === undefined) return 0;
   const time = readSeconds(line.flags, "time");
-  return await toEach(line.names, async (name) => {
+  return await toEach("restarting", line.names, async (name) => {
     await restart(name, { ...line.root, ...(time === undefined ? {} : { time }) });
     return name;
   });

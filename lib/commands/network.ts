@@ -216,7 +216,11 @@ export async function networkCommand(args: readonly string[]): Promise<number> {
     return 0;
   }
   const root = flags.value("root");
-  return await uninterrupted(() => action.act(flags, root === undefined ? {} : { root }));
+  const act = (): Promise<void> => action.act(flags, root === undefined ? {} : { root });
+  const { withProgress } = await import("./progress.ts");
+  return await uninterrupted(() =>
+    withProgress(() => `libflux ${action.name} ${flags.positional.join(" ")}`.trim(), act)
+  );
 }
 
 /** Does something that no signal cuts in two; answers the exit code, that of the first signal where one came. */

@@ -7,8 +7,17 @@ import { FluxError } from "../errors.ts";
 
 const encoder = new TextEncoder();
 
+/** Clears a line that is shown for the time being, before anything else is written. */
+let clear: (() => void) | undefined;
+
+/** Says what clears the line that is shown for the time being; nothing where there is none any more. */
+export function whileWriting(how: (() => void) | undefined): void {
+  clear = how;
+}
+
 /** Writes a text to standard output, all of it; a reader that has gone is none of our business. */
 export function print(text: string): void {
+  clear?.();
   const bytes = encoder.encode(text);
   try {
     for (let done = 0; done < bytes.length;) done += Deno.stdout.writeSync(bytes.subarray(done));
@@ -23,6 +32,7 @@ export function print(text: string): void {
  * Writes a text to standard error, where that can be written to: what can't be told must not change the exit code.
  */
 export function complain(text: string): void {
+  clear?.();
   const bytes = encoder.encode(text);
   try {
     for (let done = 0; done < bytes.length;) done += Deno.stderr.writeSync(bytes.subarray(done));
