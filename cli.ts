@@ -63,6 +63,11 @@ export const COMMANDS: Commands = {
     group: "looking",
     load: async () => (await import("./lib/commands/network.ts")).PORT,
   },
+  rename: {
+    help: "give them another name",
+    group: "managing",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).RENAME,
+  },
   pause: {
     help: "hold containers where they are",
     group: "managing",

@@ -32,6 +32,8 @@ export {
 } from "./lib/networks.ts";
 export { type DetachedContainer, type DetachedOptions, runDetached } from "./lib/detach.ts";
 export { kill, restart, stop, type StopOptions, wait } from "./lib/lifecycle.ts";
+export { rename } from "./lib/rename.ts";
+export type { Health, HealthCheck } from "./lib/spec/health.ts";
 export type { LogOptions } from "./lib/spec/log_options.ts";
 export type { RestartPolicy } from "./lib/spec/restart.ts";
 export { type Feature, type HostInfo, info } from "./lib/info.ts";

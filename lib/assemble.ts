@@ -92,6 +92,9 @@ export async function assemble(
     [cgroups, prepared] = await makeCgroupsOr(named, prepared, nulls, claim, signal);
     signal?.throwIfAborted();
     layout.forEach((how, index) => plumbing.push(plumb(how, index)));
+    if (isDetached && !prepared.launch.init) {
+      prepared = { ...prepared, launch: { ...prepared.launch, endsWithParent: true } };
+    }
     const image = link(compileProgram(prepared, named, connection?.place), linkOptions);
     return {
       ...{ prepared, image, claim, cgroups, plumbing, network, connection, idLock, created, begin, options },

@@ -100,6 +100,8 @@ const NUMBERS = {
   socket: [41, 198],
   statx: [332, 291],
   symlinkat: [266, 36],
+  timerfd_create: [283, 85],
+  timerfd_settime: [286, 86],
   umask: [95, 166],
   umount2: [166, 39],
   unlinkat: [263, 35],

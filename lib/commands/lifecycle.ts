@@ -6,11 +6,12 @@
 import { UsageError } from "../errors.ts";
 import { kill, restart, stop, type StopOptions, wait } from "../lifecycle.ts";
 import { list } from "../list.ts";
+import { rename } from "../rename.ts";
 import { paintName } from "./colour.ts";
 import type { Command } from "./command.ts";
 import { type Flag, helpText, type Parsed, parseFlags } from "./flags.ts";
 import { complain, print } from "./output.ts";
-import { parseSignal, readSeconds, readSignal } from "./signal_flags.ts";
+import { parseSignal, readSeconds, readSignal, SIGNAL_NAMES } from "./signal_flags.ts";
 import { describe, FluxError } from "../errors.ts";
 
 const TIME: Flag = {
@@ -21,7 +22,13 @@ const TIME: Flag = {
 };
 const ALL: Flag = { name: "all", short: "a", help: "all that run" };
 
-const SIGNAL: Flag = { name: "signal", short: "s", value: "SIGNAL", help: "what asks it to end; SIGTERM by default" };
+const SIGNAL: Flag = {
+  name: "signal",
+  short: "s",
+  value: "SIGNAL",
+  complete: SIGNAL_NAMES,
+  help: "what asks it to end; SIGTERM by default",
+};
 
 /** `libflux stop`. */
 export const STOP: Command = {
@@ -63,6 +70,17 @@ export const RESTART: Command = {
   flags: [TIME],
   operands: { names: "containers" },
   run: restartCommand,
+};
+
+/** `libflux rename`. */
+export const RENAME: Command = {
+  name: "rename",
+  usage: ["rename NAME NEW"],
+  about: "Gives a container in the background, or one that has ended, another name.",
+  flags: [],
+  operands: { names: "containers" },
+  maxOperands: 1,
+  run: renameCommand,
 };
 
 interface Line {
@@ -162,4 +180,20 @@ export async function restartCommand(args: readonly string[]): Promise<number> {
     await restart(name, { ...line.root, ...(time === undefined ? {} : { time }) });
     return name;
   });
+}
+
+/** Runs `rename`; answers the exit code. */
+export async function renameCommand(args: readonly string[]): Promise<number> {
+  const flags = parseFlags("rename", [], args);
+  if (flags.on("help") === true) {
+    print(helpText(RENAME));
+    return 0;
+  }
+  const [name, to, ...more] = [...flags.positional, ...flags.rest ?? []];
+  if (name === undefined || to === undefined || more.length > 0) {
+    throw new UsageError("'libflux rename' takes two names", { hint: "write libflux rename NAME NEW" });
+  }
+  const root = flags.value("root");
+  await rename(name, to, root === undefined ? {} : { root });
+  return 0;
 }

@@ -13,10 +13,14 @@ import { LogWriter } from "../logs/writer.ts";
 import { EXIT, EXIT_FILE, STOPPING_FILE } from "../spec/container_files.ts";
 import { named } from "./context.ts";
 import { becomeContainer } from "./monitor_child.ts";
+import { HealthProgram } from "./monitor_health.ts";
 import { MONITOR, type MonitorOptions, MonitorWord } from "./monitor_options.ts";
 
 /** The entries of the `pollfd` array, by their places. */
-const POLLED = { stdout: 0, stderr: 1, child: 2, attach: 3, talk: 4, console: 5 } as const;
+const POLLED = {
+  ...{ stdout: 0, stderr: 1, child: 2, attach: 3, talk: 4, console: 5 },
+  ...{ timer: 6, starter: 7, command: 8 },
+} as const;
 const POLLFD_SIZE = 8;
 const POLLIN = 1;
 const MSG = { MSG_DONTWAIT: 0x40, MSG_NOSIGNAL: 0x4000, MSG_CMSG_CLOEXEC: 0x40000000 } as const;
@@ -50,6 +54,7 @@ class Monitor {
       MONITOR.attach,
       MONITOR.talk,
       terminal ? MONITOR.console : -1,
+      ...[-1, -1, -1],
     ];
     const polled = new Uint8Array(descriptors.length * POLLFD_SIZE);
     const view = new DataView(polled.buffer);
@@ -94,12 +99,13 @@ class Monitor {
     b.copy(b.addressOf(this.#pidfd), pidfd, 4, "remember the container's first process");
     b.copy(b.at(this.#polled, POLLED.child * POLLFD_SIZE), pidfd, 4, "watch it");
     b.syscall("write", [MONITOR.talk, b.addressOf(this.#pid), 4], { label: "tell libflux its pid" });
+    const cgroup = options.health === undefined ? [MONITOR.cgroup] : [];
     // Whatever is the container's would keep its pipes open, and its end from being seen.
     for (
       const [first, last] of ranges([
         MONITOR.gate,
         MONITOR.image,
-        MONITOR.cgroup,
+        ...cgroup,
         ...options.descriptors.map(([here]) => here),
       ])
     ) {
@@ -113,6 +119,8 @@ class Monitor {
     const writer = new LogWriter(b, { directory: MONITOR.logs, file: MONITOR.log, log });
     const [next, ended, finished, abort] = [b.target(), b.target(), b.target(), b.target()];
     const timeout = b.slot("timeout");
+    const health = this.#health();
+    health?.prepare();
 
     b.place(next);
     const COUNT = Object.keys(POLLED).length;
@@ -123,6 +131,11 @@ class Monitor {
     this.#when("console", () => this.#takeTerminal());
     this.#when("attach", () => this.#handOut());
     this.#when("talk", () => this.#listen(abort));
+    if (health !== undefined) {
+      this.#when("starter", () => health.onStarter());
+      this.#when("command", () => health.onCommand());
+      this.#when("timer", () => health.onTimer());
+    }
     if (sharesPids) b.branch(timeout, "!=", 0, finished, "whoever still writes is nobody to wait for");
     this.#when("child", () => b.goto(ended, "it has ended"));
     b.goto(next, "wait for more");
@@ -130,6 +143,7 @@ class Monitor {
     b.place(ended);
     this.#hearOut(abort);
     for (const what of ["child", "attach", "talk", "console"] as const) this.#forget(what);
+    health?.stop();
     const atOnce = b.words([b.buffer(16)]);
     b.copy(b.addressOf(timeout), atOnce, 8, "wait no longer");
     b.goto(next, "read what is left");
@@ -145,6 +159,18 @@ class Monitor {
     b.syscall("wait4", [this.#pid, 0, 0, 0], { label: "reap it", optional: true });
     b.exit(0, "leave the rest to libflux");
     writer.end();
+  }
+
+  #health(): HealthProgram | undefined {
+    const { health, hasCgroup } = this.options;
+    if (health === undefined) return undefined;
+    const b = this.#b;
+    const watch = {
+      begin: (what: keyof typeof POLLED, descriptor: Slot): void =>
+        b.copy(b.at(this.#polled, POLLED[what] * POLLFD_SIZE), b.addressOf(descriptor), 4, `watch ${what}`),
+      end: (what: keyof typeof POLLED): void => this.#forget(what),
+    };
+    return new HealthProgram(b, health, watch, this.#pidfd, hasCgroup);
   }
 
   /** Adds what is to be done when a descriptor is ready. */
@@ -256,6 +282,24 @@ class Monitor {
     b.place(done);
   }
 
+  /** Those that have come meanwhile, and would end libflux now, are forgotten: an ignored signal doesn't wait. */
+  #unblockSignals(): void {
+    const b = this.#b;
+    const LAST = 64;
+    const number = b.slot("signal");
+    // struct kernel_sigaction: SIG_IGN, SIG_DFL.
+    for (const [action, label] of [[[1, 0, 0, 0], "ignore"], [[0, 0, 0, 0], "no longer ignore"]] as const) {
+      if (label !== "ignore") {
+        b.syscall("rt_sigprocmask", [named(2, "SIG_SETMASK"), b.buffer(8), 0, 8], { label: "unblock all signals" });
+      }
+      b.add(number, 1, 0, "begin with the first signal");
+      const next = b.place();
+      b.syscall("rt_sigaction", [number, b.words(action), 0, 8], { label: `${label} every signal`, optional: true });
+      b.add(number, number, 1, "go on with the next");
+      b.branch(number, "<=", LAST, next, "until there is none");
+    }
+  }
+
   #finish(): void {
     const b = this.#b;
     const { init, architecture, argv, env } = this.options;
@@ -292,7 +336,7 @@ class Monitor {
       optional: true,
     });
     b.syscall("close_range", [MONITOR.program + 1, named(0xffffffff, "~0"), 0], { label: "close the rest" });
-    b.syscall("rt_sigprocmask", [named(2, "SIG_SETMASK"), b.buffer(8), 0, 8], { label: "unblock all signals" });
+    this.#unblockSignals();
     b.syscall("fcntl", [MONITOR.program, 2, 1], { label: "let it close itself" });
     b.syscall("execveat", [MONITOR.program, b.string(""), b.strings(argv), b.strings(env), or(AT, "AT_EMPTY_PATH")], {
       label: "have libflux clean up",
