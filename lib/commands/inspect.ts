@@ -20,23 +20,15 @@ const FLAGS: readonly Flag[] = [
   },
 ];
 
-/** What a template may begin with. */
-const FIELDS: readonly (keyof ContainerDetails)[] = [
-  ...["name", "id", "state", "pid", "image", "command", "created", "started", "finished", "code", "signal"] as const,
-  ...[
-    "outOfMemory",
-    "error",
-    "labels",
-    "network",
-    "address",
-    "ipv6Address",
-    "ports",
-    "limits",
-    "log",
-    "restart",
-  ] as const,
-  ...["restarts", "detached", "terminal", "stopSignal", "stopTimeout", "monitor", "cgroups", "spec"] as const,
-];
+/** What a template may begin with: every field that there is. */
+const ALL: Readonly<Record<keyof ContainerDetails, true>> = {
+  ...{ name: true, id: true, state: true, health: true, pid: true, image: true, command: true, created: true },
+  ...{ started: true, finished: true, code: true, signal: true, outOfMemory: true, error: true, labels: true },
+  ...{ network: true, address: true, ipv6Address: true, ports: true, limits: true, log: true, restart: true },
+  ...{ restarts: true, detached: true, terminal: true, stopSignal: true, stopTimeout: true, monitor: true },
+  ...{ cgroups: true, spec: true },
+};
+const FIELDS = Object.keys(ALL);
 
 /** `libflux inspect`. */
 export const INSPECT: Command = {

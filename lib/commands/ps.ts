@@ -68,7 +68,8 @@ Its fields: ${FIELD_NAMES.map((name) => `.${name}`).join(", ")}; .Label "KEY" is
 const COLUMNS = ["Name", "State", "Pid", "Image", "Command", "Age", "Ports"] as const;
 const STATE = COLUMNS.indexOf("State");
 
-function colourOf({ state, code }: Listed): Colour {
+function colourOf({ state, code, health }: Listed): Colour {
+  if (health === "unhealthy") return "red";
   if (state === "running") return "green";
   if (state === "exited") return code === 0 ? "dim" : "red";
   return "yellow";

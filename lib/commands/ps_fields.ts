@@ -17,8 +17,6 @@ export interface Listed extends Omit<ContainerInfo, "state" | "pid"> {
   readonly finished?: Date;
   /** The exit code of one that has ended. */
   readonly code?: number;
-  /** What its health command found: "starting", "healthy" or "unhealthy". */
-  readonly health?: string;
 }
 
 /** How fields are shown. */
@@ -102,7 +100,8 @@ export function titles(): object {
   return { ...Object.fromEntries(fields), Label: (key: unknown) => String(key).toUpperCase() };
 }
 
-/** One field as text that is fit for a terminal. */
+/** One field as text that is fit for a terminal. A state tells of the health, too, as there is no column for it. */
 export function cell(field: string, container: Listed, options: FieldOptions): string {
+  if (field === "State" && container.health !== undefined) return `${container.state} (${container.health})`;
   return printable(String(FIELDS[field]?.[1](container, options) ?? ""));
 }

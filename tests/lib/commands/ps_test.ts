@@ -76,6 +76,7 @@ Deno.test("a template shows what a container says of itself without letting it d
   const hostile = { ...CONTAINER, image: "/\x1b[2J", command: ["a\x07", "\n"], labels: { "k\x1b": "v\x9b" } };
   assertEquals(fill("{{.Image}} {{.Command}} {{.Labels}}", hostile), "/\\x1b[2J a\\x07 \\x0a k\\x1b=v\\x9b");
   assertEquals(cell("Command", hostile, { now: NOW }), "a\\x07 \\x0a");
+  assertEquals(cell("State", { ...CONTAINER, health: "healthy" }, { now: NOW }), "running (healthy)");
 });
 
 Deno.test("status() says it as docker does", () => {
