@@ -26,7 +26,10 @@ function pairs(rows: readonly (readonly [left: string, right: string])[], width:
     const lines = wrap(about, Math.max(16, width - left - 4));
     const space = " ".repeat(left + 4);
     const own = displayWidth(text) > left;
-    const first = own ? `  ${text}\n${space}` : `  ${text}${" ".repeat(left + 2 - displayWidth(text))}`;
+    const indent = `  ${/^ */.exec(text)?.[0] ?? ""}`;
+    const first = own
+      ? `${indent}${wrap(text, width - indent.length - 4).join(`\n${indent}    `)}\n${space}`
+      : `  ${text}${" ".repeat(left + 2 - displayWidth(text))}`;
     return `${(first + lines.join(`\n${space}`)).trimEnd()}\n`;
   }).join("");
 }

@@ -169,7 +169,7 @@ Deno.test("parseFilter() matches names, and the whole of all else", () => {
     ["health=healthy", false],
   ] as const;
   for (const [text, matches] of cases) assertEquals(parseFilter(text).test(CONTAINER), matches, text);
-  const ended = { ...CONTAINER, state: "exited", code: 3, health: "healthy" };
+  const ended = { ...CONTAINER, state: "exited", code: 3, health: "healthy" } as const;
   for (const text of ["exited=3", "state=exited", "health=healthy"]) assert(parseFilter(text).test(ended), text);
 });
 
