@@ -48,6 +48,11 @@ export const COMMANDS: Commands = {
     group: "looking",
     load: async () => (await import("./lib/commands/inspect.ts")).INSPECT,
   },
+  logs: {
+    help: "show what a container has written",
+    group: "looking",
+    load: async () => (await import("./lib/commands/logs.ts")).LOGS,
+  },
   stats: {
     help: "show what containers use",
     group: "looking",

@@ -30,7 +30,17 @@ export interface HealthCheck {
   readonly startPeriod?: number;
 }
 
-/** What is known of a container's health. */
+/**
+ * What is known of a container's health: `starting` before the first check that counts.
+ *
+ * @example Is all well?
+ * ```ts
+ * import { type Health, list } from "@libflux/cli/mod";
+ *
+ * const states: (Health | undefined)[] = (await list()).map(({ health }) => health);
+ * console.log(states.includes("unhealthy"));
+ * ```
+ */
 export type Health = "starting" | "healthy" | "unhealthy";
 
 /** The file that says so, in a container's directory: a word and blanks, always as long. */
