@@ -6,6 +6,7 @@
 import { attachTo } from "../attach_to.ts";
 import { UsageError } from "../errors.ts";
 import { DETACH_KEYS } from "../spec/detach_keys.ts";
+import type { Command } from "./command.ts";
 import { type Flag, helpText, parseFlags } from "./flags.ts";
 import { complain, print } from "./output.ts";
 
@@ -25,11 +26,26 @@ on is shown, and what is typed goes to it, where it was started with --interacti
 
 Exit code: the container's own; 0 when the detach keys were typed.`;
 
+/** `libflux attach`. */
+export const ATTACH: Command = {
+  name: "attach",
+  usage: ["attach [FLAG…] NAME"],
+  about: ABOUT,
+  flags: FLAGS,
+  operands: { names: "running" },
+  maxOperands: 1,
+  examples: [
+    { line: "libflux attach web" },
+    { line: "libflux attach --detach-keys ctrl-a,d web", about: "leave it by other keys" },
+  ],
+  run: attachCommand,
+};
+
 /** Runs the command; answers its exit code. */
 export async function attachCommand(args: readonly string[]): Promise<number> {
   const flags = parseFlags("attach", FLAGS, args);
   if (flags.on("help") === true) {
-    print(helpText("attach [FLAG…] NAME", ABOUT, FLAGS));
+    print(helpText(ATTACH));
     return 0;
   }
   const [name, ...more] = [...flags.positional, ...flags.rest ?? []];
