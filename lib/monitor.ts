@@ -28,11 +28,13 @@ export interface MonitorParts {
   readonly kept: readonly Descriptor[];
   /** The launch program of its health check. */
   readonly health?: Descriptor;
+  /** A socket for the daemon that is to have its log, too. */
+  readonly daemon?: Descriptor;
   /** libflux's own executable. */
   readonly program: string;
   readonly options: Pick<
     MonitorOptions,
-    "init" | "terminal" | "sharesPids" | "health" | "log" | "argv" | "env"
+    "init" | "terminal" | "sharesPids" | "health" | "log" | "daemon" | "argv" | "env"
   >;
 }
 
@@ -148,6 +150,7 @@ export async function startMonitor(
     [program, MONITOR.program],
     [gate.read, MONITOR.gate],
     ...announcement(parts.health, far),
+    [parts.daemon, MONITOR.daemon],
   ];
   const image = link(monitorProgram({
     ...parts.options,
