@@ -1,16 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { createHash } from "node:crypto";
 import { type Container, run, type RunOptions } from "../../../mod.ts";
-import {
-  BUSYBOX,
-  hostTest,
-  libflux,
-  patience,
-  rootTest,
-  startLibflux,
-  temporaryDirectory,
-  uniqueName,
-} from "../support.ts";
+import { BUSYBOX, hostTest, patience, rootTest, startLibflux, temporaryDirectory, uniqueName } from "../support.ts";
 import { Log, pumpOf, until } from "./support.ts";
 
 const options = (root: string, log: RunOptions["log"] = {}) =>

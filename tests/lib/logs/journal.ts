@@ -17,12 +17,14 @@ export function listen(path: string): { readonly messages: Uint8Array[]; readonl
   const messages: Uint8Array[] = [];
   const buffer = new Uint8Array(1 << 17);
   const take = (size: number): boolean => size >= 0 && messages.push(buffer.slice(0, size)) > 0;
+  let isStopped = false;
   const reading = (async () => {
-    while (take(await read(socket.number, buffer)));
+    while (!isStopped && take(await read(socket.number, buffer)));
   })();
   return {
     messages,
     stop: async () => {
+      isStopped = true;
       forget(socket.number);
       await reading;
       // What was sent meanwhile.
