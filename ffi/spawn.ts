@@ -17,7 +17,6 @@ import {
   syscallInBackground,
 } from "./libc.ts";
 import { ready } from "./reactor.ts";
-import { isType, statDescriptor } from "./stat.ts";
 
 /**
  * Writes an ELF image to where it can be executed: a sealed memfd.
@@ -338,15 +337,4 @@ function keepChildStatuses(): void {
   action[0] = handler === SIG_IGN ? 0n : handler;
   action[1] = flags & ~SA_NOCLDWAIT;
   checked("rt_sigaction", SIG.SIGCHLD, bytes, 0, 8);
-}
-
-/** What a descriptor is, as far as a container's streams are concerned. */
-export function streamKind(descriptor: number): "closed" | "terminal" | "null" | "directory" | "other" {
-  const found = statDescriptor(descriptor);
-  if (typeof found === "number") return "closed";
-  if (isType(found, "S_IFDIR")) return "directory";
-  if (!isType(found, "S_IFCHR")) return "other";
-  const [major, minor] = found.device;
-  if (major === 1 && minor === 3) return "null";
-  return syscall("ioctl", descriptor, 0x5401, new Uint8Array(64)) === 0 ? "terminal" : "other";
 }

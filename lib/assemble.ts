@@ -95,6 +95,9 @@ export async function assemble(
     [connection, named] = await connectOr(options, named, store, claim, prepared.id, isDetached);
     [cgroups, prepared] = await makeCgroupsOr(named, prepared, nulls, claim, signal);
     signal?.throwIfAborted();
+    if (isDetached && !prepared.launch.init) {
+      prepared = { ...prepared, launch: { ...prepared.launch, endsWithParent: true } };
+    }
     // A monitor logs by itself.
     if (!isDetached) capture = beginCapture(store.history, prepared, named, created);
     layout.forEach((how, index) => plumbing.push(plumb(how, index, capture)));

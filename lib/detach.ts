@@ -13,12 +13,15 @@ import { ATTACH_SOCKET, EXIT_FILE } from "./spec/container_files.ts";
 import { isOwnHosts } from "./connect.ts";
 import { UsageError } from "./errors.ts";
 import { hostError } from "./failure.ts";
+import { healthProgram } from "./health.ts";
 import { launch, type Launched } from "./launch.ts";
 import { type Monitored, startMonitor } from "./monitor.ts";
 import { generateName } from "./prepare.ts";
 import { ownEnvironment, ownProgram } from "./program.ts";
+import { checkHealth, HEALTH_FILE, healthText } from "./spec/health.ts";
 import { checkLog, type Log } from "./spec/log_options.ts";
 import type { RunOptions } from "./spec/options.ts";
+import { writeAtomically } from "./store/directory.ts";
 import type { ContainerRecord } from "./store/history.ts";
 import { LOG_FILE } from "./store/history.ts";
 import { layOut, type Plumbing } from "./streams.ts";
@@ -116,6 +119,12 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
     const file = opened.use(make(logs, LOG_FILE));
     const attach = opened.use(listenAt(directory, ATTACH_SOCKET));
     opened.use(make(directory, EXIT_FILE));
+    const health = options.health === undefined ? undefined : checkHealth(options.health);
+    const legacy = assembled.cgroups.legacy;
+    const check = health === undefined ? undefined : opened.use(healthProgram(health, prepared, legacy));
+    if (health !== undefined) {
+      writeAtomically(`${store.directory(prepared.name)}/${HEALTH_FILE}`, healthText("starting"));
+    }
     const program = ownProgram();
     const root = options.root === undefined ? [] : ["--root", store.root];
     const argv = [program.path, ...program.args, "finish", ...root];
@@ -128,11 +137,13 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
             ...{ lock: assembled.claim.lock, directory, logs, log: file, attach },
             streams: terminal === undefined ? plumbing.map(({ ours }) => ours) : [],
             kept: heldBy(assembled),
+            ...(check === undefined ? {} : { health: check }),
             program: program.path,
             options: {
               init: options.init ?? true,
               terminal: terminal !== undefined,
               sharesPids: options.pid === "host",
+              ...(health === undefined ? {} : { health }),
               log: log.driver === "none" ? SPOOL : log,
               argv,
               env: ownEnvironment(callersVariable),

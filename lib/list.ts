@@ -4,6 +4,8 @@
  * @module
  */
 import { isPaused } from "./control.ts";
+import { healthOf } from "./health_state.ts";
+import type { Health } from "./spec/health.ts";
 import type { PublishedPort } from "./spec/ports.ts";
 import { openStore } from "./store/open.ts";
 import { isAlive } from "./store/process.ts";
@@ -30,6 +32,8 @@ export interface ContainerInfo {
    * by its restart policy.
    */
   readonly state: "running" | "paused" | "stopping" | "restarting";
+  /** What its health check says, where it has one. */
+  readonly health?: Health;
   /** PID 1 of the container, as the host numbers it. */
   readonly pid: number;
   /** The directory it was made of. */
@@ -69,6 +73,7 @@ export async function list(options: { readonly root?: string } = {}): Promise<Co
     const state = store.state(name);
     if (state === undefined || state.name !== name) return [];
     const { id, pid, image, command, created, labels, network, ports = [] } = state;
+    const health = healthOf(store, name);
     return [{
       name,
       id,
@@ -81,6 +86,7 @@ export async function list(options: { readonly root?: string } = {}): Promise<Co
       ...(network === undefined ? {} : { network: network.name, address: network.address }),
       ...(network?.ipv6Address === undefined ? {} : { ipv6Address: network.ipv6Address }),
       ports,
+      ...(health === undefined ? {} : { health }),
     }];
   });
 }

@@ -8,7 +8,7 @@ import { ARCHITECTURE, checked, Descriptor, pipe, syscall, SyscallError } from "
 import { decodeReport, type Image, link } from "../ffi/link.ts";
 import { read, ready } from "../ffi/reactor.ts";
 import { type Child, executable, type ExitStatus, spawn, type Spawned, type SpawnOptions } from "../ffi/spawn.ts";
-import { socketPair } from "../ffi/unix_socket.ts";
+import { askForSenders, socketPair } from "../ffi/unix_socket.ts";
 import { monitorProgram } from "./compile/monitor.ts";
 import { MONITOR, type MonitorOptions, MonitorWord } from "./compile/monitor_options.ts";
 import { LaunchError } from "./errors.ts";
@@ -26,11 +26,13 @@ export interface MonitorParts {
   readonly streams: readonly (Descriptor | undefined)[];
   /** What is only to be held as long as it runs. */
   readonly kept: readonly Descriptor[];
+  /** The launch program of its health check. */
+  readonly health?: Descriptor;
   /** libflux's own executable. */
   readonly program: string;
   readonly options: Pick<
     MonitorOptions,
-    "init" | "terminal" | "sharesPids" | "log" | "argv" | "env"
+    "init" | "terminal" | "sharesPids" | "health" | "log" | "argv" | "env"
   >;
 }
 
@@ -92,6 +94,19 @@ export class Monitored implements Spawned {
   }
 }
 
+/** What a health check is started by, and what tells the monitor which process it has become. */
+function announcement(
+  health: Descriptor | undefined,
+  far: DisposableStack,
+): readonly (readonly [Descriptor, number])[] {
+  if (health === undefined) return [];
+  const { near: ours, far: theirs } = socketPair();
+  far.use(ours);
+  far.use(theirs);
+  askForSenders(ours.number);
+  return [[health, MONITOR.health], [ours, MONITOR.announce], [theirs, MONITOR.announced]];
+}
+
 /** Starts a monitor, which makes the first process and has it wait. */
 export async function startMonitor(
   parts: MonitorParts,
@@ -132,6 +147,7 @@ export async function startMonitor(
     [console, MONITOR.console],
     [program, MONITOR.program],
     [gate.read, MONITOR.gate],
+    ...announcement(parts.health, far),
   ];
   const image = link(monitorProgram({
     ...parts.options,

@@ -9,7 +9,7 @@ import { AT, E, F, O } from "../ffi/abi/constants.ts";
 import { checked, Descriptor, pipe, syscall } from "../ffi/libc.ts";
 import { abandon, forget, read, ready, writeAll, writeInBackground } from "../ffi/reactor.ts";
 import { openReadOnly } from "../ffi/read_only.ts";
-import { streamKind } from "../ffi/spawn.ts";
+import { streamKind } from "../ffi/stream_kind.ts";
 import type { Capture } from "./logs/capture.ts";
 import type { RunOptions, Stream } from "./spec/options.ts";
 

@@ -51,7 +51,18 @@ const imports = (file: string): string[] =>
 
 /** The six floors of the house, from the ground up. What isn't named is in a directory that is. */
 const FLOORS: readonly (readonly string[])[] = [
-  ["ffi/", "lib/errors.ts", "lib/errno.ts", "lib/warnings.ts", "lib/render.ts", "lib/chart.ts", "lib/version.ts"],
+  [
+    "ffi/",
+    "lib/errors.ts",
+    "lib/errno.ts",
+    "lib/warnings.ts",
+    "lib/render.ts",
+    "lib/width.ts",
+    "lib/chart.ts",
+    "lib/template.ts",
+    "lib/template/",
+    "lib/version.ts",
+  ],
   ["lib/spec/", "lib/seccomp/", "lib/store/", "lib/users.ts", "lib/caller.ts"],
   ["lib/compile/", "lib/cgroups/", "lib/rootfs/", "lib/network/", "lib/logs/"],
   [
@@ -74,6 +85,10 @@ const FLOORS: readonly (readonly string[])[] = [
       "lifecycle",
       "monitor",
       "program",
+      "attach_to",
+      "health",
+      "health_state",
+      "rename",
       "connect",
       "labels",
       "confine",
@@ -84,7 +99,9 @@ const FLOORS: readonly (readonly string[])[] = [
     ].map((
       name,
     ) => `lib/${name}.ts`),
-    ...["explain", "list", "networks", "control", "stats", "benchmark", "info"].map((name) => `lib/${name}.ts`),
+    ...["explain", "inspect", "list", "logs", "prune", "networks", "control", "stats", "benchmark", "info"].map((
+      name,
+    ) => `lib/${name}.ts`),
     "lib/info/",
   ],
   ["mod.ts", "lib/commands/"],

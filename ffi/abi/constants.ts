@@ -244,6 +244,18 @@ export const EPOLL = {
   EPOLLONESHOT: 0x40000000,
 } as const;
 
+/** `linux/inotify.h` */
+export const IN = {
+  IN_MODIFY: 2,
+  IN_MOVED_TO: 0x80,
+  IN_CREATE: 0x100,
+  IN_DELETE: 0x200,
+  IN_Q_OVERFLOW: 0x4000,
+  IN_ONLYDIR: 0x01000000,
+  IN_NONBLOCK: 0o4000,
+  IN_CLOEXEC: 0o2000000,
+} as const;
+
 /** `linux/wait.h` */
 export const WAIT = { WNOHANG: 1, WEXITED: 4, P_PIDFD: 3, WNOWAIT: 0x1000000, WALL: 0x40000000 } as const;
 

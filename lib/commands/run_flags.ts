@@ -15,7 +15,8 @@ import { type Flag, type Parsed, parseFlags } from "./flags.ts";
 import { LIMIT_FLAGS, PROCESS_LIMIT_FLAGS, readLimits, readScore, readUlimits } from "./limit_flags.ts";
 import { NETWORK_FLAGS, readNetworkOptions } from "./network_flags.ts";
 import { readSecurity, SECURITY_FLAGS } from "./security_flags.ts";
-import { readSeconds, readSignal } from "./signal_flags.ts";
+import { HEALTH_FLAGS, readHealth } from "./health_flags.ts";
+import { readSeconds, readSignal, SIGNAL_NAMES } from "./signal_flags.ts";
 import { readUsers, USER_FLAGS } from "./user_flags.ts";
 
 /** All of them. */
@@ -76,9 +77,11 @@ export const RUN_FLAGS: readonly Flag[] = [
   {
     name: "restart",
     value: "POLICY",
+    complete: { choices: ["no", "on-failure", "on-failure:", "always"] },
     help: "with --detach, start it again when it ends: no (default), on-failure[:N] or always",
   },
-  { name: "stop-signal", value: "SIGNAL", help: "what asks it to end; SIGTERM by default" },
+  ...HEALTH_FLAGS,
+  { name: "stop-signal", value: "SIGNAL", complete: SIGNAL_NAMES, help: "what asks it to end; SIGTERM by default" },
   { name: "stop-timeout", value: "SECONDS", help: "how long it has then before it is killed; 10 by default" },
   { name: "rm", help: "keep no record and no log of it when it has ended" },
   { name: "replace", help: "end a container of the same name first" },
@@ -219,6 +222,7 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
     replace: flags.on("replace"),
     log: parseLog(flags.value("log-driver"), flags.values("log-opt")),
     restart: readRestart(flags),
+    health: readHealth(flags),
     stopSignal: readSignal(flags, "stop-signal"),
     stopTimeout: readSeconds(flags, "stop-timeout"),
     root: flags.value("root"),

@@ -34,6 +34,8 @@ export interface Launch {
   readonly writable: boolean;
   /** Let the device nodes of the image's, and those that the container makes, open their devices; they don't if left out. */
   readonly openDevices?: boolean;
+  /** Without a reaping PID 1, end the command with its parent, which is a monitor. */
+  readonly endsWithParent?: boolean;
   /** Run the command below a reaping PID 1. */
   readonly init: boolean;
   /** Files to put over the image's own: `/etc/hosts` and its like. */

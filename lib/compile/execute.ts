@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { SIG } from "../../ffi/abi/constants.ts";
+import { or, PR, SIG } from "../../ffi/abi/constants.ts";
 import { DEFAULT_PATH } from "../spec/defaults.ts";
 import { CHILD, type Context, named } from "./context.ts";
 import { commandLimits } from "./credentials.ts";
@@ -56,6 +56,17 @@ export function execute(context: Context): void {
     });
   }
   b.syscall("fail", [], { label: `find ${command} in ${path}`, path: command, field, role: "notFound" });
+}
+
+/**
+ * Has the kernel end the command when its parent has gone: a monitor is one thread, unlike libflux. After the change of user,
+ * which takes that back.
+ */
+export function endWithParent({ builder: b, launch }: Context): void {
+  if (launch.endsWithParent !== true) return;
+  b.syscall("prctl", [or(PR, "PR_SET_PDEATHSIG"), named(SIG.SIGKILL, "SIGKILL"), 0, 0, 0], {
+    label: "end with the monitor",
+  });
 }
 
 /** Signals as a new program expects them. Handlers need no reset: exec has done that. */

@@ -10,7 +10,7 @@ import { checkTexts } from "./check.ts";
 import { Context, type Launch } from "./context.ts";
 import { credentials, enterWorkingDirectory, limits, makeWorkingDirectory } from "./credentials.ts";
 import { nullStreams } from "./devices.ts";
-import { execute, executeBelowInit } from "./execute.ts";
+import { endWithParent, execute, executeBelowInit } from "./execute.ts";
 import {
   awaitHost,
   cgroupNamespace,
@@ -90,6 +90,7 @@ export function compile(spec: Spec, launch: Launch): LaunchProgram {
   if (launch.init) executeBelowInit(context);
   else {
     newSession(context);
+    endWithParent(context);
     execute(context);
   }
   return context.builder.build();

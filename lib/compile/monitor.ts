@@ -7,20 +7,23 @@
  *
  * @module
  */
-import { AT, CLONE, E, O, openFlags, or, PR, SIG } from "../../ffi/abi/constants.ts";
+import { AT, CLONE, E, openFlags, or, PR, SIG } from "../../ffi/abi/constants.ts";
 import { type LaunchProgram, ProgramBuilder, type Reference, type Slot, type Target } from "../../ffi/program.ts";
 import { LogWriter } from "../logs/writer.ts";
 import { EXIT, EXIT_FILE, STOPPING_FILE } from "../spec/container_files.ts";
 import { named } from "./context.ts";
 import { becomeContainer } from "./monitor_child.ts";
+import { HealthProgram } from "./monitor_health.ts";
+import { handOut, takeTerminal } from "./monitor_input.ts";
 import { MONITOR, type MonitorOptions, MonitorWord } from "./monitor_options.ts";
 
 /** The entries of the `pollfd` array, by their places. */
-const POLLED = { stdout: 0, stderr: 1, child: 2, attach: 3, talk: 4, console: 5 } as const;
+const POLLED = {
+  ...{ stdout: 0, stderr: 1, child: 2, attach: 3, talk: 4, console: 5 },
+  ...{ timer: 6, starter: 7, command: 8 },
+} as const;
 const POLLFD_SIZE = 8;
 const POLLIN = 1;
-const MSG = { MSG_DONTWAIT: 0x40, MSG_NOSIGNAL: 0x4000, MSG_CMSG_CLOEXEC: 0x40000000 } as const;
-const SOCK = { SOCK_CLOEXEC: 0o2000000, SOCK_NONBLOCK: 0o4000 } as const;
 
 /** Compiles a monitor. */
 export function monitorProgram(options: MonitorOptions): LaunchProgram {
@@ -50,6 +53,7 @@ class Monitor {
       MONITOR.attach,
       MONITOR.talk,
       terminal ? MONITOR.console : -1,
+      ...[-1, -1, -1],
     ];
     const polled = new Uint8Array(descriptors.length * POLLFD_SIZE);
     const view = new DataView(polled.buffer);
@@ -94,12 +98,13 @@ class Monitor {
     b.copy(b.addressOf(this.#pidfd), pidfd, 4, "remember the container's first process");
     b.copy(b.at(this.#polled, POLLED.child * POLLFD_SIZE), pidfd, 4, "watch it");
     b.syscall("write", [MONITOR.talk, b.addressOf(this.#pid), 4], { label: "tell libflux its pid" });
+    const cgroup = options.health === undefined ? [MONITOR.cgroup] : [];
     // Whatever is the container's would keep its pipes open, and its end from being seen.
     for (
       const [first, last] of ranges([
         MONITOR.gate,
         MONITOR.image,
-        MONITOR.cgroup,
+        ...cgroup,
         ...options.descriptors.map(([here]) => here),
       ])
     ) {
@@ -113,6 +118,8 @@ class Monitor {
     const writer = new LogWriter(b, { directory: MONITOR.logs, file: MONITOR.log, log });
     const [next, ended, finished, abort] = [b.target(), b.target(), b.target(), b.target()];
     const timeout = b.slot("timeout");
+    const health = this.#health();
+    health?.prepare();
 
     b.place(next);
     const COUNT = Object.keys(POLLED).length;
@@ -120,9 +127,17 @@ class Monitor {
     b.branch(ready, "==", 0, finished, "if all has been read that there was, finish");
     this.#when("stdout", () => this.#record(writer, "stdout"));
     if (!terminal) this.#when("stderr", () => this.#record(writer, "stderr"));
-    this.#when("console", () => this.#takeTerminal());
-    this.#when("attach", () => this.#handOut());
+    this.#when("console", () => {
+      this.#forget("console");
+      takeTerminal(b, b.at(this.#polled, POLLED.stdout * POLLFD_SIZE));
+    });
+    this.#when("attach", () => handOut(b));
     this.#when("talk", () => this.#listen(abort));
+    if (health !== undefined) {
+      this.#when("starter", () => health.onStarter());
+      this.#when("command", () => health.onCommand());
+      this.#when("timer", () => health.onTimer());
+    }
     if (sharesPids) b.branch(timeout, "!=", 0, finished, "whoever still writes is nobody to wait for");
     this.#when("child", () => b.goto(ended, "it has ended"));
     b.goto(next, "wait for more");
@@ -130,6 +145,7 @@ class Monitor {
     b.place(ended);
     this.#hearOut(abort);
     for (const what of ["child", "attach", "talk", "console"] as const) this.#forget(what);
+    health?.stop();
     const atOnce = b.words([b.buffer(16)]);
     b.copy(b.addressOf(timeout), atOnce, 8, "wait no longer");
     b.goto(next, "read what is left");
@@ -145,6 +161,18 @@ class Monitor {
     b.syscall("wait4", [this.#pid, 0, 0, 0], { label: "reap it", optional: true });
     b.exit(0, "leave the rest to libflux");
     writer.end();
+  }
+
+  #health(): HealthProgram | undefined {
+    const { health, hasCgroup } = this.options;
+    if (health === undefined) return undefined;
+    const b = this.#b;
+    const watch = {
+      begin: (what: keyof typeof POLLED, descriptor: Slot): void =>
+        b.copy(b.at(this.#polled, POLLED[what] * POLLFD_SIZE), b.addressOf(descriptor), 4, `watch ${what}`),
+      end: (what: keyof typeof POLLED): void => this.#forget(what),
+    };
+    return new HealthProgram(b, health, watch, this.#pidfd, hasCgroup);
   }
 
   /** Adds what is to be done when a descriptor is ready. */
@@ -174,59 +202,6 @@ class Monitor {
     b.place(done);
   }
 
-  /** The terminal takes the places of the command's output and input. */
-  #takeTerminal(): void {
-    const b = this.#b;
-    this.#forget("console");
-    const control = b.buffer(24);
-    const iov = b.words([b.buffer(8), 1]);
-    const message = b.words([0, 0, iov, 1, control, 24, 0]);
-    const size = b.call("recvmsg", [MONITOR.console, message, or(MSG, "MSG_DONTWAIT", "MSG_CMSG_CLOEXEC")], "size", {
-      label: "take the terminal",
-      optional: true,
-    });
-    const none = b.target();
-    b.branch(size, "<=", 0, none, "if there is none, the launch has failed");
-    const master = b.slot("master");
-    b.copy(b.addressOf(master), b.at(control, 16), 4, "which descriptor it is");
-    for (const number of [MONITOR.stdout, MONITOR.input]) {
-      b.syscall("dup3", [master, number, named(O.O_CLOEXEC, "O_CLOEXEC")], { label: `make it descriptor ${number}` });
-    }
-    b.syscall("close", [master], { label: "have it no more often" });
-    const number = new Uint8Array(4);
-    number[0] = MONITOR.stdout;
-    b.copy(b.at(this.#polled, POLLED.stdout * POLLFD_SIZE), b.bytes(number), 4, "watch what it shows");
-    b.place(none);
-  }
-
-  /** Gives whoever connects the command's input. */
-  #handOut(): void {
-    const b = this.#b;
-    const none = b.target();
-    const client = b.call(
-      "accept4",
-      [MONITOR.attach, 0, 0, or(SOCK, "SOCK_CLOEXEC", "SOCK_NONBLOCK")],
-      "client",
-      { label: "see who is there", optional: true },
-    );
-    b.branch(client, "<", 0, none, "if nobody is, go on");
-    // struct cmsghdr with one descriptor (linux/socket.h): length, level SOL_SOCKET, type SCM_RIGHTS, the descriptor.
-    const control = new Uint8Array(24);
-    const header = new DataView(control.buffer);
-    header.setBigUint64(0, 20n, true);
-    header.setUint32(8, 1, true);
-    header.setUint32(12, 1, true);
-    header.setUint32(16, MONITOR.input, true);
-    const iov = b.words([b.string("i"), 1]);
-    const message = b.words([0, 0, iov, 1, b.bytes(control), 24, 0]);
-    b.syscall("sendmsg", [client, message, or(MSG, "MSG_DONTWAIT", "MSG_NOSIGNAL")], {
-      label: "hand out the command's input",
-      optional: true,
-    });
-    b.syscall("close", [client], { label: "have done with it" });
-    b.place(none);
-  }
-
   /** What has ended before libflux has had its say may be its to tell: a launch that has failed. */
   #hearOut(abort: Target): void {
     const b = this.#b;
@@ -254,6 +229,24 @@ class Monitor {
       optional: true,
     });
     b.place(done);
+  }
+
+  /** Those that have come meanwhile, and would end libflux now, are forgotten: an ignored signal doesn't wait. */
+  #unblockSignals(): void {
+    const b = this.#b;
+    const LAST = 64;
+    const number = b.slot("signal");
+    // struct kernel_sigaction: SIG_IGN, SIG_DFL.
+    for (const [action, label] of [[[1, 0, 0, 0], "ignore"], [[0, 0, 0, 0], "no longer ignore"]] as const) {
+      if (label !== "ignore") {
+        b.syscall("rt_sigprocmask", [named(2, "SIG_SETMASK"), b.buffer(8), 0, 8], { label: "unblock all signals" });
+      }
+      b.add(number, 1, 0, "begin with the first signal");
+      const next = b.place();
+      b.syscall("rt_sigaction", [number, b.words(action), 0, 8], { label: `${label} every signal`, optional: true });
+      b.add(number, number, 1, "go on with the next");
+      b.branch(number, "<=", LAST, next, "until there is none");
+    }
   }
 
   #finish(): void {
@@ -292,7 +285,7 @@ class Monitor {
       optional: true,
     });
     b.syscall("close_range", [MONITOR.program + 1, named(0xffffffff, "~0"), 0], { label: "close the rest" });
-    b.syscall("rt_sigprocmask", [named(2, "SIG_SETMASK"), b.buffer(8), 0, 8], { label: "unblock all signals" });
+    this.#unblockSignals();
     b.syscall("fcntl", [MONITOR.program, 2, 1], { label: "let it close itself" });
     b.syscall("execveat", [MONITOR.program, b.string(""), b.strings(argv), b.strings(env), or(AT, "AT_EMPTY_PATH")], {
       label: "have libflux clean up",

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Architecture } from "../../ffi/abi/syscalls.ts";
+import type { HealthCheck } from "../spec/health.ts";
 import type { Log } from "../spec/log_options.ts";
 
 /** The descriptors that a monitor finds open, besides its three streams, which are nothing. */
@@ -40,10 +41,16 @@ export const MONITOR = {
   gate: 17,
   /** The launch program of PID 1. */
   image: 18,
-  /** The cgroup that it is born in. */
+  /** The cgroup that it, and every health check, is born in. */
   cgroup: 19,
+  /** The launch program of a health check. */
+  health: 20,
+  /** A socket on which the kernel says which process a health check's command is, */
+  announce: 21,
+  /** and its other end. */
+  announced: 22,
   /** From here on: what is PID 1's; and then what is only to be held. */
-  more: 20,
+  more: 23,
 } as const;
 
 /** What libflux tells a monitor. */
@@ -70,6 +77,8 @@ export interface MonitorOptions {
   readonly terminal: boolean;
   /** Whether somebody may still write when PID 1 has ended. */
   readonly sharesPids: boolean;
+  /** What is run in the container again and again. */
+  readonly health?: Required<HealthCheck>;
   readonly log: Pick<Log, "maxSize" | "maxFile">;
   /** What to execute at the end, and with which environment. */
   readonly argv: readonly string[];

@@ -15,6 +15,7 @@ import { checkProcOptions } from "./proc_options.ts";
 import { checkSecurity } from "./security.ts";
 import type { PortMapping } from "./ports.ts";
 import { checkLimits, checkRlimit, isWhole, type Limits } from "./limits.ts";
+import { checkHealth, type HealthCheck } from "./health.ts";
 import { checkUserNamespace } from "./id_maps.ts";
 import { checkLog, type LogOptions } from "./log_options.ts";
 import { checkRestart, type RestartPolicy } from "./restart.ts";
@@ -217,6 +218,8 @@ export interface RunOptions {
   readonly log?: LogOptions;
   /** Whether it is started again when it has ended; `no` if left out. Of detached containers only. */
   readonly restart?: RestartPolicy;
+  /** What is run in it again and again to see whether all is well. Of detached containers only. */
+  readonly health?: HealthCheck;
   /** The signal by which it is asked to end; SIGTERM if left out. */
   readonly stopSignal?: Signal;
   /** Seconds that it has to end then before it is killed; 10 if left out. */
@@ -307,6 +310,7 @@ export function checkOptions(options: RunOptions): void {
       hint: "give 0 or more",
     });
   }
+  if (options.health !== undefined) checkHealth(options.health);
   if (options.log !== undefined) checkLog(options.log);
   if (options.restart !== undefined) checkRestart(options.restart);
   checkUserNamespace(options);

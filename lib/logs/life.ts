@@ -1,0 +1,89 @@
+/**
+ * Whether a container may still write something: what somebody who follows its log has to know.
+ *
+ * @module
+ */
+import { AT, IN, openFlags, POLL } from "../../ffi/abi/constants.ts";
+import { ARCHITECTURE, Descriptor, syscall } from "../../ffi/libc.ts";
+import { type Inotify, isRemoved } from "../../ffi/inotify.ts";
+import { abandon, ready } from "../../ffi/reactor.ts";
+import { readState } from "../store/directory.ts";
+import { startTime } from "../store/process.ts";
+import { parseState } from "../store/state.ts";
+
+const FLAGS = openFlags(ARCHITECTURE, "O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC").value;
+
+/** Opens a directory, whatever it is called later; nothing where there is none. */
+export function openIfThere(path: string): Descriptor | undefined {
+  const opened = syscall("openat", AT.AT_FDCWD, path, FLAGS, 0);
+  return opened < 0 ? undefined : new Descriptor(opened);
+}
+
+/** A process that was waited for. */
+interface Watched {
+  readonly pid: number;
+  readonly descriptor: Descriptor;
+  gone: boolean;
+}
+
+/**
+ * A container's life, automatic restarts included: over when its directory is removed, or its monitor is killed.
+ *
+ * Nobody is asked by its lock: taking that, be it for a moment, would get in the way of those who need it.
+ */
+export class Life implements Disposable {
+  readonly #directory: Descriptor | undefined;
+  readonly #wake: () => void;
+  #monitor: Watched | undefined;
+
+  /**
+   * @param directory Of the container, as long as it is there.
+   * @param changes Tells when there is reason to ask {@link isOver} again.
+   * @param wake Called when there is another.
+   */
+  constructor(directory: string, changes: Inotify, wake: () => void) {
+    this.#directory = openIfThere(directory);
+    this.#wake = wake;
+    if (this.#directory !== undefined) changes.watch(this.#directory, IN.IN_MOVED_TO);
+  }
+
+  /** Whether nothing more can come. */
+  isOver(): boolean {
+    if (this.#directory === undefined || isRemoved(this.#directory)) return true;
+    const state = parseState(readState(`/proc/self/fd/${this.#directory.number}/state.json`));
+    if (state !== undefined && state.monitor !== this.#monitor?.pid) this.#await(state.monitor);
+    // Without a state it is being made, cleaned up or started again: its directory tells what becomes of it.
+    return this.#monitor?.gone === true;
+  }
+
+  #await(pid: number): void {
+    this.#forget();
+    const opened = syscall("pidfd_open", pid, 0);
+    if (opened < 0 || startTime(pid) === undefined) {
+      if (opened >= 0) syscall("close", opened);
+      // Closed already: all that counts is that it has gone.
+      const nothing = new Descriptor(-1);
+      nothing.close();
+      this.#monitor = { pid, descriptor: nothing, gone: true };
+      return;
+    }
+    const monitor: Watched = { pid, descriptor: new Descriptor(opened), gone: false };
+    this.#monitor = monitor;
+    ready(opened, POLL.POLLIN).then((events) => {
+      if (events === 0) return;
+      monitor.gone = true;
+      this.#wake();
+    });
+  }
+
+  #forget(): void {
+    if (this.#monitor !== undefined) abandon(this.#monitor.descriptor);
+    this.#monitor = undefined;
+  }
+
+  /** Waits for nothing any more. */
+  [Symbol.dispose](): void {
+    this.#forget();
+    this.#directory?.close();
+  }
+}

@@ -1,0 +1,169 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { hostTest, isThere, libflux, patience, rootTest } from "../support.ts";
+import { detached, eventually, isRunning, script, signal } from "./support.ts";
+
+/** Everything that a container of these tests is on the host, by the cgroups that its processes were in. */
+function hasCgroups(
+  cgroups: { readonly unified?: string; readonly legacy: Readonly<Record<string, string>> },
+): boolean {
+  return [...cgroups.unified === undefined ? [] : [cgroups.unified], ...Object.values(cgroups.legacy)].some(isThere);
+}
+
+hostTest("SIGKILL to the monitor ends the container, and the next command cleans up", async () => {
+  for (const flags of [[], ["--no-init"]]) {
+    await using container = await detached(flags, ["sleep", "60"]);
+    const { state } = container;
+    assert(state !== undefined);
+    signal(state.monitor, "SIGKILL");
+    await eventually(() => !isRunning(state.pid), "PID 1 is gone");
+    assertEquals((await libflux(["ps", "-q"])).stdout.split("\n").includes(container.name), false);
+    assertEquals([container.state, hasCgroups(state.cgroups)], [undefined, false]);
+    // Nobody knows how it has ended, and nobody says so.
+    assertEquals(container.record?.code, undefined);
+  }
+});
+
+hostTest("SIGKILL to PID 1 ends the container, and its monitor writes that down", async () => {
+  await using container = await script("echo before; sleep 60");
+  await eventually(() => container.output() === "before\n", "it runs");
+  signal(container.state?.pid ?? 0, "SIGKILL");
+  await container.gone();
+  assertEquals([container.record?.code, container.record?.signal], [137, "SIGKILL"]);
+  assertEquals(container.output(), "before\n");
+});
+
+hostTest("SIGKILL to both at once leaves what the next command removes", async () => {
+  await using container = await script("sleep 60");
+  const { state } = container;
+  assert(state !== undefined);
+  for (const pid of [state.monitor, state.pid]) signal(pid, "SIGKILL");
+  await eventually(() => !isRunning(state.pid), "PID 1 is gone");
+  assertEquals((await libflux(["ps", "-q"])).code, 0);
+  assertEquals([container.state, hasCgroups(state.cgroups)], [undefined, false]);
+});
+
+hostTest("SIGKILL to the libflux that cleans up leaves what the next command removes", async () => {
+  // Again and again: each time a little later in its course.
+  for (let round = 0; round < 12; round++) {
+    await using container = await script("sleep 60");
+    const { state } = container;
+    assert(state !== undefined);
+    signal(state.pid, "SIGKILL");
+    await eventually(() => {
+      try {
+        return Deno.readTextFileSync(`/proc/${state.monitor}/comm`) !== "libflux-monitor\n";
+      } catch {
+        return true;
+      }
+    }, "the monitor has become libflux");
+    await new Promise((resolve) => setTimeout(resolve, round * 3));
+    try {
+      signal(state.monitor, "SIGKILL");
+    } catch (error) {
+      // It has done already.
+      assert(error instanceof Deno.errors.NotFound);
+    }
+    await eventually(() => !isRunning(state.monitor), "libflux is gone");
+    assertEquals((await libflux(["ps", "-q"])).stdout.split("\n").includes(container.name), false);
+    assertEquals([container.state, hasCgroups(state.cgroups)], [undefined, false], `round ${round}`);
+    assertEquals(container.record?.code, 137, `round ${round}`);
+  }
+});
+
+hostTest("SIGKILL to the libflux that starts it leaves a container that runs, or none", async () => {
+  for (let round = 0; round < 12; round++) {
+    const name = `started-${Deno.pid}-${round}`;
+    const flags = ["--detach", "--image", "build/rootfs/busybox", "--network", "none", "--rm"];
+    const child = new Deno.Command("./libflux", {
+      args: ["run", name, ...flags, "--", "sleep", "60"],
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    await new Promise((resolve) => setTimeout(resolve, 14 + round * 2));
+    child.kill("SIGKILL");
+    await child.status;
+    const runs = async (): Promise<boolean> => (await libflux(["ps", "-q"])).stdout.split("\n").includes(name);
+    if (await runs()) assertEquals((await libflux(["stop", "-t", "0", name])).stderr, "");
+    assertEquals(await runs(), false);
+  }
+});
+
+hostTest("all signals but SIGKILL leave a monitor alone", async () => {
+  await using container = await script("trap 'echo usr; exit 0' USR1; echo ready; while :; do sleep 0.05; done");
+  await eventually(() => container.output() === "ready\n", "it is ready");
+  const monitor = container.state?.monitor ?? 0;
+  const all = [
+    "SIGTERM",
+    "SIGINT",
+    "SIGHUP",
+    "SIGQUIT",
+    "SIGPIPE",
+    "SIGUSR1",
+    "SIGALRM",
+    "SIGSEGV",
+    "SIGABRT",
+  ] as const;
+  for (const one of all) signal(monitor, one);
+  await libflux(["kill", "-s", "USR1", container.name]);
+  await container.gone();
+  assertEquals([container.output(), container.record?.code], ["ready\nusr\n", 0]);
+});
+
+hostTest("a monitor and its container take less than 200 KiB of memory beside the command's own", async () => {
+  await using container = await script("sleep 60");
+  const { state } = container;
+  assert(state !== undefined);
+  const size = (pid: number): number =>
+    Number(/^Pss:\s+(\d+) kB$/m.exec(Deno.readTextFileSync(`/proc/${pid}/smaps_rollup`))?.[1]);
+  const both = size(state.monitor) + size(state.pid);
+  assert(both > 0 && both <= 200, `${both} KiB`);
+});
+
+hostTest(
+  "a monitor holds nothing of the host but what it needs: no terminal, no directory of the caller's",
+  async () => {
+    await using container = await script("sleep 60");
+    const monitor = container.state?.monitor ?? 0;
+    const open = Array.from(
+      Deno.readDirSync(`/proc/${monitor}/fd`),
+      ({ name }) => Deno.readLinkSync(`/proc/${monitor}/fd/${name}`),
+    );
+    const own = [container.directory, container.logs, Deno.realPathSync("libflux")];
+    const strange = open.filter((path) =>
+      !/^(pipe|socket|anon_inode):/.test(path) && path !== "/dev/null" && !own.some((one) => path.startsWith(one))
+    );
+    assertEquals(strange, []);
+    assertEquals(Deno.readLinkSync(`/proc/${monitor}/cwd`), "/");
+    assertStringIncludes(Deno.readTextFileSync(`/proc/${monitor}/status`), "SigBlk:\tfffffffffffbfeff\n");
+  },
+);
+
+hostTest("a container that closes its output goes on, and ends when it ends", async () => {
+  await using container = await script("echo last; exec >&- 2>&-; sleep 0.3; exit 4");
+  await eventually(() => container.output() === "last\n", "it has written");
+  await container.gone();
+  assertEquals(container.record?.code, 4);
+});
+
+hostTest("a container that shares the host's processes ends with its command, whoever still writes", async () => {
+  await using container = await script("(while echo still; do sleep 0.01; done) & echo started; sleep 0.2; exit 5", [
+    ...["--pid", "host"],
+  ]);
+  await container.gone();
+  assertEquals(container.record?.code, 5);
+  assertStringIncludes(container.output(), "started\n");
+});
+
+rootTest("binary output and a gigabyte's hundredth are in the log, every byte", async () => {
+  const SIZE = 10 << 20;
+  await using container = await detached(
+    ["--log-opt", "max-size=64m"],
+    ["sh", "-c", `head -c ${SIZE} /dev/urandom | tee /dev/stderr | sha256sum >/tmp/sum; cat /tmp/sum`],
+  );
+  await eventually(() => container.record?.finished !== undefined, "it has ended", patience(20_000));
+  const bytes = container.records().filter(({ stream }) => stream === "stderr").map(({ data }) => data);
+  const whole = new Uint8Array(await new Blob(bytes).arrayBuffer());
+  assertEquals(whole.length, SIZE);
+  const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", whole)).toHex();
+  assertEquals(container.output().split(" ")[0], sum);
+});
