@@ -15,6 +15,7 @@ import { UsageError } from "./errors.ts";
 import { hostError } from "./failure.ts";
 import { healthProgram } from "./health.ts";
 import { launch, type Launched } from "./launch.ts";
+import { daemonOf, openDaemon } from "./logs/daemon.ts";
 import { type Monitored, startMonitor } from "./monitor.ts";
 import { generateName } from "./prepare.ts";
 import { ownEnvironment, ownProgram } from "./program.ts";
@@ -117,6 +118,9 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
     const record = recordOf(assembled, log, terminal !== undefined, options.remove === true, again);
     const logs = opened.use(openLogs(assembled, record, again));
     const file = opened.use(make(logs, LOG_FILE));
+    const daemon = daemonOf(log, prepared);
+    // Started again, a container doesn't depend on it any more.
+    const socket = daemon === undefined ? undefined : opened.use(openDaemon(daemon, again === undefined));
     const attach = opened.use(listenAt(directory, ATTACH_SOCKET));
     opened.use(make(directory, EXIT_FILE));
     const health = options.health === undefined ? undefined : checkHealth(options.health);
@@ -137,6 +141,7 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
             ...{ lock: assembled.claim.lock, directory, logs, log: file, attach },
             streams: terminal === undefined ? plumbing.map(({ ours }) => ours) : [],
             kept: heldBy(assembled),
+            daemon: socket,
             ...(check === undefined ? {} : { health: check }),
             program: program.path,
             options: {
@@ -145,6 +150,7 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
               sharesPids: options.pid === "host",
               ...(health === undefined ? {} : { health }),
               log: log.driver === "none" ? SPOOL : log,
+              ...(daemon === undefined ? {} : { daemon }),
               argv,
               env: ownEnvironment(callersVariable),
             },

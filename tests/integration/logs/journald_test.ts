@@ -1,13 +1,30 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { listen, parseEntry } from "../../lib/logs/journal.ts";
 import { BUSYBOX, isThere, LIBFLUX, rootTest, temporaryDirectory, uniqueName } from "../support.ts";
-import { Log } from "./support.ts";
+import { Log, until } from "./support.ts";
 
-/** Starts `libflux run` where a directory is that of the journal's socket. */
-function start(log: Log, journal: string, ...command: string[]): Deno.ChildProcess {
+/** Starts `libflux run` with flags where a directory is that of the journal's socket. */
+function start(
+  log: Log,
+  journal: string,
+  command: readonly string[],
+  flags: readonly string[] = [],
+): Deno.ChildProcess {
   const script = `mount -t tmpfs none /run/systemd && mkdir /run/systemd/journal &&
     mount --bind "$1" /run/systemd/journal && shift && exec "$@"`;
-  const args = ["run", log.name, "--image", BUSYBOX, "--network", "none", "--log-driver", "journald", "--", ...command];
+  const args = [
+    "run",
+    log.name,
+    "--image",
+    BUSYBOX,
+    "--network",
+    "none",
+    "--log-driver",
+    "journald",
+    ...flags,
+    "--",
+    ...command,
+  ];
   return new Deno.Command("unshare", {
     args: ["--mount", "sh", "-c", script, "sh", journal, LIBFLUX, ...args],
     stdin: "piped",
@@ -26,7 +43,7 @@ rootTest("the journal gets what a container writes, line by line, and so does th
   using directory = temporaryDirectory();
   const { messages: entries, stop } = listen(`${directory.path}/socket`);
   const log = new Log(uniqueName());
-  const child = start(log, directory.path, "sh", "-c", "echo one; printf two; echo bad >&2; echo; seq 1000");
+  const child = start(log, directory.path, ["sh", "-c", "echo one; printf two; echo bad >&2; echo; seq 1000"]);
   await child.stdin.close();
   const { code, stdout } = await child.output();
   await stop();
@@ -47,7 +64,7 @@ rootTest("a journal that is started again gets what comes after; the file has al
   const path = `${directory.path}/socket`;
   const first = listen(path);
   const log = new Log(uniqueName());
-  const child = start(log, directory.path, "cat");
+  const child = start(log, directory.path, ["cat"]);
   const writer = child.stdin.getWriter();
   const reader = child.stdout.getReader();
   const say = async (text: string): Promise<void> => {
@@ -74,10 +91,25 @@ rootTest("a journal that is started again gets what comes after; the file has al
   log.remove();
 }, ignore);
 
+rootTest("the journal gets what a container in the background writes", async () => {
+  using directory = temporaryDirectory();
+  const { messages: entries, stop } = listen(`${directory.path}/socket`);
+  const log = new Log(uniqueName());
+  const child = start(log, directory.path, ["sh", "-c", "echo one; printf two; echo bad >&2"], ["--detach"]);
+  await child.stdin.close();
+  const { code } = await child.output();
+  assertEquals(code, 0);
+  await until("its end", () => log.record?.finished !== undefined);
+  await stop();
+  assertEquals(messages(entries).toSorted(), ["bad", "one", "two"]);
+  assertEquals(log.text("stdout"), "one\ntwo");
+  log.remove();
+}, ignore);
+
 rootTest("a host without a journal says so in one sentence, and nothing runs", async () => {
   using directory = temporaryDirectory();
   const log = new Log(uniqueName());
-  const child = start(log, directory.path, "echo", "hello");
+  const child = start(log, directory.path, ["echo", "hello"]);
   await child.stdin.close();
   const { code, stdout, stderr } = await child.output();
   assertEquals([code, stdout.length, log.record], [125, 0, undefined]);
