@@ -118,7 +118,8 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
     const record = recordOf(prepared, whole, assembled.created, again?.restarts);
     const { log } = record;
     const daemon = daemonOf(log, record);
-    const socket = daemon === undefined ? undefined : opened.use(openDaemon(daemon));
+    // Started again, a container doesn't depend on it any more.
+    const socket = daemon === undefined ? undefined : opened.use(openDaemon(daemon, again === undefined));
     hasRecord = log.driver !== "none";
     const logs = opened.use(openLogs(assembled, record, again));
     const file = opened.use(openLog(logs));
@@ -142,8 +143,8 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
             ...{ lock: assembled.claim.lock, directory, logs, log: file, attach },
             streams: terminal === undefined ? plumbing.map(({ ours }) => ours) : [],
             kept: heldBy(assembled),
+            daemon: socket,
             ...(check === undefined ? {} : { health: check }),
-            ...(socket === undefined ? {} : { daemon: socket }),
             program: program.path,
             options: {
               init: options.init ?? true,

@@ -26,10 +26,10 @@ export interface MonitorParts {
   readonly streams: readonly (Descriptor | undefined)[];
   /** What is only to be held as long as it runs. */
   readonly kept: readonly Descriptor[];
+  /** A socket for the daemon that gets its log too. */
+  readonly daemon?: Descriptor | undefined;
   /** The launch program of its health check. */
   readonly health?: Descriptor;
-  /** A socket for the daemon that is to have its log, too. */
-  readonly daemon?: Descriptor;
   /** libflux's own executable. */
   readonly program: string;
   readonly options: Pick<
@@ -149,8 +149,8 @@ export async function startMonitor(
     [console, MONITOR.console],
     [program, MONITOR.program],
     [gate.read, MONITOR.gate],
-    ...announcement(parts.health, far),
     [parts.daemon, MONITOR.daemon],
+    ...announcement(parts.health, far),
   ];
   const image = link(monitorProgram({
     ...parts.options,

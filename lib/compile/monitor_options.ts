@@ -50,7 +50,7 @@ export const MONITOR = {
   announce: 21,
   /** and its other end. */
   announced: 22,
-  /** A socket for the daemon that is to have the log too. */
+  /** A socket for the daemon that gets the log too. */
   daemon: 23,
   /** From here on: what is PID 1's; and then what is only to be held. */
   more: 24,
@@ -83,7 +83,7 @@ export interface MonitorOptions {
   /** What is run in the container again and again. */
   readonly health?: Required<HealthCheck>;
   readonly log: Pick<Log, "maxSize" | "maxFile">;
-  /** Who is to have the log, too. */
+  /** What gets the log too. */
   readonly daemon?: Daemon;
   /** What to execute at the end, and with which environment. */
   readonly argv: readonly string[];
