@@ -38,6 +38,11 @@ export const COMMANDS: Commands = {
     group: "running",
     load: async () => (await import("./lib/commands/lifecycle.ts")).RESTART,
   },
+  attach: {
+    help: "connect this terminal with one in the background",
+    group: "running",
+    load: async () => (await import("./lib/commands/attach.ts")).ATTACH,
+  },
   ps: {
     help: "list containers",
     group: "looking",

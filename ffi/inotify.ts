@@ -6,6 +6,7 @@
 import { IN } from "./abi/constants.ts";
 import { checked, Descriptor, syscall } from "./libc.ts";
 import { abandon, ready } from "./reactor.ts";
+import { statDescriptor } from "./stat.ts";
 
 /** One thing that has happened: `struct inotify_event` (`linux/inotify.h`). */
 export interface Change {
@@ -27,9 +28,19 @@ export class Inotify implements Disposable {
   readonly #descriptor = new Descriptor(checked("inotify_init1", IN.IN_NONBLOCK | IN.IN_CLOEXEC));
   readonly #buffer = new Uint8Array(ROOM);
 
-  /** Begins to watch a directory. @param mask `IN_*`. @returns The watch's number, `-errno` where there can be none. */
-  watch(path: string, mask: number): number {
-    return syscall("inotify_add_watch", this.#descriptor.number, path, mask | IN.IN_ONLYDIR);
+  /**
+   * Begins to watch a directory, and the one that it is in, where its removal can be seen: the directory itself tells
+   * nothing of that as long as somebody has it open.
+   *
+   * @param directory Its descriptor: it may have been renamed.
+   * @param mask `IN_*`.
+   * @returns The number of the directory's watch. @throws {SyscallError}
+   */
+  watch(directory: Descriptor, mask: number): number {
+    const path = `/proc/self/fd/${directory.number}`;
+    // Not to be found where it is removed already.
+    syscall("inotify_add_watch", this.#descriptor.number, `${path}/..`, IN.IN_DELETE | IN.IN_ONLYDIR);
+    return checked("inotify_add_watch", this.#descriptor.number, `${path}/.`, mask | IN.IN_ONLYDIR);
   }
 
   /** What has happened since it was last asked. */
@@ -62,4 +73,10 @@ export class Inotify implements Disposable {
   [Symbol.dispose](): void {
     abandon(this.#descriptor);
   }
+}
+
+/** Whether an open directory is removed. */
+export function isRemoved(directory: Descriptor): boolean {
+  const found = statDescriptor(directory.number);
+  return typeof found === "number" || found.links === 0;
 }

@@ -13,6 +13,8 @@ export interface Stat {
   readonly uid: number;
   readonly gid: number;
   readonly inode: bigint;
+  /** How many names it has; 0 once it is deleted. */
+  readonly links: number;
   /** In bytes. */
   readonly size: number;
   /** Major and minor number of a device. */
@@ -38,6 +40,7 @@ export function stat(path: string, flags = 0, directory: number = AT.AT_FDCWD): 
     uid: view.getUint32(20, true),
     gid: view.getUint32(24, true),
     inode: view.getBigUint64(32, true),
+    links: view.getUint32(16, true),
     size: Number(view.getBigUint64(40, true)),
     device: [view.getUint32(128, true), view.getUint32(132, true)],
     filesystem: `${view.getUint32(136, true)}:${view.getUint32(140, true)}`,

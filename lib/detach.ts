@@ -41,8 +41,6 @@ import { layOut, type Plumbing } from "./streams.ts";
 export interface DetachedOptions extends Omit<RunOptions, "stdin" | "stdout" | "stderr" | "measure" | "signal"> {
   /** Keep its standard input open, for `attach`. */
   readonly interactive?: boolean;
-  /** Remove its log and record as soon as it has ended. */
-  readonly remove?: boolean;
 }
 
 /**

@@ -7,7 +7,7 @@ import { limitsIn } from "./cgroups/limits.ts";
 import { NoContainerError } from "./errors.ts";
 import { type ContainerInfo, list } from "./list.ts";
 import type { Limits } from "./spec/limits.ts";
-import type { Log } from "./spec/log_options.ts";
+import type { LogOptions } from "./spec/log_options.ts";
 import { checkName } from "./spec/options.ts";
 import type { Spec } from "./spec/types.ts";
 import { readConfig } from "./store/config.ts";
@@ -64,7 +64,7 @@ export interface ContainerDetails extends Omit<ContainerInfo, "state" | "pid"> {
   /** Its limits as they are now; what has no limit isn't there. */
   readonly limits?: Limits;
   /** Its log, and the file that is written to, where there is one. */
-  readonly log?: Log & { readonly path?: string };
+  readonly log?: Required<LogOptions> & { readonly path?: string };
   /** What it was made of, as the OCI runtime specification has it. */
   readonly spec?: Spec;
 }

@@ -68,6 +68,8 @@ const FLOORS: readonly (readonly string[])[] = [
   [
     ...[
       "container",
+      "container_status",
+      "capture",
       "launch",
       "prepare",
       "user_namespace",
@@ -83,6 +85,7 @@ const FLOORS: readonly (readonly string[])[] = [
       "lifecycle",
       "monitor",
       "program",
+      "attach_to",
       "health",
       "health_state",
       "rename",

@@ -10,7 +10,7 @@ import { COMMON_FLAGS, type Flag } from "./flags.ts";
 export function escapeRoff(text: string): string {
   return text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replace(/^(?=[.'])/gm, "\\&")
     .replaceAll("'", "\\(aq").replaceAll("`", "\\(ga").replaceAll("^", "\\(ha").replaceAll("~", "\\(ti")
-    .replace(/[^\x00-\x7f]/gu, (one) => `\\[u${one.codePointAt(0)?.toString(16).toUpperCase().padStart(4, "0")}]`);
+    .replace(/\P{ASCII}/gu, (one) => `\\[u${one.codePointAt(0)?.toString(16).toUpperCase().padStart(4, "0")}]`);
 }
 
 /** A text as an argument of a macro. */

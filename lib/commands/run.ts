@@ -159,6 +159,7 @@ export async function runCommand(args: readonly string[]): Promise<number> {
       stdout: "inherit",
       stderr: "inherit",
       measure: line.time,
+      remove: line.remove,
       signal: signals.signal,
       ...(tty ? { terminal: terminalSize() } : {}),
     });

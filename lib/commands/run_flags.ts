@@ -6,6 +6,7 @@
 import { callersPath, callersVariable, decode } from "../caller.ts";
 import { printable, UsageError } from "../errors.ts";
 import { parseDevice } from "../spec/parse_device.ts";
+import { parseLog } from "../spec/log_options.ts";
 import { parseBind, parseMount, parseTmpfs } from "../spec/mounts.ts";
 import { checkName, type RunOptions } from "../spec/options.ts";
 import { checkRestart, type RestartPolicy } from "../spec/restart.ts";
@@ -82,8 +83,19 @@ export const RUN_FLAGS: readonly Flag[] = [
   ...HEALTH_FLAGS,
   { name: "stop-signal", value: "SIGNAL", complete: SIGNAL_NAMES, help: "what asks it to end; SIGTERM by default" },
   { name: "stop-timeout", value: "SECONDS", help: "how long it has then before it is killed; 10 by default" },
-  { name: "rm", help: "remove its log, too, as soon as it has ended" },
+  { name: "rm", help: "keep no record and no log of it when it has ended" },
   { name: "replace", help: "end a container of the same name first" },
+  {
+    name: "log-driver",
+    value: "DRIVER",
+    help: "where its output is logged: file (default), journald, syslog or none",
+  },
+  {
+    name: "log-opt",
+    value: "OPT=VALUE",
+    repeated: true,
+    help: "max-size=SIZE (10m by default, -1: no end) and max-file=NUMBER (3) of the log",
+  },
   ...NETWORK_FLAGS,
   { name: "pid", value: "private|host", help: "whose processes are seen inside" },
   { name: "ipc", value: "private|host", help: "whose IPC objects are seen inside" },
@@ -208,6 +220,7 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
     hostname: flags.value("hostname"),
     init: flags.on("init"),
     replace: flags.on("replace"),
+    log: parseLog(flags.value("log-driver"), flags.values("log-opt")),
     restart: readRestart(flags),
     health: readHealth(flags),
     stopSignal: readSignal(flags, "stop-signal"),

@@ -88,6 +88,11 @@ export class LogFile implements Disposable {
         torn ??= at;
         if (patience === "wait") return this.#stay(torn);
       }
+      if (found === "end" && this.at > 0 && this.size < this.at) {
+        // Somebody has emptied it.
+        [this.at, this.gap, at, torn] = [0, true, 0, undefined];
+        continue;
+      }
       if (found === "end") return this.#stay(torn ?? at);
       at = this.#search(at + 1);
     }
@@ -95,10 +100,7 @@ export class LogFile implements Disposable {
 
   /** Nothing to be had now: what comes is to be read anew, since a record that can't be written whole is taken back. */
   #stay(at: number): undefined {
-    if (this.size < this.at) {
-      // Somebody has emptied it.
-      [this.at, this.gap] = [0, true];
-    } else if (at !== this.at) [this.at, this.gap] = [at, true];
+    if (at !== this.at) [this.at, this.gap] = [at, true];
     this.#length = 0;
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { E, IN } from "../../ffi/abi/constants.ts";
-import { Inotify } from "../../ffi/inotify.ts";
+import { Inotify, isRemoved } from "../../ffi/inotify.ts";
 import { type Descriptor, SyscallError } from "../../ffi/libc.ts";
 import { FluxError } from "../errors.ts";
 import { LOG_FILE } from "../store/history.ts";
@@ -18,8 +18,6 @@ const TRIES = 50;
 const TORN = 2;
 /** Milliseconds: no timer can be set for longer. */
 const LONGEST = 2 ** 31 - 1;
-/** What says that a watch has ended. */
-const OVER = IN.IN_DELETE_SELF | IN.IN_IGNORED | IN.IN_UNMOUNT;
 
 /** A log's directory, watched. */
 class Watch {
@@ -27,26 +25,23 @@ class Watch {
   #begun = 0;
   /** Whether something was written since that was last asked. */
   written = false;
-  /** Whether the directory has gone. */
-  removed = false;
   readonly #watch: number;
 
-  constructor(readonly directory: Descriptor, readonly changes: Inotify, readonly life: Life) {
-    const mask = IN.IN_MODIFY | IN.IN_CREATE | IN.IN_MOVED_TO | IN.IN_DELETE_SELF;
-    this.#watch = changes.watch(`/proc/self/fd/${directory.number}/.`, mask);
-    if (this.#watch === -E.ENOENT) this.removed = true;
-    else if (this.#watch < 0) throw new SyscallError("inotify_add_watch", -this.#watch);
+  constructor(readonly directory: Descriptor, readonly changes: Inotify) {
+    this.#watch = changes.watch(directory, IN.IN_MODIFY | IN.IN_CREATE | IN.IN_MOVED_TO);
+  }
+
+  /** Whether the directory has gone. */
+  get removed(): boolean {
+    return isRemoved(this.directory);
   }
 
   /** Takes note of what has happened; answers whether a file was begun since one was opened. */
   look(): boolean {
     for (const { watch, mask, name } of this.changes.take()) {
-      this.life.see(watch, mask);
       // Nobody knows what was left out.
       if ((mask & IN.IN_Q_OVERFLOW) !== 0) [this.#begun, this.written] = [Infinity, true];
-      if (watch !== this.#watch) continue;
-      if ((mask & OVER) !== 0) this.removed = true;
-      if (name !== LOG_FILE) continue;
+      if (watch !== this.#watch || name !== LOG_FILE) continue;
       if ((mask & (IN.IN_CREATE | IN.IN_MOVED_TO)) !== 0) this.#begun++;
       if ((mask & IN.IN_MODIFY) !== 0) this.written = true;
     }
@@ -83,7 +78,7 @@ export interface FollowOptions {
 }
 
 /** Begins to be told of what happens. */
-function watchNothing(): Inotify {
+function startWatching(): Inotify {
   try {
     return new Inotify();
   } catch (error) {
@@ -118,10 +113,10 @@ export async function* follow(
 ): AsyncGenerator<readonly Entry[], void> {
   const bell = new Bell();
   const ring = (): void => bell.ring();
-  using changes = watchNothing();
+  using changes = startWatching();
   using life = new Life(container, changes, ring);
   // Before a file is opened, so that nothing happens unseen.
-  const watch = new Watch(directory, changes, life);
+  const watch = new Watch(directory, changes);
   using reader = new LogReader(watch.open().files, selection);
   const { until } = selection;
   const isLate = (): boolean => until !== undefined && Date.now() > until.seconds * 1000 + until.nanoseconds / 1e6;
@@ -137,14 +132,13 @@ export async function* follow(
   for (let torn = { at: -1, file: reader.current, times: 0 };;) {
     signal?.throwIfAborted();
     // Before what there is is read: then that is all.
-    const [isOver, isEnough] = [life.isOver(), isLate()];
+    const [isOver, isEnough] = [life.isOver() || watch.removed, isLate()];
     if (watch.look()) {
       const { files, lost } = watch.open(reader.current);
       reader.add(files, lost);
     }
-    const isLast = isOver || isEnough || watch.removed;
     yield* reader.read(isOver ? "final" : torn.times >= TORN ? "search" : "wait");
-    if (isLast) return;
+    if (isOver || isEnough) return;
     const file = reader.current;
     const isTorn = file !== undefined && file.size > file.at;
     const isSame = isTorn && torn.file === file && torn.at === file.at;

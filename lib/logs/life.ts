@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { IN, openFlags, POLL } from "../../ffi/abi/constants.ts";
+import { AT, IN, openFlags, POLL } from "../../ffi/abi/constants.ts";
 import { ARCHITECTURE, Descriptor, syscall } from "../../ffi/libc.ts";
-import type { Inotify } from "../../ffi/inotify.ts";
+import { type Inotify, isRemoved } from "../../ffi/inotify.ts";
 import { abandon, ready } from "../../ffi/reactor.ts";
 import { readState } from "../store/directory.ts";
 import { startTime } from "../store/process.ts";
@@ -15,7 +15,7 @@ const FLAGS = openFlags(ARCHITECTURE, "O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW", "
 
 /** Opens a directory, whatever it is called later; nothing where there is none. */
 export function openIfThere(path: string): Descriptor | undefined {
-  const opened = syscall("openat", -100, path, FLAGS, 0);
+  const opened = syscall("openat", AT.AT_FDCWD, path, FLAGS, 0);
   return opened < 0 ? undefined : new Descriptor(opened);
 }
 
@@ -33,35 +33,23 @@ interface Watched {
  */
 export class Life implements Disposable {
   readonly #directory: Descriptor | undefined;
-  readonly #watch: number;
   readonly #wake: () => void;
   #monitor: Watched | undefined;
-  #isRemoved = false;
 
   /**
    * @param directory Of the container, as long as it is there.
-   * @param changes Is to be told by {@link see} of what this says.
-   * @param wake Called when there is reason to ask {@link isOver} again.
+   * @param changes Tells when there is reason to ask {@link isOver} again.
+   * @param wake Called when there is another.
    */
   constructor(directory: string, changes: Inotify, wake: () => void) {
     this.#directory = openIfThere(directory);
     this.#wake = wake;
-    const mask = IN.IN_MOVED_TO | IN.IN_DELETE_SELF;
-    // By its descriptor: it may have been renamed since.
-    this.#watch = this.#directory === undefined ? -1 : changes.watch(`/proc/self/fd/${this.#directory.number}/.`, mask);
-    this.#isRemoved = this.#watch < 0;
-  }
-
-  /** Takes note of a change. */
-  see(watch: number, mask: number): void {
-    if (watch === this.#watch && (mask & (IN.IN_DELETE_SELF | IN.IN_IGNORED | IN.IN_UNMOUNT)) !== 0) {
-      this.#isRemoved = true;
-    }
+    if (this.#directory !== undefined) changes.watch(this.#directory, IN.IN_MOVED_TO);
   }
 
   /** Whether nothing more can come. */
   isOver(): boolean {
-    if (this.#isRemoved || this.#directory === undefined) return true;
+    if (this.#directory === undefined || isRemoved(this.#directory)) return true;
     const state = parseState(readState(`/proc/self/fd/${this.#directory.number}/state.json`));
     if (state !== undefined && state.monitor !== this.#monitor?.pid) this.#await(state.monitor);
     // Without a state it is being made, cleaned up or started again: its directory tells what becomes of it.

@@ -127,7 +127,10 @@ export class LogReader implements Disposable {
 
   /** Goes on with younger files. @param lost Whether there were others before them. */
   add(files: readonly LogFile[], lost: boolean): void {
-    if (lost) this.#lost = true;
+    this.#lost ||= lost;
+    const [first] = files;
+    if (first === undefined) return;
+    [first.gap, this.#lost] = [this.#lost, false];
     this.#files.push(...files);
   }
 
@@ -138,9 +141,9 @@ export class LogReader implements Disposable {
       const isCurrent = this.#files.length === 1;
       const frame = file.next(isCurrent ? patience : "final");
       if (frame !== undefined) this.#last = { seconds: frame.seconds, nanoseconds: frame.nanoseconds };
-      if (file.gap || this.#lost && frame !== undefined) {
+      if (file.gap) {
         if (this.#isIn(this.#last)) batch.push({ ...this.#last, stream: "lost", data: NOTHING });
-        [file.gap, this.#lost] = [false, false];
+        file.gap = false;
       }
       if (frame !== undefined) {
         const entry = this.#entry(frame);

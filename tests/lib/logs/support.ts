@@ -5,7 +5,7 @@
  */
 import { encodeRecord, type LogRecord, type LogStream } from "../../../lib/logs/format.ts";
 import type { Entry } from "../../../lib/logs/reader.ts";
-import { Descriptor } from "../../../ffi/libc.ts";
+import type { Descriptor } from "../../../ffi/libc.ts";
 import { openIfThere } from "../../../lib/logs/life.ts";
 
 /** Numbers that look random: from 0 to below `most`. (mulberry32) */
