@@ -67,6 +67,8 @@ Its fields: ${FIELD_NAMES.map((name) => `.${name}`).join(", ")}; .Label "KEY" is
 /** The table's columns. */
 const COLUMNS = ["Name", "State", "Pid", "Image", "Command", "Age", "Ports"] as const;
 const STATE = COLUMNS.indexOf("State");
+/** What is typed again is shown whole. */
+const WHOLE = [COLUMNS.indexOf("Name"), STATE];
 
 function colourOf({ state, code, health }: Listed): Colour {
   if (health === "unhealthy") return "red";
@@ -146,7 +148,7 @@ export async function psCommand(args: readonly string[]): Promise<number> {
       const container = containers[row];
       return paint(text, column === STATE && container !== undefined ? colourOf(container) : undefined, colourful);
     };
-    print(table(COLUMNS.map((column) => column.toUpperCase()), rows, { width, paint: paintState }));
+    print(table(COLUMNS.map((column) => column.toUpperCase()), rows, { width, whole: WHOLE, paint: paintState }));
   }
   return 0;
 }

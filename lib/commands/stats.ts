@@ -72,7 +72,7 @@ function show(found: readonly Row[]): string {
         ? "-"
         : [pressure.cpu, pressure.memory, pressure.io].map((one) => one.toFixed(1)).join("/"),
     ]),
-    { width: columns() },
+    { width: columns(), whole: [0] },
   );
 }
 
@@ -130,7 +130,7 @@ export async function topCommand(args: readonly string[]): Promise<number> {
       ...[pid, hostPid, uid].map(String),
       ...[minutes(cpuTime), bytes(memory), printable(command)],
     ]),
-    { width: columns() },
+    { width: columns(), whole: [0] },
   ));
   return 0;
 }
