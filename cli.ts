@@ -5,89 +5,118 @@
  * @module
  */
 import { checkArguments } from "./lib/caller.ts";
+import { paintName } from "./lib/commands/colour.ts";
+import type { Commands } from "./lib/commands/command.ts";
 import { complain, print } from "./lib/commands/output.ts";
 import { describe, FluxError, printable, UsageError } from "./lib/errors.ts";
 import { onWarning } from "./lib/warnings.ts";
 
-/** One subcommand: what it is for, and how to load it. Loaded when it is used: start-up time is libflux's own. */
-interface Command {
-  readonly help: string;
-  readonly load: () => Promise<(args: readonly string[]) => number | Promise<number>>;
-}
-
-const COMMANDS: Readonly<Record<string, Command>> = {
+/** Every command: what it is for, and where all else about it is. */
+export const COMMANDS: Commands = {
   run: {
     help: "run a command in a new container",
-    load: async () => (await import("./lib/commands/run.ts")).runCommand,
-  },
-  ps: { help: "list containers", load: async () => (await import("./lib/commands/ps.ts")).psCommand },
-  stats: {
-    help: "show what containers use",
-    load: async () => (await import("./lib/commands/stats.ts")).statsCommand,
-  },
-  top: {
-    help: "list a container's processes",
-    load: async () => (await import("./lib/commands/stats.ts")).topCommand,
+    group: "running",
+    load: async () => (await import("./lib/commands/run.ts")).RUN,
   },
   stop: {
     help: "end containers",
-    load: async () => (await import("./lib/commands/lifecycle.ts")).stopCommand,
+    group: "running",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).STOP,
   },
   kill: {
     help: "send them a signal",
-    load: async () => (await import("./lib/commands/lifecycle.ts")).killCommand,
+    group: "running",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).KILL,
   },
   wait: {
     help: "wait until they have ended",
-    load: async () => (await import("./lib/commands/lifecycle.ts")).waitCommand,
+    group: "running",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).WAIT,
   },
   restart: {
     help: "start them again",
-    load: async () => (await import("./lib/commands/lifecycle.ts")).restartCommand,
+    group: "running",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).RESTART,
   },
-  rename: {
-    help: "give them another name",
-    load: async () => (await import("./lib/commands/lifecycle.ts")).renameCommand,
+  attach: {
+    help: "connect this terminal with one in the background",
+    group: "running",
+    load: async () => (await import("./lib/commands/attach.ts")).ATTACH,
   },
-  pause: {
-    help: "hold containers where they are",
-    load: async () => (await import("./lib/commands/control.ts")).pauseCommand,
+  ps: {
+    help: "list containers",
+    group: "looking",
+    load: async () => (await import("./lib/commands/ps.ts")).PS,
   },
-  unpause: {
-    help: "let them go on",
-    load: async () => (await import("./lib/commands/control.ts")).unpauseCommand,
-  },
-  update: {
-    help: "change limits of running containers",
-    load: async () => (await import("./lib/commands/control.ts")).updateCommand,
+  inspect: {
+    help: "show all that is known of containers",
+    group: "looking",
+    load: async () => (await import("./lib/commands/inspect.ts")).INSPECT,
   },
   logs: {
     help: "show what a container has written",
-    load: async () => (await import("./lib/commands/logs.ts")).logsCommand,
+    group: "looking",
+    load: async () => (await import("./lib/commands/logs.ts")).LOGS,
   },
-  rm: {
-    help: "remove what is kept of containers that have ended",
-    load: async () => (await import("./lib/commands/prune.ts")).rmCommand,
+  stats: {
+    help: "show what containers use",
+    group: "looking",
+    load: async () => (await import("./lib/commands/stats.ts")).STATS,
   },
-  prune: {
-    help: "remove it of all of them",
-    load: async () => (await import("./lib/commands/prune.ts")).pruneCommand,
-  },
-  network: {
-    help: "make, list and remove networks",
-    load: async () => (await import("./lib/commands/network.ts")).networkCommand,
+  top: {
+    help: "list a container's processes",
+    group: "looking",
+    load: async () => (await import("./lib/commands/stats.ts")).TOP,
   },
   port: {
     help: "show by which ports of the host a container is reached",
-    load: async () => (await import("./lib/commands/network.ts")).portCommand,
+    group: "looking",
+    load: async () => (await import("./lib/commands/network.ts")).PORT,
+  },
+  rename: {
+    help: "give them another name",
+    group: "managing",
+    load: async () => (await import("./lib/commands/lifecycle.ts")).RENAME,
+  },
+  pause: {
+    help: "hold containers where they are",
+    group: "managing",
+    load: async () => (await import("./lib/commands/control.ts")).PAUSE,
+  },
+  unpause: {
+    help: "let them go on",
+    group: "managing",
+    load: async () => (await import("./lib/commands/control.ts")).UNPAUSE,
+  },
+  update: {
+    help: "change limits of running containers",
+    group: "managing",
+    load: async () => (await import("./lib/commands/control.ts")).UPDATE,
+  },
+  rm: {
+    help: "remove what is kept of containers that have ended",
+    group: "managing",
+    load: async () => (await import("./lib/commands/prune.ts")).RM,
+  },
+  prune: {
+    help: "remove it of all of them",
+    group: "managing",
+    load: async () => (await import("./lib/commands/prune.ts")).PRUNE,
+  },
+  network: {
+    help: "make, list and remove networks",
+    group: "managing",
+    load: async () => (await import("./lib/commands/network.ts")).NETWORK,
   },
   info: {
     help: "tell whether this host can run containers",
-    load: async () => (await import("./lib/commands/info.ts")).infoCommand,
+    group: "host",
+    load: async () => (await import("./lib/commands/info.ts")).INFO,
   },
   explain: {
     help: "show what 'run' would do",
-    load: async () => (await import("./lib/commands/explain.ts")).explainCommand,
+    group: "running",
+    load: async () => (await import("./lib/commands/explain.ts")).EXPLAIN,
   },
   finish: {
     help: "",
@@ -95,23 +124,25 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   benchmark: {
     help: "measure how fast containers start here",
-    load: async () => (await import("./lib/commands/benchmark.ts")).benchmarkCommand,
+    group: "host",
+    load: async () => (await import("./lib/commands/benchmark.ts")).BENCHMARK,
+  },
+  completion: {
+    help: "print what makes a shell complete command lines",
+    group: "host",
+    load: async () => (await import("./lib/commands/completion.ts")).completionCommand(COMMANDS),
+  },
+  man: {
+    help: "print or write manual pages",
+    group: "host",
+    load: async () => (await import("./lib/commands/man.ts")).manCommand(COMMANDS),
+  },
+  help: {
+    help: "show how a command is used",
+    group: "host",
+    load: async () => (await import("./lib/commands/help.ts")).helpCommand(COMMANDS),
   },
 };
-
-function help(): string {
-  const lines = Object.entries(COMMANDS).filter(([, { help }]) => help !== "").map(([name, { help }]) =>
-    `  ${name.padEnd(10)} ${help}`
-  );
-  return `Usage: libflux COMMAND [FLAG…]
-
-libflux runs containers: sudo libflux run NAME --image ROOTFS -- COMMAND
-
-${lines.join("\n")}
-
-'libflux COMMAND --help' tells more; 'libflux --version' shows the version.
-`;
-}
 
 const LEVELS = ["error", "warn", "info", "debug"] as const;
 type Level = typeof LEVELS[number];
@@ -134,33 +165,26 @@ function logLevel(args: readonly string[]): Level {
 async function dispatch(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined) {
-    complain(help());
+    complain((await import("./lib/commands/help_text.ts")).overview(COMMANDS));
     return new UsageError("").exitCode;
   }
-  if (name === "help" && rest[0] !== undefined) return await dispatch([rest[0], "--help"]);
-  if (name === "help" || name === "--help" || name === "-h") {
-    print(help());
-    return 0;
-  }
+  if (name === "--help" || name === "-h") return await dispatch(["help", ...rest]);
   if (name === "--version" || name === "version" || name === "-v" || name === "-V") {
     const { VERSION } = await import("./lib/version.ts");
     print(`libflux ${VERSION}\n`);
     return 0;
   }
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (command === undefined) {
-    const { nearest } = await import("./lib/render.ts");
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (entry === undefined) {
     if (name.startsWith("-")) {
       throw new UsageError(`"${printable(name)}" stands where the command belongs`, {
         hint: "flags come after it: libflux COMMAND [FLAG…]",
       });
     }
-    const near = nearest(name, Object.keys(COMMANDS));
-    throw new UsageError(`libflux has no command "${printable(name)}"`, {
-      hint: near === undefined ? "'libflux help' shows those it has" : `did you mean 'libflux ${near}'?`,
-    });
+    throw (await import("./lib/commands/help.ts")).unknownCommand(name, COMMANDS);
   }
-  return await (await command.load())(rest);
+  const command = await entry.load();
+  return await (typeof command === "function" ? command : command.run)(rest);
 }
 
 /**
@@ -174,10 +198,12 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     checkArguments(args);
     level = logLevel(args);
-    if (level !== "error") onWarning((sentence) => complain(`${printable(`libflux: warning: ${sentence}`)}\n`));
+    if (level !== "error") {
+      onWarning((sentence) => complain(`${paintName(printable(`libflux: warning: ${sentence}`), "yellow")}\n`));
+    }
     return await dispatch(args);
   } catch (error) {
-    complain(`${describe(error, level === "debug")}\n`);
+    complain(`${paintName(describe(error, level === "debug"), "red")}\n`);
     return error instanceof FluxError ? error.exitCode : 125;
   }
 }

@@ -15,6 +15,7 @@ export { Container, type ContainerStatus, run, type Signal, type Timings } from 
 export { attach, hasKeyboard, terminalSize } from "./lib/attach.ts";
 export { type ContainerInfo, list, type ListOptions } from "./lib/list.ts";
 export { prune, type PruneOptions, type PruneResult, remove, type RemoveOptions } from "./lib/prune.ts";
+export { type ContainerDetails, inspect } from "./lib/inspect.ts";
 export { type LogEntry, logs, type LogsOptions } from "./lib/logs.ts";
 export { type ControlOptions, pause, unpause, update } from "./lib/control.ts";
 export { type ContainerProcess, type ContainerStats, stats, top } from "./lib/stats.ts";
@@ -33,6 +34,7 @@ export {
 } from "./lib/networks.ts";
 export { type DetachedContainer, type DetachedOptions, runDetached } from "./lib/detach.ts";
 export { kill, restart, stop, type StopOptions, wait } from "./lib/lifecycle.ts";
+export { type AttachOptions, attachTo } from "./lib/attach_to.ts";
 export { rename } from "./lib/rename.ts";
 export type { Health, HealthCheck } from "./lib/spec/health.ts";
 export type { LogOptions } from "./lib/spec/log_options.ts";

@@ -11,9 +11,11 @@ import type { Cgroups } from "./cgroups/cgroup.ts";
 import { joinedNetwork } from "./compile/mod.ts";
 import { confine } from "./confine.ts";
 import { connectOr, hasOwnNetwork } from "./connect.ts";
+import { beginCapture } from "./capture.ts";
 import { hostError } from "./failure.ts";
 import type { LaunchOptions } from "./launch.ts";
 import { makeCgroupsOr } from "./make_cgroups.ts";
+import type { Capture } from "./logs/capture.ts";
 import type { Connection } from "./network/connection.ts";
 import { openNetwork } from "./network/join.ts";
 import { compileProgram, generateName, prepare, withDefaults } from "./prepare.ts";
@@ -63,6 +65,7 @@ export async function assemble(
   network?.catch(() => {});
   const plumbing: Plumbing[] = [];
   let claim = before?.claim;
+  let capture: Capture | undefined;
   let cgroups: Cgroups | undefined;
   let connection: Connection | undefined;
   const idLock = new IdLock();
@@ -73,6 +76,7 @@ export async function assemble(
       started();
       await ended();
     }
+    await capture?.discard();
     await connection?.[Symbol.asyncDispose]();
     await cgroups?.release();
     await claim?.release();
@@ -91,13 +95,15 @@ export async function assemble(
     [connection, named] = await connectOr(options, named, store, claim, prepared.id, isDetached);
     [cgroups, prepared] = await makeCgroupsOr(named, prepared, nulls, claim, signal);
     signal?.throwIfAborted();
-    layout.forEach((how, index) => plumbing.push(plumb(how, index)));
     if (isDetached && !prepared.launch.init) {
       prepared = { ...prepared, launch: { ...prepared.launch, endsWithParent: true } };
     }
+    // A monitor logs by itself.
+    if (!isDetached) capture = beginCapture(store.history, prepared, named, created);
+    layout.forEach((how, index) => plumbing.push(plumb(how, index, capture)));
     const image = link(compileProgram(prepared, named, connection?.place), linkOptions);
     return {
-      ...{ prepared, image, claim, cgroups, plumbing, network, connection, idLock, created, begin, options },
+      ...{ prepared, image, claim, cgroups, plumbing, capture, network, connection, idLock, created, begin, options },
       ...{ store, release },
     };
   } catch (error) {

@@ -11,7 +11,7 @@ import { exitStatus } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
 import { assemble } from "./assemble.ts";
 import { measured } from "./make_cgroups.ts";
-import type { Usage } from "./cgroups/usage.ts";
+import type { ContainerStatus } from "./container_status.ts";
 import { LaunchError } from "./errors.ts";
 import { hostError, initError } from "./failure.ts";
 import { isOwnHosts } from "./connect.ts";
@@ -21,36 +21,7 @@ import { thaw } from "./store/cgroup.ts";
 import { killNamespace } from "./store/process.ts";
 import { layOut, type Output, readable, writable } from "./streams.ts";
 
-export type { Signal, Timings };
-
-/**
- * How a container ended.
- *
- * @example How did it end?
- * ```ts
- * import { type ContainerStatus, run } from "@libflux/cli/mod";
- *
- * await using container = await run({ command: ["sh", "-c", "exit 3"] });
- * const status: ContainerStatus = await container.status;
- * console.log(status.code, status.signal, status.finished.getTime() - status.started.getTime()); // 3 undefined …
- * ```
- */
-export interface ContainerStatus {
-  /** The command's exit code, or 128 + the number of the signal that killed it. */
-  readonly code: number;
-  /** The signal that killed it. */
-  readonly signal?: Signal;
-  /** Whether it failed, and the kernel had killed it or a process of it because there was no memory left below the limit. */
-  readonly outOfMemory?: boolean;
-  /** What it used, where {@linkcode RunOptions.measure} asked for it and cgroups tell, and where it was killed. */
-  readonly usage?: Usage;
-  /** When it was asked for. */
-  readonly created: Date;
-  /** When the command began to run. */
-  readonly started: Date;
-  /** When it had ended. */
-  readonly finished: Date;
-}
+export type { ContainerStatus, Signal, Timings };
 
 /**
  * A running container.
@@ -168,11 +139,22 @@ export class Container implements AsyncDisposable {
   }
 
   #standardOutput(): Output {
-    return this.#stdout ??= readable(this.#stream(1), () => this.#hangUp());
+    const { capture, terminal } = this.#parts;
+    const tap = terminal === undefined ? undefined : capture?.tap();
+    return this.#stdout ??= readable(this.#stream(1), () => this.#hangUp(), tap);
   }
 
   #standardError(): Output {
     return this.#stderr ??= readable(this.#stream(2));
+  }
+
+  /** Takes what a pump still has to pass on, and what of a terminal's it still has to get. */
+  async #drainStreams(): Promise<void> {
+    const [, output, error] = this.#streams;
+    await Promise.all([
+      output === undefined ? undefined : this.#standardOutput().drain(),
+      error === undefined ? undefined : this.#standardError().drain(),
+    ]);
   }
 
   /** Gives back the descriptors of an ended container, whoever holds its streams. */
@@ -206,6 +188,7 @@ export class Container implements AsyncDisposable {
       lifeline,
       terminal,
       mounts,
+      capture,
       claim,
       cgroups,
       namespace,
@@ -219,15 +202,21 @@ export class Container implements AsyncDisposable {
     const before = performance.now();
     try {
       if (namespace !== undefined) await killNamespace(namespace);
-      await Promise.all(plumbing.map(({ ended }) => ended()));
+      if (capture !== undefined) await this.#drainStreams();
+      await Promise.all([...plumbing.map(({ ended }) => ended()), capture?.ended()]);
       // The command's own status; PID 1's where it was killed before it could report; its report where it failed.
       const raw = new Uint8Array(16);
       const size = report === undefined ? 0 : syscall("read", report.number, raw, raw.length);
-      if (size === raw.length) throw initError(this.#parts.image, raw);
+      if (size === raw.length) {
+        capture?.finish(end, { started, finished });
+        throw initError(this.#parts.image, raw);
+      }
       const reported = size === 4;
       const status = reported ? exitStatus(new DataView(raw.buffer).getInt32(0, true)) : end;
       const used = measured(cgroups, this.#parts.options, status.code);
-      return { ...status, ...used, created, started, finished };
+      const ended = { ...status, ...used, created, started, finished };
+      capture?.finish(ended, ended);
+      return ended;
     } finally {
       this.#finishStreams();
       for (const descriptor of [report, lifeline, terminal?.master]) descriptor?.close();

@@ -15,6 +15,7 @@ import { CHILD } from "./compile/context.ts";
 import { cloneFlags } from "./compile/mod.ts";
 import { Ends, reading, receiveTerminal, type TerminalEnds, writing } from "./ends.ts";
 import { launchError } from "./failure.ts";
+import type { Capture } from "./logs/capture.ts";
 import type { Connection } from "./network/connection.ts";
 import type { Prepared } from "./prepare.ts";
 import type { RunOptions } from "./spec/options.ts";
@@ -57,6 +58,8 @@ export interface LaunchOptions {
   readonly claim: Claim;
   /** The command's three streams, laid. */
   readonly plumbing: readonly Plumbing[];
+  /** What logs its output. */
+  readonly capture: Capture | undefined;
   /** The cgroups, made. */
   readonly cgroups: Cgroups;
   /** The network namespace to join, where it is a new one. */
@@ -159,6 +162,7 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     }
     if (attach !== undefined || ids !== undefined) child.release();
     // While the child makes its mounts; it runs no command before the byte has come.
+    from.capture?.start();
     const written = writeDown(from, child);
     const mounts = openMounts(child.pid);
     opened.use(mounts);

@@ -6,7 +6,7 @@
 import { AT, O, POLL, SIG } from "../ffi/abi/constants.ts";
 import { ARCHITECTURE, checked, Descriptor, pipe, syscall, SyscallError } from "../ffi/libc.ts";
 import { decodeReport, type Image, link } from "../ffi/link.ts";
-import { read, ready } from "../ffi/reactor.ts";
+import { abandon, read, ready } from "../ffi/reactor.ts";
 import { type Child, executable, type ExitStatus, spawn, type Spawned, type SpawnOptions } from "../ffi/spawn.ts";
 import { askForSenders, socketPair } from "../ffi/unix_socket.ts";
 import { monitorProgram } from "./compile/monitor.ts";
@@ -26,13 +26,15 @@ export interface MonitorParts {
   readonly streams: readonly (Descriptor | undefined)[];
   /** What is only to be held as long as it runs. */
   readonly kept: readonly Descriptor[];
+  /** A socket for the daemon that gets its log too. */
+  readonly daemon?: Descriptor | undefined;
   /** The launch program of its health check. */
   readonly health?: Descriptor;
   /** libflux's own executable. */
   readonly program: string;
   readonly options: Pick<
     MonitorOptions,
-    "init" | "terminal" | "sharesPids" | "health" | "log" | "argv" | "env"
+    "init" | "terminal" | "sharesPids" | "health" | "log" | "daemon" | "argv" | "env"
   >;
 }
 
@@ -89,7 +91,9 @@ export class Monitored implements Spawned {
   }
 
   #close(): void {
-    for (const descriptor of [this.#talk, this.#gate, this.#pidfd]) descriptor.close();
+    // Whoever waits for it waits no more: its number may soon be another's.
+    abandon(this.#pidfd);
+    for (const descriptor of [this.#talk, this.#gate]) descriptor.close();
     this.#child[Symbol.dispose]();
   }
 }
@@ -147,6 +151,7 @@ export async function startMonitor(
     [console, MONITOR.console],
     [program, MONITOR.program],
     [gate.read, MONITOR.gate],
+    [parts.daemon, MONITOR.daemon],
     ...announcement(parts.health, far),
   ];
   const image = link(monitorProgram({

@@ -1,6 +1,6 @@
 /**
  * A command's three streams: passed on as they are, piped, or relayed where they are a terminal of the host's, which no
- * container ever gets to hold (CVE-2017-5226).
+ * container ever gets to hold (CVE-2017-5226); outputs that are logged by way of a pump.
  *
  * @module
  */
@@ -10,7 +10,8 @@ import { checked, Descriptor, pipe, syscall } from "../ffi/libc.ts";
 import { abandon, forget, read, ready, writeAll, writeInBackground } from "../ffi/reactor.ts";
 import { openReadOnly } from "../ffi/read_only.ts";
 import { streamKind } from "../ffi/stream_kind.ts";
-import type { RunOptions } from "./spec/options.ts";
+import type { Capture } from "./logs/capture.ts";
+import type { RunOptions, Stream } from "./spec/options.ts";
 
 /** As much as a pipe holds by default. */
 const BUFFER_SIZE = 65536;
@@ -31,33 +32,40 @@ export interface Plumbing {
 const nothing = (): Promise<void> => Promise.resolve();
 
 /** How the three streams are laid, when the caller said so and so. */
-export type Layout = readonly ("null" | "piped" | "inherited" | "relayed")[];
+export type Layout = readonly ("null" | "piped" | "inherited" | "relayed" | "logged" | "kept")[];
 
 /** Decides how to lay the three streams, which a terminal takes the place of; opens nothing. */
 export function layOut(
-  { terminal, stdin = "null", stdout = "piped", stderr = "piped" }: Pick<
+  { terminal, log, stdin = "null", stdout = "piped", stderr = "piped" }: Pick<
     RunOptions,
-    "terminal" | "stdin" | "stdout" | "stderr"
+    "terminal" | "log" | "stdin" | "stdout" | "stderr"
   >,
 ): Layout {
   if (terminal !== undefined) return ["null", "null", "null"];
   return [stdin, stdout, stderr].map((stream, index) => {
-    if (stream !== "inherit") return stream;
-    const kind = streamKind(index);
-    // From a directory of the host's its whole tree could be reached (as in CVE-2024-21626).
-    if (kind === "directory") {
-      throw new UsageError(`${["standard input", "standard output", "standard error"][index]} is a directory`, {
-        hint: "containers read and write files, pipes and terminals",
-      });
-    }
-    // The host's /dev/null could be reopened by its path: the container gets its own (SECURITY.md, rule 12).
-    if (kind === "null" || kind === "closed") return "null";
-    return kind === "terminal" ? "relayed" : "inherited";
+    const how = layOutStream(stream, index);
+    if (index === 0 || how === "piped" || log === undefined || log.driver === "none") return how;
+    return how === "null" ? "kept" : "logged";
   });
 }
 
-/** Lays one stream. @param index 0, 1 or 2. */
-export function plumb(how: Layout[number], index: number): Plumbing {
+function layOutStream(stream: Stream, index: number): "null" | "piped" | "inherited" | "relayed" {
+  if (stream !== "inherit") return stream;
+  const kind = streamKind(index);
+  // From a directory of the host's its whole tree could be reached (as in CVE-2024-21626).
+  if (kind === "directory") {
+    throw new UsageError(`${["standard input", "standard output", "standard error"][index]} is a directory`, {
+      hint: "containers read and write files, pipes and terminals",
+    });
+  }
+  // The host's /dev/null could be reopened by its path: the container gets its own (SECURITY.md, rule 12).
+  if (kind === "null" || kind === "closed") return "null";
+  return kind === "terminal" ? "relayed" : "inherited";
+}
+
+/** Lays one stream. @param index 0, 1 or 2. @param capture What logs it, if it is an output. */
+export function plumb(how: Layout[number], index: number, capture?: Capture): Plumbing {
+  if (capture !== undefined && index > 0 && how !== "null") return plumbLogged(how, index, capture);
   if (how === "null") {
     const device = new Descriptor(checked("openat", AT.AT_FDCWD, "/dev/null", O.O_RDWR | O.O_CLOEXEC, 0));
     return { child: device.number, started: () => device.close(), ended: nothing };
@@ -76,6 +84,20 @@ export function plumb(how: Layout[number], index: number): Plumbing {
   const rest = how === "piped" ? { ours, ended: nothing } : index === 0 ? relayIn(ours) : relayOut(ours, index);
   both.move();
   return { child: child.number, started: () => child.close(), ...rest };
+}
+
+/** Lays an output that is logged, and goes on to the caller's own, to a pipe, or nowhere. */
+function plumbLogged(how: Layout[number], index: number, capture: Capture): Plumbing {
+  const stream = index === 1 ? "stdout" : "stderr";
+  const passed = how === "piped" ? pipe() : undefined;
+  if (passed !== undefined) checked("fcntl", passed.read.number, F.F_SETFL, O_NONBLOCK | O.O_RDONLY);
+  const child = capture.lay(stream, passed?.write ?? (how === "logged" ? index : undefined));
+  return {
+    child: child.number,
+    started: () => child.close(),
+    ended: nothing,
+    ...(passed === undefined ? {} : { ours: passed.read }),
+  };
 }
 
 /** From a terminal of the host's to a pipe. */
@@ -127,19 +149,32 @@ export interface Output {
    * fits into a pipe, and closes the descriptor. Whoever reads, now or later, gets all of it.
    */
   readonly finish: () => void;
+  /** The same, waiting for what a pump still has to pass on, or for one to take what is here. */
+  readonly drain: () => Promise<void>;
 }
 
 /**
  * What a descriptor gives, as a web stream. It is closed at its end, and when the stream is cancelled.
  *
  * @param cancelled Called when the stream is cancelled.
+ * @param tap Gets all that the stream gives, before it gives it; closed at the end.
  */
-export function readable(source: Descriptor, cancelled: () => void = () => {}): Output {
+export function readable(source: Descriptor, cancelled: () => void = () => {}, tap?: Descriptor): Output {
   // A pty answers EIO while nobody has its other end open, which may pass.
   const PAUSE = 20;
   const take = (size: number, buffer: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> =>
     size * 2 < buffer.length ? buffer.slice(0, size) : buffer.subarray(0, size);
   let finish = (): void => {};
+  let drain = nothing;
+  let draining = false;
+  let tapped: Promise<void> | undefined;
+  const tapping = async (bytes: Uint8Array<ArrayBuffer>): Promise<void> => {
+    if (tap?.isOpen === true && await writeAll(tap.number, bytes) < 0) abandon(tap);
+  };
+  const end = (): void => {
+    source.close();
+    if (tap !== undefined) abandon(tap);
+  };
   const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
     start(controller) {
       finish = () => {
@@ -151,32 +186,56 @@ export function readable(source: Descriptor, cancelled: () => void = () => {}): 
           if (size <= 0) break;
           controller.enqueue(take(size, buffer));
         }
-        source.close();
+        end();
         controller.close();
+      };
+      drain = async () => {
+        if (!source.isOpen) return;
+        draining = true;
+        forget(source.number);
+        await tapped;
+        while (source.isOpen) {
+          const buffer = new Uint8Array(BUFFER_SIZE);
+          const size = syscall("read", source.number, buffer, buffer.length);
+          if (size > 0) {
+            const bytes = take(size, buffer);
+            if (tap !== undefined) await tapping(bytes);
+            // Cancelled meanwhile, nobody is to have it.
+            if (source.isOpen) controller.enqueue(bytes);
+          } else if (size !== -E.EAGAIN || tap !== undefined) break;
+          else if (await ready(source.number) === 0) return;
+        }
+        finish();
       };
     },
     async pull(controller) {
       const buffer = new Uint8Array(BUFFER_SIZE);
       // Cancelled or finished during a pause, its number may be another's by now.
-      while (source.isOpen) {
-        if (await ready(source.number) === 0 || !source.isOpen) return;
+      while (source.isOpen && !draining) {
+        if (await ready(source.number) === 0 || !source.isOpen || draining) return;
         const size = syscall("read", source.number, buffer, buffer.length);
         if (size === -E.EAGAIN) continue;
         if (size === -E.EIO) {
           await new Promise((resolve) => setTimeout(resolve, PAUSE));
           continue;
         }
-        if (size > 0) return controller.enqueue(take(size, buffer));
-        source.close();
+        if (size > 0) {
+          const bytes = take(size, buffer);
+          if (tap !== undefined) await (tapped = tapping(bytes));
+          if (source.isOpen) controller.enqueue(bytes);
+          return;
+        }
+        end();
         return controller.close();
       }
     },
     cancel() {
       abandon(source);
+      if (tap !== undefined) abandon(tap);
       cancelled();
     },
   }, { highWaterMark: 0 });
-  return { stream, finish };
+  return { stream, finish, drain };
 }
 
 const END_OF_TRANSMISSION = new Uint8Array([4]);

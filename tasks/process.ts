@@ -103,11 +103,12 @@ export function configArgs(args: readonly string[] = Deno.args): string[] {
 /**
  * Integration tests get a mount and a network namespace made for the suite: what a failing test leaves there goes away
  * with the suite. In a new network namespace even `lo` is down. A state root of their own keeps the containers of this
- * machine apart.
+ * machine apart, and a history of their own their logs.
  */
 export const NAMESPACES: readonly string[] = [
   ...["unshare", "--mount", "--net", "sh", "-c"],
-  'mkdir -p -m 700 /run/libflux && mount -t tmpfs -o mode=700 none /run/libflux && ip link set lo up && exec "$@"',
+  "for d in /run/libflux /var/lib/libflux; do mkdir -p -m 700 $d && mount -t tmpfs -o mode=700 none $d || exit; done; " +
+  'ip link set lo up && exec "$@"',
   "sh",
 ];
 

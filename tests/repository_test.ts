@@ -51,12 +51,25 @@ const imports = (file: string): string[] =>
 
 /** The six floors of the house, from the ground up. What isn't named is in a directory that is. */
 const FLOORS: readonly (readonly string[])[] = [
-  ["ffi/", "lib/errors.ts", "lib/errno.ts", "lib/warnings.ts", "lib/render.ts", "lib/chart.ts", "lib/version.ts"],
+  [
+    "ffi/",
+    "lib/errors.ts",
+    "lib/errno.ts",
+    "lib/warnings.ts",
+    "lib/render.ts",
+    "lib/width.ts",
+    "lib/chart.ts",
+    "lib/template.ts",
+    "lib/template/",
+    "lib/version.ts",
+  ],
   ["lib/spec/", "lib/seccomp/", "lib/store/", "lib/users.ts", "lib/caller.ts"],
   ["lib/compile/", "lib/cgroups/", "lib/rootfs/", "lib/network/", "lib/logs/"],
   [
     ...[
       "container",
+      "container_status",
+      "capture",
       "launch",
       "prepare",
       "user_namespace",
@@ -72,6 +85,7 @@ const FLOORS: readonly (readonly string[])[] = [
       "lifecycle",
       "monitor",
       "program",
+      "attach_to",
       "health",
       "health_state",
       "rename",
@@ -85,9 +99,9 @@ const FLOORS: readonly (readonly string[])[] = [
     ].map((
       name,
     ) => `lib/${name}.ts`),
-    ...["explain", "list", "logs", "prune", "networks", "control", "stats", "benchmark", "info"].map((name) =>
-      `lib/${name}.ts`
-    ),
+    ...["explain", "inspect", "list", "logs", "prune", "networks", "control", "stats", "benchmark", "info"].map((
+      name,
+    ) => `lib/${name}.ts`),
     "lib/info/",
   ],
   ["mod.ts", "lib/commands/"],

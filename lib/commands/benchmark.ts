@@ -7,8 +7,9 @@ import { benchmark, type BenchmarkResult, type Statistics } from "../benchmark.t
 import { printable, UsageError } from "../errors.ts";
 import { histogram, progressBar } from "../chart.ts";
 import { table } from "../render.ts";
+import type { Command } from "./command.ts";
 import { type Flag, helpText, parseFlags, refuseArguments } from "./flags.ts";
-import { complain, print } from "./output.ts";
+import { columns, complain, print } from "./output.ts";
 
 const FLAGS: readonly Flag[] = [
   { name: "image", value: "DIR", help: "the root filesystem; / by default" },
@@ -18,6 +19,17 @@ const FLAGS: readonly Flag[] = [
   { name: "verbose", help: "show every container's time" },
   { name: "format", value: "table|json", help: "table by default" },
 ];
+
+/** `libflux benchmark`. */
+export const BENCHMARK: Command = {
+  name: "benchmark",
+  usage: ["benchmark [--image ROOTFS] [FLAG…]"],
+  about: "Runs containers one after the other and measures each.",
+  flags: FLAGS,
+  maxOperands: 0,
+  examples: [{ line: "libflux benchmark --image /srv/debian --count 200" }],
+  run: benchmarkCommand,
+};
 
 const MAX_COUNT = 100_000;
 
@@ -57,9 +69,7 @@ function show(result: BenchmarkResult, verbose: boolean, width: number): string 
 export async function benchmarkCommand(args: readonly string[]): Promise<number> {
   const flags = parseFlags("benchmark", FLAGS, args);
   if (flags.on("help") === true) {
-    print(
-      helpText("benchmark [--image ROOTFS] [FLAG…]", "Runs containers one after the other and measures each.", FLAGS),
-    );
+    print(helpText(BENCHMARK));
     return 0;
   }
   refuseArguments("benchmark", flags);
@@ -74,7 +84,7 @@ export async function benchmarkCommand(args: readonly string[]): Promise<number>
   }
   const image = flags.value("image");
   const root = flags.value("root");
-  const width = Deno.stdout.isTerminal() ? Math.min(Deno.consoleSize().columns || 80, 100) : 80;
+  const width = Math.min(columns() ?? 80, 100);
   const live = Deno.stderr.isTerminal() && format === "table";
   let shown = 0;
   const result = await benchmark({

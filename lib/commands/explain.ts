@@ -6,18 +6,32 @@
 import { hasKeyboard, terminalSize } from "../attach.ts";
 import { printable, UsageError } from "../errors.ts";
 import { explain } from "../explain.ts";
+import type { Command, CommandHelp } from "./command.ts";
 import { helpText } from "./flags.ts";
 import { print } from "./output.ts";
 import { parseRun, RUN_FLAGS } from "./run_flags.ts";
 
-const ABOUT =
-  "Shows the launch program that 'libflux run' would execute, in words and as syscalls. Does nothing, needs no root.";
+const EXPLAIN_RUN: CommandHelp = {
+  name: "explain run",
+  usage: ["explain run NAME [--image ROOTFS] [FLAG…] -- COMMAND [ARGUMENT…]"],
+  about:
+    "Shows the launch program that 'libflux run' would execute, in words and as syscalls. Does nothing, needs no root.",
+  flags: RUN_FLAGS,
+  maxOperands: 1,
+  examples: [{ line: "libflux explain run web --image /srv/debian -- bash" }],
+};
+
+/** `libflux explain`. */
+export const EXPLAIN: Command = {
+  ...{ name: "explain", usage: EXPLAIN_RUN.usage, about: EXPLAIN_RUN.about, flags: [] },
+  ...{ maxOperands: 0, subcommands: [EXPLAIN_RUN], run: explainCommand },
+};
 
 /** Prints the program; answers the exit code. */
 export function explainCommand(args: readonly string[]): number {
   const [command, ...rest] = args;
   const help = (): number => {
-    print(helpText("explain run NAME [--image ROOTFS] [FLAG…] -- COMMAND [ARGUMENT…]", ABOUT, RUN_FLAGS));
+    print(helpText(EXPLAIN_RUN));
     return 0;
   };
   if (command === "--help" || command === "-h") return help();

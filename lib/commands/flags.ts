@@ -6,6 +6,8 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { printable, UsageError } from "../errors.ts";
 import { nearest } from "../render.ts";
+import type { Completion } from "./command.ts";
+export { helpText } from "./help_text.ts";
 
 /** One flag. */
 export interface Flag {
@@ -19,6 +21,8 @@ export interface Flag {
   readonly value?: string;
   /** Whether it may be given more than once. */
   readonly repeated?: boolean;
+  /** What its value may be, where the value's form doesn't say that. */
+  readonly complete?: Completion;
   /** One line. */
   readonly help: string;
 }
@@ -28,7 +32,7 @@ export const COMMON_FLAGS: readonly Flag[] = [
   { name: "root", value: "DIR", help: "keep state in DIR" },
   {
     name: "log-level",
-    value: "LEVEL",
+    value: "error|warn|info|debug",
     help: "error: no warnings; warn (default), info; debug: also where an error comes from",
   },
   { name: "help", short: "h", help: "show this help" },
@@ -145,17 +149,6 @@ function unknownFlag(command: string, key: string, flags: readonly Flag[]): Usag
   return new UsageError(`'libflux ${command}' has no flag ${dashed(printable(key))}`, {
     hint: near === undefined ? `'libflux ${command} --help' shows those it has` : `did you mean --${near}?`,
   });
-}
-
-/** The text of `--help`. */
-export function helpText(usage: string, about: string, declared: readonly Flag[]): string {
-  const flags = [...declared, ...COMMON_FLAGS];
-  const left = flags.map(({ name, short, value }) =>
-    `${short === undefined ? "    " : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`
-  );
-  const width = Math.max(...left.map((text) => text.length));
-  const lines = flags.map(({ help }, index) => `  ${(left[index] ?? "").padEnd(width)}  ${help}`);
-  return `Usage: libflux ${usage}\n\n${about}\n\n${lines.join("\n")}\n`;
 }
 
 /** Throws where arguments came that a command doesn't take. */

@@ -7,9 +7,11 @@ import { UsageError } from "../errors.ts";
 import { kill, restart, stop, type StopOptions, wait } from "../lifecycle.ts";
 import { list } from "../list.ts";
 import { rename } from "../rename.ts";
+import { paintName } from "./colour.ts";
+import type { Command } from "./command.ts";
 import { type Flag, helpText, type Parsed, parseFlags } from "./flags.ts";
 import { complain, print } from "./output.ts";
-import { parseSignal, readSeconds, readSignal } from "./signal_flags.ts";
+import { parseSignal, readSeconds, readSignal, SIGNAL_NAMES } from "./signal_flags.ts";
 import { describe, FluxError } from "../errors.ts";
 
 const TIME: Flag = {
@@ -20,27 +22,84 @@ const TIME: Flag = {
 };
 const ALL: Flag = { name: "all", short: "a", help: "all that run" };
 
+const SIGNAL: Flag = {
+  name: "signal",
+  short: "s",
+  value: "SIGNAL",
+  complete: SIGNAL_NAMES,
+  help: "what asks it to end; SIGTERM by default",
+};
+
+/** `libflux stop`. */
+export const STOP: Command = {
+  name: "stop",
+  usage: ["stop [FLAG…] NAME…"],
+  about: "Ends containers: asks them to by a signal, and kills those that are still there after a while.",
+  flags: [TIME, SIGNAL, ALL],
+  operands: { names: "running" },
+  examples: [{ line: "libflux stop --time 30 web db" }],
+  run: stopCommand,
+};
+
+/** `libflux kill`. */
+export const KILL: Command = {
+  name: "kill",
+  usage: ["kill [FLAG…] NAME…"],
+  about: "Sends a signal to the commands of containers; SIGKILL ends the whole container.",
+  flags: [{ ...SIGNAL, help: "which one; SIGKILL by default" }, ALL],
+  operands: { names: "running" },
+  examples: [{ line: "libflux kill --signal HUP web" }],
+  run: killCommand,
+};
+
+/** `libflux wait`. */
+export const WAIT: Command = {
+  name: "wait",
+  usage: ["wait NAME…"],
+  about: "Waits until containers have ended, and prints their exit codes.",
+  flags: [],
+  operands: { names: "running" },
+  run: waitCommand,
+};
+
+/** `libflux restart`. */
+export const RESTART: Command = {
+  name: "restart",
+  usage: ["restart [FLAG…] NAME…"],
+  about: "Stops containers if they run, and starts them again with the same options, in the background.",
+  flags: [TIME],
+  operands: { names: "containers" },
+  run: restartCommand,
+};
+
+/** `libflux rename`. */
+export const RENAME: Command = {
+  name: "rename",
+  usage: ["rename NAME NEW"],
+  about: "Gives a container in the background, or one that has ended, another name.",
+  flags: [],
+  operands: { names: "containers" },
+  maxOperands: 1,
+  run: renameCommand,
+};
+
 interface Line {
   readonly flags: Parsed;
   readonly names: readonly string[];
   readonly root: { readonly root?: string };
 }
 
-async function parse(
-  command: string,
-  about: string,
-  declared: readonly Flag[],
-  args: readonly string[],
-): Promise<Line | undefined> {
-  const flags = parseFlags(command, declared, args);
+async function parse(help: Command, args: readonly string[]): Promise<Line | undefined> {
+  const command = help.name;
+  const flags = parseFlags(command, help.flags, args);
   if (flags.on("help") === true) {
-    print(helpText(`${command} [FLAG…] NAME…`, about, declared));
+    print(helpText(help));
     return undefined;
   }
   const given = flags.value("root");
   const root = given === undefined ? {} : { root: given };
   const named = [...flags.positional, ...(flags.rest ?? [])];
-  const all = declared.includes(ALL) && flags.on("all") === true;
+  const all = help.flags.includes(ALL) && flags.on("all") === true;
   if (all && named.length > 0) {
     throw new UsageError(`'libflux ${command}' takes names or --all, and not both`);
   }
@@ -52,13 +111,23 @@ async function parse(
 }
 
 /** Does it to all of them at the same time; what fails for one keeps nobody from the others. */
-async function toEach(names: readonly string[], body: (name: string) => Promise<string>): Promise<number> {
-  const all = await Promise.allSettled(names.map(body));
+async function toEach(
+  doing: string,
+  names: readonly string[],
+  body: (name: string) => Promise<string>,
+): Promise<number> {
+  const { withProgress } = await import("./progress.ts");
+  const left = new Set(names);
+  const what = (): string => `${doing} ${left.size === 1 ? [...left][0] : `${left.size} containers`}`;
+  const all = await withProgress(
+    what,
+    () => Promise.allSettled(names.map((name) => body(name).finally(() => left.delete(name)))),
+  );
   let code = 0;
   for (const one of all) {
     if (one.status === "fulfilled") print(one.value === "" ? "" : `${one.value}\n`);
     else {
-      complain(`${describe(one.reason, false)}\n`);
+      complain(`${paintName(describe(one.reason, false), "red")}\n`);
       code = one.reason instanceof FluxError ? one.reason.exitCode : 125;
     }
   }
@@ -67,9 +136,7 @@ async function toEach(names: readonly string[], body: (name: string) => Promise<
 
 /** Runs `stop`; answers the exit code. */
 export async function stopCommand(args: readonly string[]): Promise<number> {
-  const about = "Ends containers: asks them to by a signal, and kills those that are still there after a while.";
-  const signal: Flag = { name: "signal", short: "s", value: "SIGNAL", help: "what asks it to end; SIGTERM by default" };
-  const line = await parse("stop", about, [TIME, signal, ALL], args);
+  const line = await parse(STOP, args);
   if (line === undefined) return 0;
   const [time, sent] = [readSeconds(line.flags, "time"), readSignal(line.flags, "signal")];
   const options: StopOptions = {
@@ -77,7 +144,7 @@ export async function stopCommand(args: readonly string[]): Promise<number> {
     ...(time === undefined ? {} : { time }),
     ...(sent === undefined ? {} : { signal: sent }),
   };
-  return await toEach(line.names, async (name) => {
+  return await toEach("stopping", line.names, async (name) => {
     await stop(name, options);
     return name;
   });
@@ -85,12 +152,10 @@ export async function stopCommand(args: readonly string[]): Promise<number> {
 
 /** Runs `kill`; answers the exit code. */
 export async function killCommand(args: readonly string[]): Promise<number> {
-  const about = "Sends a signal to the commands of containers; SIGKILL ends the whole container.";
-  const flag: Flag = { name: "signal", short: "s", value: "SIGNAL", help: "which one; SIGKILL by default" };
-  const line = await parse("kill", about, [flag, ALL], args);
+  const line = await parse(KILL, args);
   if (line === undefined) return 0;
   const signal = parseSignal(line.flags.value("signal") ?? "SIGKILL", "signal");
-  return await toEach(line.names, async (name) => {
+  return await toEach("killing", line.names, async (name) => {
     await kill(name, signal, line.root);
     return name;
   });
@@ -98,9 +163,9 @@ export async function killCommand(args: readonly string[]): Promise<number> {
 
 /** Runs `wait`; answers the exit code. */
 export async function waitCommand(args: readonly string[]): Promise<number> {
-  const line = await parse("wait", "Waits until containers have ended, and prints their exit codes.", [], args);
+  const line = await parse(WAIT, args);
   if (line === undefined) return 0;
-  return await toEach(line.names, async (name) => {
+  return await toEach("waiting for", line.names, async (name) => {
     const { code } = await wait(name, line.root);
     return code === undefined ? "unknown" : String(code);
   });
@@ -108,11 +173,10 @@ export async function waitCommand(args: readonly string[]): Promise<number> {
 
 /** Runs `restart`; answers the exit code. */
 export async function restartCommand(args: readonly string[]): Promise<number> {
-  const about = "Stops containers if they run, and starts them again with the same options, in the background.";
-  const line = await parse("restart", about, [TIME], args);
+  const line = await parse(RESTART, args);
   if (line === undefined) return 0;
   const time = readSeconds(line.flags, "time");
-  return await toEach(line.names, async (name) => {
+  return await toEach("restarting", line.names, async (name) => {
     await restart(name, { ...line.root, ...(time === undefined ? {} : { time }) });
     return name;
   });
@@ -120,10 +184,9 @@ export async function restartCommand(args: readonly string[]): Promise<number> {
 
 /** Runs `rename`; answers the exit code. */
 export async function renameCommand(args: readonly string[]): Promise<number> {
-  const about = "Gives a container in the background, or one that has ended, another name.";
   const flags = parseFlags("rename", [], args);
   if (flags.on("help") === true) {
-    print(helpText("rename NAME NEW", about, []));
+    print(helpText(RENAME));
     return 0;
   }
   const [name, to, ...more] = [...flags.positional, ...flags.rest ?? []];

@@ -8,6 +8,7 @@ import { logBatches, type LogsOptions } from "../logs.ts";
 import { isOnePlace, onReaderGone, writeTo } from "../logs/output.ts";
 import type { Entry } from "../logs/reader.ts";
 import { formatMoment, parseMoment } from "../spec/moments.ts";
+import type { Command } from "./command.ts";
 import { type Flag, helpText, parseFlags } from "./flags.ts";
 import { print } from "./output.ts";
 
@@ -23,6 +24,21 @@ const FLAGS: readonly Flag[] = [
   { name: "timestamps", short: "t", help: "begin each line with its time" },
   { name: "stream", value: "stdout|stderr", help: "one of them only" },
 ];
+
+/** `libflux logs`. */
+export const LOGS: Command = {
+  name: "logs",
+  usage: ["logs NAME [FLAG…]"],
+  about: "Shows what a container has written, also when it has ended.",
+  flags: FLAGS,
+  operands: { names: "containers" },
+  maxOperands: 1,
+  examples: [
+    { line: "libflux logs --follow --tail 100 web" },
+    { line: "libflux logs --since 10m --stream stderr --timestamps web" },
+  ],
+  run: logsCommand,
+};
 
 const NEWLINE = 10;
 const encoder = new TextEncoder();
@@ -95,7 +111,7 @@ function readTail(text: string | undefined): { readonly tail?: number } {
 export async function logsCommand(args: readonly string[]): Promise<number> {
   const flags = parseFlags("logs", FLAGS, args);
   if (flags.on("help") === true) {
-    print(helpText("logs NAME [FLAG…]", "Shows what a container has written, also when it has ended.", FLAGS));
+    print(helpText(LOGS));
     return 0;
   }
   const [name, ...more] = [...flags.positional, ...(flags.rest ?? [])];

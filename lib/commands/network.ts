@@ -15,15 +15,13 @@ import {
   removeNetwork,
 } from "../networks.ts";
 import { nearest, table } from "../render.ts";
-import { type Flag, helpText, type Parsed, parseFlags, refuseArguments } from "./flags.ts";
-import { print } from "./output.ts";
+import type { Command, CommandHelp } from "./command.ts";
+import { helpText, type Parsed, parseFlags, refuseArguments } from "./flags.ts";
+import { columns, print } from "./output.ts";
 
 /** What is done with networks. */
-interface Action {
-  readonly usage: string;
-  readonly about: string;
-  readonly flags: readonly Flag[];
-  readonly run: (flags: Parsed, where: { readonly root?: string }) => Promise<void>;
+interface Action extends CommandHelp {
+  readonly act: (flags: Parsed, where: { readonly root?: string }) => Promise<void>;
 }
 
 function namesOf(action: string, { positional, rest }: Parsed): readonly string[] {
@@ -68,7 +66,9 @@ async function ls(flags: Parsed, where: { readonly root?: string }): Promise<voi
     network.internal ? "yes" : "no",
     String(network.containers.length),
   ];
-  print(table(["NAME", "BRIDGE", "SUBNET", "INTERNAL", "CONTAINERS"], networks.map(row)));
+  print(
+    table(["NAME", "BRIDGE", "SUBNET", "INTERNAL", "CONTAINERS"], networks.map(row), { width: columns(), whole: [0] }),
+  );
 }
 
 async function inspect(flags: Parsed, where: { readonly root?: string }): Promise<void> {
@@ -98,9 +98,10 @@ async function rm(flags: Parsed, where: { readonly root?: string }): Promise<voi
 
 const printNames = (names: readonly string[]): void => print(names.map((name) => `${name}\n`).join(""));
 
-const ACTIONS: Readonly<Record<string, Action>> = {
-  create: {
-    usage: "create NAME [FLAG…]",
+const ACTIONS: readonly Action[] = [
+  {
+    name: "network create",
+    usage: ["network create NAME [FLAG…]"],
     about: "Makes a network, which stays until it is removed, or the host restarts.",
     flags: [
       {
@@ -114,72 +115,114 @@ const ACTIONS: Readonly<Record<string, Action>> = {
       { name: "internal", help: "no way out of it, and none in" },
       { name: "mtu", value: "BYTES", help: "the longest packet; 1500 by default" },
     ],
-    run: create,
+    maxOperands: 1,
+    examples: [{ line: "libflux network create backend --subnet 10.99.7.0/24 --ipv6 --internal" }],
+    act: create,
   },
-  ls: {
-    usage: "ls [FLAG…]",
+  {
+    name: "network ls",
+    usage: ["network ls [FLAG…]"],
+    aliases: ["list"],
     about: "Lists networks. None is no error.",
     flags: [
-      { name: "format", value: "FORMAT", help: "table (default) or json" },
+      { name: "format", value: "table|json", help: "table by default" },
       { name: "quiet", short: "q", help: "only names" },
     ],
-    run: ls,
+    maxOperands: 0,
+    act: ls,
   },
-  inspect: { usage: "inspect NAME…", about: "Shows all that is known of networks, as JSON.", flags: [], run: inspect },
-  rm: { usage: "rm NAME…", about: "Removes networks that no container is on.", flags: [], run: rm },
-  prune: {
-    usage: "prune",
+  {
+    name: "network inspect",
+    usage: ["network inspect NAME…"],
+    about: "Shows all that is known of networks, as JSON.",
+    flags: [],
+    operands: { names: "networks" },
+    act: inspect,
+  },
+  {
+    name: "network rm",
+    usage: ["network rm NAME…"],
+    aliases: ["remove"],
+    about: "Removes networks that no container is on.",
+    flags: [],
+    operands: { names: "networks" },
+    act: rm,
+  },
+  {
+    name: "network prune",
+    usage: ["network prune"],
     about: "Removes every network that no container is on.",
     flags: [],
-    run: async (flags, where) => {
+    maxOperands: 0,
+    act: async (flags, where) => {
       refuseArguments("network prune", flags);
       printNames(await pruneNetworks(where));
     },
   },
-  reload: {
-    usage: "reload",
+  {
+    name: "network reload",
+    usage: ["network reload"],
     about: "Puts rules and bridges back that somebody else has removed, such as a firewall that was restarted.",
     flags: [],
-    run: async (flags, where) => {
+    maxOperands: 0,
+    act: async (flags, where) => {
       refuseArguments("network reload", flags);
       printNames(await reloadNetworks(where));
     },
   },
+];
+
+/** `libflux network`. */
+export const NETWORK: Command = {
+  name: "network",
+  usage: ["network ACTION [NAME…] [FLAG…]"],
+  about: "Makes, lists and removes networks.",
+  flags: [],
+  maxOperands: 0,
+  subcommands: ACTIONS,
+  run: networkCommand,
 };
 
-const ALIASES: Readonly<Record<string, string>> = { list: "ls", remove: "rm" };
-
-function help(): string {
-  const lines = Object.values(ACTIONS).map(({ usage, about }) => `  ${usage.padEnd(20)} ${about}`);
-  return `Usage: libflux network ACTION\n\n${lines.join("\n")}\n\n'libflux network ACTION --help' tells more.\n`;
-}
+/** `libflux port`. */
+export const PORT: Command = {
+  name: "port",
+  usage: ["port NAME [PORT[/udp]]"],
+  about: "Shows by which ports of the host a container is reached.",
+  flags: [],
+  operands: { names: "running" },
+  maxOperands: 1,
+  run: portCommand,
+};
 
 /** Runs `network`; answers the exit code. */
 export async function networkCommand(args: readonly string[]): Promise<number> {
   const [given, ...rest] = args;
   if (given === "--help" || given === "-h") {
-    print(help());
+    print(helpText(NETWORK));
     return 0;
   }
-  const known = Object.keys(ACTIONS);
+  const known = ACTIONS.map(({ name }) => name.slice(NETWORK.name.length + 1));
   if (given === undefined) {
     throw new UsageError("'libflux network' needs an action", { hint: `write libflux network ${known.join("|")}` });
   }
-  const name = ALIASES[given] ?? given;
-  const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
+  const action = ACTIONS.find(({ name, aliases }) => name === `network ${given}` || aliases?.includes(given));
   if (action === undefined) {
     const near = nearest(given, known);
     throw new UsageError(`'libflux network' has no action "${printable(given)}"`, {
       hint: near === undefined ? `it has ${known.join(", ")}` : `did you mean 'libflux network ${near}'?`,
     });
   }
-  const flags = parseFlags(`network ${name}`, action.flags, rest);
+  const flags = parseFlags(action.name, action.flags, rest);
   if (flags.on("help") === true) {
-    print(helpText(`network ${action.usage}`, action.about, action.flags));
+    print(helpText(action));
     return 0;
   }
   const root = flags.value("root");
-  return await uninterrupted(() => action.run(flags, root === undefined ? {} : { root }));
+  const act = (): Promise<void> => action.act(flags, root === undefined ? {} : { root });
+  const { withProgress } = await import("./progress.ts");
+  return await uninterrupted(() =>
+    withProgress(() => `libflux ${action.name} ${flags.positional.join(" ")}`.trim(), act)
+  );
 }
 
 /** Does something that no signal cuts in two; answers the exit code, that of the first signal where one came. */
@@ -201,7 +244,7 @@ async function uninterrupted(body: () => Promise<void>): Promise<number> {
 export async function portCommand(args: readonly string[]): Promise<number> {
   const flags = parseFlags("port", [], args);
   if (flags.on("help") === true) {
-    print(helpText("port NAME [PORT[/udp]]", "Shows by which ports of the host a container is reached.", []));
+    print(helpText(PORT));
     return 0;
   }
   const [name, port, ...more] = [...flags.positional, ...(flags.rest ?? [])];

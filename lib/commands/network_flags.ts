@@ -16,6 +16,7 @@ export const NETWORK_FLAGS: readonly Flag[] = [
     name: "network",
     aliases: ["net"],
     value: "bridge|NAME|none|host|pasta|container:NAME|ns:PATH",
+    complete: { choices: ["bridge", "none", "host", "pasta", "container:", "ns:"], names: "networks" },
     help:
       "bridge (default for root), a network of yours, only lo, the host's, in user mode by pasta (default for others), another container's, or a namespace's",
   },

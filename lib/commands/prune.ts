@@ -6,6 +6,7 @@
 import { describe, FluxError, printable, UsageError } from "../errors.ts";
 import { prune, remove } from "../prune.ts";
 import { parseMoment } from "../spec/moments.ts";
+import type { Command } from "./command.ts";
 import { type Flag, helpText, parseFlags, refuseArguments } from "./flags.ts";
 import { complain, print } from "./output.ts";
 import { bytes } from "./stats.ts";
@@ -15,11 +16,35 @@ const PRUNE_FLAGS: readonly Flag[] = [
     name: "filter",
     value: "K=V",
     repeated: true,
+    complete: { choices: ["until=", "label=", "label!="] },
     help: "only those that ended before until=TIME, or have label=K[=V], or label!=K[=V]",
   },
   { name: "force", short: "f", help: "don't ask" },
 ];
-const RM_FLAGS: readonly Flag[] = [{ name: "force", short: "f", help: "kill those that run" }];
+
+/** `libflux prune`. */
+export const PRUNE: Command = {
+  name: "prune",
+  usage: ["prune [FLAG…]"],
+  about: "Removes the records and logs of containers that have ended. What runs is left alone.",
+  flags: PRUNE_FLAGS,
+  maxOperands: 0,
+  examples: [
+    { line: "libflux prune" },
+    { line: "libflux prune --force --filter until=24h --filter label=tier=test" },
+  ],
+  run: pruneCommand,
+};
+
+/** `libflux rm`. */
+export const RM: Command = {
+  name: "rm",
+  usage: ["rm [FLAG…] NAME…"],
+  about: "Removes the records and logs of containers that have ended.",
+  flags: [{ name: "force", short: "f", help: "kill those that run" }],
+  operands: { names: "containers" },
+  run: rmCommand,
+};
 
 /** What filters ask for. */
 interface Filters {
@@ -58,7 +83,7 @@ function agrees(question: string): boolean {
 export async function pruneCommand(args: readonly string[]): Promise<number> {
   const flags = parseFlags("prune", PRUNE_FLAGS, args);
   if (flags.on("help") === true) {
-    print(helpText("prune [FLAG…]", "Removes records and logs of containers that have ended.", PRUNE_FLAGS));
+    print(helpText(PRUNE));
     return 0;
   }
   refuseArguments("prune", flags);
@@ -86,9 +111,9 @@ export async function pruneCommand(args: readonly string[]): Promise<number> {
 
 /** Runs `rm`; answers the exit code. */
 export async function rmCommand(args: readonly string[]): Promise<number> {
-  const flags = parseFlags("rm", RM_FLAGS, args);
+  const flags = parseFlags("rm", RM.flags, args);
   if (flags.on("help") === true) {
-    print(helpText("rm NAME… [FLAG…]", "Removes records and logs of containers that have ended.", RM_FLAGS));
+    print(helpText(RM));
     return 0;
   }
   const names = [...new Set([...flags.positional, ...(flags.rest ?? [])])];

@@ -7,14 +7,28 @@ import { attach, hasKeyboard, terminalSize } from "../attach.ts";
 import { type Container, type ContainerStatus, run, type Signal } from "../container.ts";
 import { listen } from "../signals.ts";
 import { onWarning } from "../warnings.ts";
+import type { Command } from "./command.ts";
 import { helpText } from "./flags.ts";
 import { complain, print } from "./output.ts";
 import { parseRun, RUN_FLAGS } from "./run_flags.ts";
 
-const ABOUT = `Runs COMMAND in a new container of its own and leaves nothing behind when it ends.
+/** `libflux run`. */
+export const RUN: Command = {
+  name: "run",
+  usage: ["run NAME [--image ROOTFS] [FLAG…] -- COMMAND [ARGUMENT…]"],
+  about: `Runs COMMAND in a new container of its own and leaves nothing behind when it ends.
 
 Exit code: the command's own; 128+n when signal n killed it; 125 when libflux failed, 126 when the command can't be
-executed, 127 when it isn't there.`;
+executed, 127 when it isn't there.`,
+  flags: RUN_FLAGS,
+  maxOperands: 1,
+  examples: [
+    { line: 'libflux run hello -- echo "hello from inside"', about: "this host's own files, copy-on-write" },
+    { line: "libflux run web --image /srv/debian -p 8080:80 -- nginx -g 'daemon off;'" },
+    { line: "libflux run job --image /srv/debian --memory 512M --cpus 1.5 --bind ./data:/data:ro -- ./work --all" },
+  ],
+  run: runCommand,
+};
 
 /** Signals that are passed on to the command. SIGWINCH is too, where it isn't told by a terminal's new size. */
 const FORWARDED = ["SIGWINCH", "SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
@@ -127,7 +141,7 @@ function outOfMemory({ signal, usage = {} }: ContainerStatus): string {
 export async function runCommand(args: readonly string[]): Promise<number> {
   const line = parseRun("run", args);
   if (line === undefined) {
-    print(helpText("run NAME [--image ROOTFS] [FLAG…] -- COMMAND [ARGUMENT…]", ABOUT, RUN_FLAGS));
+    print(helpText(RUN));
     return 0;
   }
   if (line.detach) return await (await import("./detach.ts")).runInBackground(line);
@@ -145,6 +159,7 @@ export async function runCommand(args: readonly string[]): Promise<number> {
       stdout: "inherit",
       stderr: "inherit",
       measure: line.time,
+      remove: line.remove,
       signal: signals.signal,
       ...(tty ? { terminal: terminalSize() } : {}),
     });

@@ -6,6 +6,7 @@
 import { callersPath, callersVariable, decode } from "../caller.ts";
 import { printable, UsageError } from "../errors.ts";
 import { parseDevice } from "../spec/parse_device.ts";
+import { parseLog } from "../spec/log_options.ts";
 import { parseBind, parseMount, parseTmpfs } from "../spec/mounts.ts";
 import { checkName, type RunOptions } from "../spec/options.ts";
 import { checkRestart, type RestartPolicy } from "../spec/restart.ts";
@@ -15,7 +16,7 @@ import { LIMIT_FLAGS, PROCESS_LIMIT_FLAGS, readLimits, readScore, readUlimits } 
 import { NETWORK_FLAGS, readNetworkOptions } from "./network_flags.ts";
 import { readSecurity, SECURITY_FLAGS } from "./security_flags.ts";
 import { HEALTH_FLAGS, readHealth } from "./health_flags.ts";
-import { readSeconds, readSignal } from "./signal_flags.ts";
+import { readSeconds, readSignal, SIGNAL_NAMES } from "./signal_flags.ts";
 import { readUsers, USER_FLAGS } from "./user_flags.ts";
 
 /** All of them. */
@@ -61,7 +62,7 @@ export const RUN_FLAGS: readonly Flag[] = [
     help: "set a variable; without a value the caller's is passed on",
   },
   { name: "env-file", value: "FILE", repeated: true, help: "set the variables of FILE: a K=V a line, # for comments" },
-  { name: "workdir", short: "w", value: "DIR", help: "the working directory inside" },
+  { name: "workdir", short: "w", value: "DIR", complete: {}, help: "the working directory inside" },
   ...USER_FLAGS,
   { name: "hostname", value: "NAME", help: "the host name inside; the container's name by default" },
   { name: "init", help: "a PID 1 that reaps and forwards signals (default); --no-init: the command is PID 1" },
@@ -76,13 +77,25 @@ export const RUN_FLAGS: readonly Flag[] = [
   {
     name: "restart",
     value: "POLICY",
+    complete: { choices: ["no", "on-failure", "on-failure:", "always"] },
     help: "with --detach, start it again when it ends: no (default), on-failure[:N] or always",
   },
   ...HEALTH_FLAGS,
-  { name: "stop-signal", value: "SIGNAL", help: "what asks it to end; SIGTERM by default" },
+  { name: "stop-signal", value: "SIGNAL", complete: SIGNAL_NAMES, help: "what asks it to end; SIGTERM by default" },
   { name: "stop-timeout", value: "SECONDS", help: "how long it has then before it is killed; 10 by default" },
-  { name: "rm", help: "remove its log, too, as soon as it has ended" },
+  { name: "rm", help: "keep no record and no log of it when it has ended" },
   { name: "replace", help: "end a container of the same name first" },
+  {
+    name: "log-driver",
+    value: "DRIVER",
+    help: "where its output is logged: file (default), journald, syslog or none",
+  },
+  {
+    name: "log-opt",
+    value: "OPT=VALUE",
+    repeated: true,
+    help: "max-size=SIZE (10m by default, -1: no end) and max-file=NUMBER (3) of the log",
+  },
   ...NETWORK_FLAGS,
   { name: "pid", value: "private|host", help: "whose processes are seen inside" },
   { name: "ipc", value: "private|host", help: "whose IPC objects are seen inside" },
@@ -207,6 +220,7 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
     hostname: flags.value("hostname"),
     init: flags.on("init"),
     replace: flags.on("replace"),
+    log: parseLog(flags.value("log-driver"), flags.values("log-opt")),
     restart: readRestart(flags),
     health: readHealth(flags),
     stopSignal: readSignal(flags, "stop-signal"),

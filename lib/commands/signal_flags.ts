@@ -6,7 +6,11 @@
 import { nearest } from "../render.ts";
 import { printable, UsageError } from "../errors.ts";
 import { type Signal, SIGNALS } from "../signals.ts";
+import type { Completion } from "./command.ts";
 import type { Parsed } from "./flags.ts";
+
+/** What completes a signal. */
+export const SIGNAL_NAMES: Completion = { choices: Object.keys(SIGNALS) };
 
 /** A signal as people write it: "SIGTERM", "term", "15". Throws a `UsageError` where there is no such one. */
 export function parseSignal(text: string, flag: string): Signal {

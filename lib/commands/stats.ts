@@ -6,16 +6,39 @@
 import { printable, UsageError } from "../errors.ts";
 import { table } from "../render.ts";
 import { type ContainerStats, stats, top } from "../stats.ts";
+import type { Command } from "./command.ts";
 import { type Flag, helpText, parseFlags } from "./flags.ts";
-import { print } from "./output.ts";
+import { columns, print } from "./output.ts";
 
 const FLAGS: readonly Flag[] = [
   { name: "stream", help: "go on until interrupted (default); --no-stream: once" },
   { name: "format", value: "table|json", help: "table by default" },
 ];
 
-/** Milliseconds between two looks. */
-const INTERVAL = 1_000;
+/** `libflux stats`. */
+export const STATS: Command = {
+  name: "stats",
+  usage: ["stats [NAME…] [FLAG…]"],
+  about: "Shows what containers use: all of yours, or those named.",
+  flags: FLAGS,
+  operands: { names: "running" },
+  examples: [{ line: "libflux stats --no-stream --format json web", about: "once, for a program" }],
+  run: statsCommand,
+};
+
+/** `libflux top`. */
+export const TOP: Command = {
+  name: "top",
+  usage: ["top NAME"],
+  about: "Lists the processes of a container, by their numbers inside.",
+  flags: [],
+  operands: { names: "running" },
+  maxOperands: 1,
+  run: topCommand,
+};
+
+/** Milliseconds between two looks; the first is taken soon, so that nobody waits for it. */
+const [INTERVAL, FIRST] = [1_000, 50] as const;
 
 /** "512 B", "1.5 MiB" */
 export function bytes(count: number): string {
@@ -49,6 +72,7 @@ function show(found: readonly Row[]): string {
         ? "-"
         : [pressure.cpu, pressure.memory, pressure.io].map((one) => one.toFixed(1)).join("/"),
     ]),
+    { width: columns(), whole: [0] },
   );
 }
 
@@ -56,7 +80,7 @@ function show(found: readonly Row[]): string {
 export async function statsCommand(args: readonly string[]): Promise<number> {
   const flags = parseFlags("stats", FLAGS, args);
   if (flags.on("help") === true) {
-    print(helpText("stats [NAME…] [FLAG…]", "Shows what containers use: all of yours, or those named.", FLAGS));
+    print(helpText(STATS));
     return 0;
   }
   const format = flags.value("format") ?? "table";
@@ -68,9 +92,9 @@ export async function statsCommand(args: readonly string[]): Promise<number> {
   const look = () => stats(names, root === undefined ? {} : { root });
   const stream = flags.on("stream") ?? true;
   const isTerminal = Deno.stdout.isTerminal();
-  for (let before = await look();;) {
+  for (let before = await look(), wait: number = FIRST;; wait = INTERVAL) {
     const begin = performance.now();
-    await new Promise((resolve) => setTimeout(resolve, stream ? INTERVAL : INTERVAL / 2));
+    await new Promise((resolve) => setTimeout(resolve, wait));
     const after = await look();
     const found = rows(before, after, performance.now() - begin);
     // From the top of an empty screen, as top does.
@@ -91,7 +115,7 @@ const minutes = (milliseconds: number): string => {
 export async function topCommand(args: readonly string[]): Promise<number> {
   const flags = parseFlags("top", [], args);
   if (flags.on("help") === true) {
-    print(helpText("top NAME", "Lists the processes of a container, by their numbers inside.", []));
+    print(helpText(TOP));
     return 0;
   }
   const [name, ...extra] = [...flags.positional, ...(flags.rest ?? [])];
@@ -106,6 +130,7 @@ export async function topCommand(args: readonly string[]): Promise<number> {
       ...[pid, hostPid, uid].map(String),
       ...[minutes(cpuTime), bytes(memory), printable(command)],
     ]),
+    { width: columns(), whole: [0] },
   ));
   return 0;
 }

@@ -26,7 +26,9 @@ import { AT, E, type Named, openFlags, or, POLL, STATX } from "../../ffi/abi/con
 import type { Operand, ProgramBuilder, Reference, Slot, Target } from "../../ffi/program.ts";
 import { LOG_FILE } from "../store/history.ts";
 import type { Log } from "../spec/log_options.ts";
+import type { Daemon } from "./daemon.ts";
 import { FIELD, HEADER_SIZE, type LogStream, MARK, MAX_DATA, STREAMS, TRAILER_SIZE } from "./format.ts";
+import { LineSender } from "./lines.ts";
 import { Routine } from "./routine.ts";
 
 /** What a log is written with. */
@@ -36,6 +38,8 @@ export interface LogWriterOptions {
   readonly directory: Operand;
   /** The number of the descriptor of the log's file, which becomes that of the next one when the log is rotated. */
   readonly file: Operand;
+  /** A daemon that gets every line too, and the descriptor of a socket for it, as openDaemon() gives it. */
+  readonly daemon?: Daemon & { readonly socket: Operand };
 }
 
 /** From where to where. */
@@ -79,6 +83,7 @@ export class LogWriter {
   readonly #stream: Slot;
   readonly #tee: Slot;
   readonly #outcome: Slot;
+  readonly #sender: LineSender | undefined;
 
   constructor(builder: ProgramBuilder, options: LogWriterOptions) {
     this.#builder = builder;
@@ -88,6 +93,8 @@ export class LogWriter {
     this.#stream = builder.slot("stream");
     this.#tee = builder.slot("tee");
     this.#outcome = builder.slot("outcome");
+    const { daemon } = options;
+    this.#sender = daemon === undefined ? undefined : new LineSender(builder, daemon, daemon.socket);
   }
 
   /** Reads once, and passes on what there was; where there was nothing, nothing is done. */
@@ -120,10 +127,15 @@ export class LogWriter {
       // A terminal's master ends with EIO.
       b.branch(size, "<=", 0, ended, "if there never will be any more, tell");
       this.#write(buffer, size);
-      this.#pass(buffer, size, back);
+      this.#sender?.send(this.#stream, buffer, size);
+      const broken = b.target();
+      this.#pass(buffer, size, back, broken);
       b.place(ended);
       b.add(this.#outcome, OUTCOME.ended, 0, "tell that it has ended");
+      b.place(broken);
+      this.#sender?.flush(this.#stream);
     });
+    this.#sender?.end();
   }
 
   /** Writes a record. */
@@ -256,20 +268,20 @@ export class LogWriter {
   }
 
   /** Writes all of it to the tee. */
-  #pass(data: Reference, size: Slot, back: Target): void {
+  #pass(data: Reference, size: Slot, back: Target, broken: Target): void {
     const b = this.#builder;
     const label = "pass the output on";
     const [at, rest, passed] = [b.slot("at"), b.slot("rest"), b.slot("passed")];
     // struct pollfd
     const poll = b.bytes(new Uint8Array([0, 0, 0, 0, POLL.POLLOUT, 0, 0, 0]));
-    const [full, broken] = [b.target(), b.target()];
+    const [full, refused] = [b.target(), b.target()];
     b.branch(this.#tee, "==", -1, back, "if nobody else is to have it, that's all");
     b.add(at, data, 0, label);
     b.add(rest, size, 0, label);
     const more = b.place();
     b.syscall("write", [this.#tee, at, rest], { label, result: passed, optional: true });
     b.branch(passed, "==", -E.EAGAIN, full, "if it takes none now, wait");
-    b.branch(passed, "<=", 0, broken, "if it takes none any more, tell");
+    b.branch(passed, "<=", 0, refused, "if it takes none any more, tell");
     b.add(at, at, passed, label);
     b.add(rest, rest, 0, label, passed);
     b.branch(rest, ">", 0, more, "pass on the rest");
@@ -278,8 +290,8 @@ export class LogWriter {
     b.copy(poll, b.addressOf(this.#tee), 4, "wait until it takes more");
     b.syscall("ppoll", [poll, 1, 0, 0, 8], { label: "wait until it takes more", optional: true });
     b.goto(more, "pass on the rest");
-    b.place(broken);
+    b.place(refused);
     b.add(this.#outcome, OUTCOME.broken, 0, "tell that nobody takes it");
-    b.goto(back, "that's all");
+    b.goto(broken, "that's all");
   }
 }

@@ -210,6 +210,8 @@ export interface RunOptions {
   readonly stdout?: Stream;
   /** `piped` if left out. */
   readonly stderr?: Stream;
+  /** Keep no record and no log of it when it has ended. */
+  readonly remove?: boolean;
   /** Gives the command a terminal of this size, in place of the three streams. */
   readonly terminal?: TerminalSize;
   /** What is kept of what it writes, for `logs()`; nothing if left out, and it isn't detached. */

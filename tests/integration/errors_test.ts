@@ -118,8 +118,6 @@ const USAGE: readonly Case[] = [
   },
   { args: run(["--imgae", "x"]), code: 125, says: ["has no flag --imgae", "did you mean --image?"] },
   { args: run(["--frobnicate"]), code: 125, says: ["has no flag --frobnicate", "'libflux run --help'"] },
-  { args: run(["--rm"]), code: 125, says: ["has no flag --rm", "every container of 'libflux run' is temporary"] },
-  { args: run(["-d"]), code: 125, says: ["has no flag -d", "stays in the foreground"] },
   { args: run(["--userns", "nomap"]), code: 125, says: ["host, auto, keep-id or UID:GID:SIZE", `"nomap"`] },
   { args: run(["--uidmap", "0:1"]), code: 125, says: [`"0:1" maps no ids`, "0:100000:65536"] },
   { args: run(["--group-add", "nobodys"]), code: 125, says: [`no group "nobodys"`, "use its number"] },

@@ -1,7 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { parseFlags } from "../../../lib/commands/flags.ts";
 import { parseRun } from "../../../lib/commands/run_flags.ts";
-import { age, parseFilter, readTemplate } from "../../../lib/commands/ps.ts";
 import { UsageError } from "../../../lib/errors.ts";
 
 const FLAGS = [
@@ -137,55 +136,5 @@ Deno.test("parseRun() refuses what makes no container", () => {
     ]
   ) {
     assertThrows(() => run(...args), UsageError, undefined, args.join(" "));
-  }
-});
-
-const CONTAINER = {
-  name: "web",
-  id: "f".repeat(64),
-  state: "running",
-  pid: 42,
-  image: "/srv",
-  command: ["a", "b\n"],
-  created: new Date(1000),
-  labels: { tier: "web" },
-  ports: [],
-} as const;
-
-Deno.test("age() is in the largest unit that fits", () => {
-  assertEquals([-5, 0, 59_999, 60_000, 3_599_999, 3_600_000, 86_400_000].map(age), [
-    "0s",
-    "0s",
-    "59s",
-    "1m",
-    "59m",
-    "1h",
-    "1d",
-  ]);
-});
-
-Deno.test("readTemplate() knows every column, and refuses others", () => {
-  assertEquals(
-    readTemplate("{{.Name}}\\t{{ .pid }} {{.Command}} {{.Labels}} {{.Age}}")(CONTAINER, 6000),
-    "web\t42 a b\\x0a tier=web 5s",
-  );
-  assertThrows(() => readTemplate("{{.Colour}}"), UsageError, "no field");
-});
-
-Deno.test("parseFilter() matches names, states, images and labels", () => {
-  const cases = [
-    ["name=we", true],
-    ["name=db", false],
-    ["state=running", true],
-    ["state=stopping", false],
-    ["image=/srv", true],
-    ["label=tier", true],
-    ["label=tier=web", true],
-    ["label=tier=db", false],
-    ["label=toString", false],
-  ] as const;
-  for (const [text, matches] of cases) assertEquals(parseFilter(text)(CONTAINER), matches, text);
-  for (const text of ["", "name", "colour=red", "=x", "toString=x"]) {
-    assertThrows(() => parseFilter(text), UsageError, undefined, text);
   }
 });

@@ -21,9 +21,19 @@ function textFile(text: string): Disposable & { readonly path: string } {
 }
 
 Deno.test("parseRun() leaves everything that wasn't said to the library", () => {
-  assertEquals(options(), { name: "web", command: ["cmd"], mounts: [], env: {}, labels: {} });
+  const log = { driver: "file", maxSize: 10_000_000, maxFile: 3 } as const;
+  assertEquals(options(), { name: "web", command: ["cmd"], mounts: [], env: {}, labels: {}, log });
   const { tty, interactive, quiet, time } = run();
   assertEquals([tty, interactive, quiet, time], [undefined, undefined, false, false]);
+});
+
+Deno.test("parseRun() reads where its output is logged, and how much of it", () => {
+  const { log, remove } = {
+    ...options("--log-driver", "journald", "--log-opt", "max-size=2m", "--log-opt=max-file=7"),
+  };
+  assertEquals([log, remove], [{ driver: "journald", maxSize: 2_000_000, maxFile: 7 }, undefined]);
+  assertEquals(options("--log-driver=none").log?.driver, "none");
+  assertEquals([run("--rm").remove, run().remove], [true, false]);
 });
 
 Deno.test("parseRun() gives every valued flag to the option of its name", () => {
@@ -218,9 +228,9 @@ Deno.test("parseRun() names the nearest flag, aliases and opposites too", () => 
 Deno.test("the flags of run have each their own names, and a line of help that fits", () => {
   const names = RUN_FLAGS.flatMap(({ name, short, aliases = [] }) => [name, ...aliases, ...(short ? [short] : [])]);
   assertEquals([...new Set(names)], names);
-  const text = helpText("run NAME", "Runs.", RUN_FLAGS);
+  const text = helpText("run NAME", "Runs.", RUN_FLAGS).replaceAll(/\s+/g, " ");
   for (const { name, help } of RUN_FLAGS) {
-    assert(text.includes(`--${name}`) && text.includes(help), name);
+    assert(text.includes(`--${name}`) && text.includes(help.replaceAll(/\s+/g, " ")), name);
     assert(!help.includes("\n") && !help.endsWith("."), help);
   }
 });

@@ -1,0 +1,160 @@
+/**
+ * All that is known of one container.
+ *
+ * @module
+ */
+import { limitsIn } from "./cgroups/limits.ts";
+import { NoContainerError } from "./errors.ts";
+import { type ContainerInfo, list } from "./list.ts";
+import type { Limits } from "./spec/limits.ts";
+import type { LogOptions } from "./spec/log_options.ts";
+import { checkName } from "./spec/options.ts";
+import type { Spec } from "./spec/types.ts";
+import { readConfig } from "./store/config.ts";
+import { type ContainerRecord, LOG_FILE } from "./store/history.ts";
+import { openStore, openStoreAsIs } from "./store/open.ts";
+import type { Store } from "./store/state.ts";
+
+/**
+ * All that is known of a container, one that runs or one that has ended.
+ *
+ * @example Where is its log?
+ * ```ts
+ * import { type ContainerDetails, inspect, runDetached, stop } from "@libflux/cli/mod";
+ *
+ * const { name } = await runDetached({ command: ["sleep", "60"] });
+ * const details: ContainerDetails = await inspect(name);
+ * console.log(details.log?.path, details.spec?.process.args);
+ * await stop(name);
+ * ```
+ */
+export interface ContainerDetails extends Omit<ContainerInfo, "state" | "pid"> {
+  /** As `list()` says it, or `exited`. */
+  readonly state: ContainerInfo["state"] | "exited";
+  /** PID 1 of the container, as the host numbers it, while it runs. */
+  readonly pid?: number;
+  /** When its command began to run, the last time that it was started. */
+  readonly started?: Date;
+  /** When it ended. */
+  readonly finished?: Date;
+  /** How it ended: an exit code, or 128 + a signal's number. */
+  readonly code?: number;
+  /** The signal that killed it. */
+  readonly signal?: string;
+  /** Whether it was killed because it had no memory left. */
+  readonly outOfMemory?: boolean;
+  /** Why it couldn't be started again. */
+  readonly error?: string;
+  /** Whether it runs in the background. */
+  readonly detached?: boolean;
+  /** Whether its command has a terminal. */
+  readonly terminal?: boolean;
+  /** What is done when it ends: `no`, `on-failure[:N]` or `always`. */
+  readonly restart?: string;
+  /** How often it was started again by that. */
+  readonly restarts?: number;
+  /** The signal that asks it to end; SIGTERM if left out. */
+  readonly stopSignal?: string;
+  /** Seconds that it has to end then; 10 if left out. */
+  readonly stopTimeout?: number;
+  /** The process that waits for it. */
+  readonly monitor?: number;
+  /** Its cgroups' directories, v2's and those of v1 by their controllers' names. */
+  readonly cgroups?: { readonly unified?: string; readonly legacy: Readonly<Record<string, string>> };
+  /** Its limits as they are now; what has no limit isn't there. */
+  readonly limits?: Limits;
+  /** Its log, and the file that is written to, where there is one. */
+  readonly log?: Required<LogOptions> & { readonly path?: string };
+  /** What it was made of, as the OCI runtime specification has it. */
+  readonly spec?: Spec;
+}
+
+/** What is there of an object. */
+function given<T extends object>(values: { readonly [K in keyof T]: T[K] | undefined }): Partial<T> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<T>;
+}
+
+const date = (text: string | undefined): Date | undefined => text === undefined ? undefined : new Date(text);
+
+function logOf(store: Store, { name, log }: ContainerRecord): ContainerDetails["log"] {
+  return log.driver === "none" ? log : { ...log, path: `${store.history.directory(name)}/${LOG_FILE}` };
+}
+
+/** The restart policy of options that somebody else may have written. */
+function policyOf(options: object | undefined): string | undefined {
+  const { restart } = (options ?? {}) as { readonly restart?: unknown };
+  return typeof restart === "string" ? restart : undefined;
+}
+
+function ofRunning(store: Store, info: ContainerInfo): ContainerDetails {
+  const { name } = info;
+  const state = store.state(name);
+  const kept = store.history.read(name);
+  const record = kept?.id === info.id ? kept : undefined;
+  const config = readConfig(store, name);
+  // Another one may have taken the name meanwhile.
+  if (state === undefined || state.id !== info.id) return info;
+  return {
+    ...info,
+    ...given({
+      started: date(state.started ?? record?.started),
+      detached: state.detached,
+      terminal: state.terminal ?? record?.terminal,
+      restart: policyOf(store.options(name)),
+      restarts: record?.restarts,
+      stopSignal: state.stopSignal,
+      stopTimeout: state.stopTimeout,
+      monitor: state.monitor,
+      cgroups: state.cgroups,
+      limits: limitsIn(state.cgroups),
+      log: record === undefined ? undefined : logOf(store, record),
+      spec: config?.id === info.id ? config.spec : undefined,
+    }),
+  };
+}
+
+function ofEnded(store: Store, record: ContainerRecord): ContainerDetails {
+  const { name, id, image, command, labels, created, started, finished, terminal, restarts } = record;
+  const { code, signal, outOfMemory, error } = record;
+  return {
+    ...{ name, id, state: "exited", image, command, created: new Date(created), labels, ports: [], terminal, restarts },
+    ...given({ started: date(started), finished: date(finished), code, signal, outOfMemory, error }),
+    ...given({ restart: policyOf(store.history.options(name)), log: logOf(store, record) }),
+  };
+}
+
+/**
+ * Tells all that is known of a container, one that runs or one that has ended and wasn't pruned yet.
+ *
+ * @param name The container's.
+ * @param options `root`: the state root; `/run/libflux` for root if left out.
+ * @throws {NoContainerError} There is none of this name.
+ *
+ * @example Its limits as they are now
+ * ```ts
+ * import { inspect, run } from "@libflux/cli/mod";
+ *
+ * await using container = await run({ command: ["sleep", "60"], limits: { pids: 100 } });
+ * console.log((await inspect(container.name)).limits);
+ * ```
+ */
+export async function inspect(name: string, options: { readonly root?: string } = {}): Promise<ContainerDetails> {
+  checkName(name);
+  const info = (await list(options)).find((one) => one.name === name);
+  const store = await openStore(options.root);
+  if (info !== undefined) return ofRunning(store, info);
+  const record = store.history.read(name);
+  // Without its end it is one that is just being made, or that was killed together with the host.
+  if (record !== undefined && record.name === name) return ofEnded(store, record);
+  throw new NoContainerError(`there is no container ${name}`, { hint: "'libflux ps' lists those that run" });
+}
+
+/** What of the host is seen in a running container, as paths there. */
+export function boundInto(name: string, root: string | undefined): string[] {
+  const { mounts = [] } = readConfig(openStoreAsIs(root), name)?.spec ?? {};
+  return mounts.flatMap(({ type, source, options = [] }) =>
+    source?.startsWith("/") === true && (type === "bind" || options.some((one) => one === "bind" || one === "rbind"))
+      ? [source]
+      : []
+  );
+}

@@ -1,0 +1,241 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { createHash } from "node:crypto";
+import { type Container, run, type RunOptions } from "../../../mod.ts";
+import { BUSYBOX, hostTest, patience, rootTest, startLibflux, temporaryDirectory, uniqueName } from "../support.ts";
+import { Log, pumpOf, until } from "./support.ts";
+
+const options = (root: string, log: RunOptions["log"] = {}) =>
+  ({ image: BUSYBOX, network: "none", root, log: log ?? {} }) as const;
+
+const GIGABYTE = 1_000_000_000;
+
+hostTest("1 GB that is written as fast as it can is in the log, every byte", async () => {
+  using root = temporaryDirectory("/var/lib/libflux");
+  await using container = await run({
+    ...options(root.path, { maxSize: 100_000_000, maxFile: 12 }),
+    ...{ stdout: "null", stderr: "null" },
+    command: ["sh", "-c", `yes 0123456789abcdefghijklmnopqrstuvwxyz | head -c ${GIGABYTE}`],
+  });
+  assertEquals((await container.status).code, 0);
+  const log = new Log(container.name, root.path);
+  const hash = createHash("md5");
+  let [size, previous] = [0, 0];
+  for (const { stream, data, time } of log.records()) {
+    assertEquals(stream, "stdout");
+    assert(time >= previous);
+    previous = time;
+    size += data.length;
+    hash.update(data);
+  }
+  const expected = createHash("md5");
+  const line = new TextEncoder().encode("0123456789abcdefghijklmnopqrstuvwxyz\n".repeat(10_000));
+  for (let left = GIGABYTE; left > 0; left -= line.length) expected.update(line.subarray(0, left));
+  assertEquals([size, hash.digest("hex")], [GIGABYTE, expected.digest("hex")]);
+  for (const file of log.files()) assert(Deno.statSync(file).size <= 100_000_000);
+});
+
+hostTest("short lines one at a time are all in the log, in files no larger than they may be", async () => {
+  using root = temporaryDirectory("/var/lib/libflux");
+  const [lines, maxSize] = [100_000, 65_536];
+  await using container = await run({
+    ...options(root.path, { maxSize, maxFile: 1000 }),
+    ...{ stdout: "null", stderr: "null" },
+    // The shell writes each line by itself.
+    command: ["sh", "-c", `i=0; while [ $i -lt ${lines} ]; do echo line $i; i=$((i+1)); done`],
+  });
+  assertEquals((await container.status).code, 0);
+  const log = new Log(container.name, root.path);
+  const files = log.files();
+  const sizes = files.map((file) => Deno.statSync(file).size);
+  assert(files.length > 10, `${files.length}`);
+  for (const size of sizes) assert(size <= maxSize, sizes.join());
+  assertEquals(log.text(), Array.from({ length: lines }, (_, index) => `line ${index}\n`).join(""));
+});
+
+hostTest("a log keeps as many files as it may, which are the last", async () => {
+  using root = temporaryDirectory();
+  await using container = await run({
+    ...options(root.path, { maxSize: 4096, maxFile: 3 }),
+    ...{ stdout: "null", stderr: "null" },
+    command: ["sh", "-c", "i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i+1)); done"],
+  });
+  await container.status;
+  const log = new Log(container.name, root.path);
+  assertEquals(log.files().map((file) => file.slice(log.directory.length + 1)), ["log.2", "log.1", "log"]);
+  const text = log.text();
+  assert(text.length > 1000);
+  assert(Array.from({ length: 5000 }, (_, index) => `line ${index}\n`).join("").endsWith(text));
+});
+
+hostTest("binary output is in the log as it was", async () => {
+  using root = temporaryDirectory();
+  const bytes = crypto.getRandomValues(new Uint8Array(50_000));
+  await using container = await run({ ...options(root.path), command: ["cat"], stdin: "piped" });
+  const output = new Response(container.stdout).bytes();
+  const writer = container.stdin.getWriter();
+  await writer.write(bytes);
+  await writer.close();
+  assertEquals(await output, bytes);
+  await container.status;
+  const records = [...new Log(container.name, root.path).records()];
+  const logged = new Uint8Array(await new Blob(records.map(({ data }) => data)).arrayBuffer());
+  assertEquals(logged, bytes);
+});
+
+hostTest("a container that closes one of its outputs goes on with the other", async () => {
+  using root = temporaryDirectory();
+  await using container = await run({
+    ...options(root.path),
+    command: ["sh", "-c", "echo out; exec >&-; echo err >&2; exit 4"],
+  });
+  const [stdout, stderr] = await Promise.all([
+    new Response(container.stdout).text(),
+    new Response(container.stderr).text(),
+  ]);
+  assertEquals([(await container.status).code, stdout, stderr], [4, "out\n", "err\n"]);
+  assertEquals(new Log(container.name, root.path).text(), "out\nerr\n");
+});
+
+/** A container that says what it is told. */
+async function echoing(
+  root: string,
+): Promise<{ readonly container: Container; readonly say: (text: string) => Promise<void> }> {
+  const container = await run({ ...options(root), command: ["cat"], stdin: "piped", stderr: "null" });
+  const writer = container.stdin.getWriter();
+  const reader = container.stdout.getReader();
+  const say = async (text: string): Promise<void> => {
+    await writer.write(new TextEncoder().encode(text));
+    // What has been passed on has been logged before.
+    for (let left = text.length; left > 0;) {
+      const { value, done } = await reader.read();
+      assert(!done);
+      left -= value.length;
+    }
+  };
+  return { container, say };
+}
+
+hostTest("a log that is deleted is begun anew", async () => {
+  using root = temporaryDirectory();
+  const { container, say } = await echoing(root.path);
+  await using _ = container;
+  const log = new Log(container.name, root.path);
+  await say("before\n");
+  assertEquals(log.text(), "before\n");
+  Deno.removeSync(`${log.directory}/log`);
+  await say("after\n");
+  assertEquals(log.text(), "after\n");
+});
+
+rootTest("a full disk holds nobody up; what is lost is told when there is room again", async () => {
+  using root = temporaryDirectory();
+  const history = `${root.path}/history`;
+  Deno.mkdirSync(history, { mode: 0o700 });
+  const mount = async (...args: string[]): Promise<void> => {
+    const { code } = await new Deno.Command(args[0] ?? "", { args: args.slice(1) }).output();
+    assertEquals(code, 0, args.join(" "));
+  };
+  await mount("mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "none", history);
+  try {
+    const { container, say } = await echoing(root.path);
+    await using _ = container;
+    const log = new Log(container.name, root.path);
+    const line = `${"x".repeat(8000)}\n`;
+    for (let i = 0; i < 20; i++) await say(line);
+    const kept = log.text();
+    assert(kept.length < 64_000 && kept.length % line.length === 0, `${kept.length}`);
+    await mount("mount", "-o", "remount,size=1m", history);
+    await say("room\n");
+    await say("again\n");
+    assertEquals(log.text(), `${kept}<lost>room\nagain\n`);
+  } finally {
+    await mount("umount", "-l", history);
+  }
+});
+
+hostTest("a slow reader slows the container down, and nothing is lost", async () => {
+  using root = temporaryDirectory();
+  const size = 2_000_000;
+  await using container = await run({
+    ...options(root.path),
+    command: ["head", "-c", `${size}`, "/dev/zero"],
+    stderr: "null",
+  });
+  const log = new Log(container.name, root.path);
+  await until("the first output", () => log.size() > 65_536);
+  // Two pipes, and what is between them.
+  for (let i = 0; i < 50; i++) {
+    assert(log.size() < 4 * 65_536, `${log.size()}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  assertEquals((await new Response(container.stdout).bytes()).length, size);
+  assertEquals((await container.status).code, 0);
+  assertEquals(log.text().length, size);
+});
+
+hostTest("a reader that has gone ends the command as a broken pipe does", async () => {
+  using root = temporaryDirectory();
+  await using container = await run({ ...options(root.path), command: ["yes"], stderr: "null" });
+  const reader = container.stdout.getReader();
+  await reader.read();
+  await reader.cancel();
+  assertEquals((await container.status).code, 141);
+  const log = new Log(container.name, root.path);
+  assertEquals(log.record?.code, 141);
+  assertMatch(log.text(), /^(y\n)+y?$/);
+});
+
+hostTest("a reader that goes while nothing is written is noticed by the next that is", async () => {
+  using root = temporaryDirectory();
+  await using container = await run({
+    ...options(root.path),
+    ...{ stdin: "piped", stderr: "null" },
+    command: ["sh", "-c", "echo first; read line; echo second; echo third; echo fourth"],
+  });
+  const reader = container.stdout.getReader();
+  await reader.read();
+  await reader.cancel();
+  // The pump has closed the command's pipe before anything is written to it.
+  const pump = pumpOf(container.name);
+  await until("the end of the pump", () => pump !== undefined && !isOpen(pump, 4));
+  const writer = container.stdin.getWriter();
+  await writer.write(new Uint8Array([10]));
+  assertEquals((await container.status).code, 141);
+  assertEquals(new Log(container.name, root.path).text(), "first\n");
+});
+
+/** Whether a process has a descriptor open. */
+function isOpen(pid: number, descriptor: number): boolean {
+  try {
+    Deno.readLinkSync(`/proc/${pid}/fd/${descriptor}`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+hostTest("when the pump is killed the command is told so, and libflux tells it", async () => {
+  const log = new Log(uniqueName());
+  const child = startLibflux([
+    "run",
+    log.name,
+    "--image",
+    BUSYBOX,
+    "--",
+    "sh",
+    "-c",
+    "echo hello; while :; do echo more; done",
+  ]);
+  await until("the first line", () => log.size() > 0);
+  const pump = pumpOf(log.name);
+  assert(pump !== undefined);
+  Deno.kill(pump, "SIGKILL");
+  const timer = setTimeout(() => child.kill("SIGKILL"), patience(20_000));
+  const { code, stderr } = await child.output();
+  clearTimeout(timer);
+  await child.stdin.close().catch(() => {});
+  assertEquals(code, 141);
+  assertMatch(new TextDecoder().decode(stderr), /output of .* wasn't passed on to its end: it was killed by SIGKILL/);
+  assertEquals(log.record?.code, 141);
+  log.remove();
+});
