@@ -79,16 +79,20 @@ class Lines {
   }
 }
 
+/** Where what is written at once is put together, over and over. */
+let room = new Uint8Array(0);
+
 function join(parts: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
   const [first] = parts;
   if (first !== undefined && parts.length === 1) return first;
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  const size = parts.reduce((sum, { length }) => sum + length, 0);
+  if (size > room.length) room = new Uint8Array(size);
   let at = 0;
   for (const part of parts) {
-    whole.set(part, at);
+    room.set(part, at);
     at += part.length;
   }
-  return whole;
+  return room.subarray(0, size);
 }
 
 /** Writes entries with as few calls as can be; answers whether somebody still reads standard output. */
