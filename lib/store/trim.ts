@@ -5,6 +5,7 @@
  */
 import { NameInUseError } from "../errors.ts";
 import { checkPrivateDirectory } from "./directory.ts";
+import { eventOf, tell } from "./events.ts";
 import type { ContainerRecord } from "./history.ts";
 import type { Store } from "./state.ts";
 
@@ -36,8 +37,10 @@ export async function forget(
   }
   try {
     const { history } = store;
-    if (!checkPrivateDirectory(history.directory(name)) || !isMeant(history.read(name))) return false;
+    const record = checkPrivateDirectory(history.directory(name)) ? history.read(name) : "none";
+    if (record === "none" || !isMeant(record)) return false;
     history.remove(name);
+    if (record !== undefined) tell(store.root, { type: "removed", ...eventOf(record) });
     return true;
   } finally {
     await claim.release();
