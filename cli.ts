@@ -20,6 +20,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: "run a command in a new container",
     load: async () => (await import("./lib/commands/run.ts")).runCommand,
   },
+  exec: {
+    help: "run a command in a container that runs",
+    load: async () => (await import("./lib/commands/exec.ts")).execCommand,
+  },
   ps: { help: "list containers", load: async () => (await import("./lib/commands/ps.ts")).psCommand },
   stats: {
     help: "show what containers use",
