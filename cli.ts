@@ -18,6 +18,11 @@ export const COMMANDS: Commands = {
     group: "running",
     load: async () => (await import("./lib/commands/run.ts")).RUN,
   },
+  exec: {
+    help: "run a command in a container that runs",
+    group: "running",
+    load: async () => (await import("./lib/commands/exec.ts")).EXEC,
+  },
   stop: {
     help: "end containers",
     group: "running",
