@@ -26,13 +26,15 @@ export interface MonitorParts {
   readonly streams: readonly (Descriptor | undefined)[];
   /** What is only to be held as long as it runs. */
   readonly kept: readonly Descriptor[];
+  /** A socket for the daemon that gets its log too. */
+  readonly daemon?: Descriptor | undefined;
   /** The launch program of its health check. */
   readonly health?: Descriptor;
   /** libflux's own executable. */
   readonly program: string;
   readonly options: Pick<
     MonitorOptions,
-    "init" | "terminal" | "sharesPids" | "health" | "log" | "argv" | "env"
+    "init" | "terminal" | "sharesPids" | "health" | "log" | "daemon" | "argv" | "env"
   >;
 }
 
@@ -149,6 +151,7 @@ export async function startMonitor(
     [console, MONITOR.console],
     [program, MONITOR.program],
     [gate.read, MONITOR.gate],
+    [parts.daemon, MONITOR.daemon],
     ...announcement(parts.health, far),
   ];
   const image = link(monitorProgram({

@@ -114,8 +114,11 @@ class Monitor {
 
   #watch(): void {
     const b = this.#b;
-    const { terminal, sharesPids, log } = this.options;
-    const writer = new LogWriter(b, { directory: MONITOR.logs, file: MONITOR.log, log });
+    const { terminal, sharesPids, log, daemon } = this.options;
+    const writer = new LogWriter(b, {
+      ...{ directory: MONITOR.logs, file: MONITOR.log, log },
+      ...(daemon === undefined ? {} : { daemon: { ...daemon, socket: MONITOR.daemon } }),
+    });
     const [next, ended, finished, abort] = [b.target(), b.target(), b.target(), b.target()];
     const timeout = b.slot("timeout");
     const health = this.#health();

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Architecture } from "../../ffi/abi/syscalls.ts";
+import type { Daemon } from "../logs/daemon.ts";
 import type { HealthCheck } from "../spec/health.ts";
 import type { Log } from "../spec/log_options.ts";
 
@@ -49,8 +50,10 @@ export const MONITOR = {
   announce: 21,
   /** and its other end. */
   announced: 22,
+  /** A socket for the daemon that gets the log too. */
+  daemon: 23,
   /** From here on: what is PID 1's; and then what is only to be held. */
-  more: 23,
+  more: 24,
 } as const;
 
 /** What libflux tells a monitor. */
@@ -80,6 +83,8 @@ export interface MonitorOptions {
   /** What is run in the container again and again. */
   readonly health?: Required<HealthCheck>;
   readonly log: Pick<Log, "maxSize" | "maxFile">;
+  /** What gets the log too. */
+  readonly daemon?: Daemon;
   /** What to execute at the end, and with which environment. */
   readonly argv: readonly string[];
   readonly env: readonly string[];

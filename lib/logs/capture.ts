@@ -5,13 +5,12 @@
  */
 import { F, O } from "../../ffi/abi/constants.ts";
 import { ARCHITECTURE, checked, Descriptor, pipe } from "../../ffi/libc.ts";
-import { link } from "../../ffi/link.ts";
 import { type Child, executable, spawn } from "../../ffi/spawn.ts";
 import type { ContainerRecord, History } from "../store/history.ts";
 import { warn } from "../warnings.ts";
 import { type Daemon, daemonOf, openDaemon } from "./daemon.ts";
 import { openLog } from "./files.ts";
-import { PUMP, type PumpOptions, pumpProgram } from "./pump.ts";
+import { PUMP, pumpImage, type PumpOptions } from "./pump.ts";
 
 /** A stream that is captured. */
 interface Captured {
@@ -26,13 +25,13 @@ type End = Required<Pick<ContainerRecord, "code">> & Pick<ContainerRecord, "sign
 
 const images = new Map<string, Uint8Array<ArrayBuffer>>();
 
-/** Compiled and linked once for all containers of a process that are captured alike. */
-function pumpImage(options: PumpOptions): Uint8Array<ArrayBuffer> {
+/** Made once for all containers of a process that are captured alike. */
+function imageFor(options: PumpOptions): Uint8Array<ArrayBuffer> {
   // A daemon is told of each by its name.
-  if (options.daemon !== undefined) return link(pumpProgram(options)).elf;
+  if (options.daemon !== undefined) return pumpImage(options);
   const key = JSON.stringify(options);
   let image = images.get(key);
-  if (image === undefined) images.set(key, image = link(pumpProgram(options)).elf);
+  if (image === undefined) images.set(key, image = pumpImage(options));
   return image;
 }
 
@@ -84,7 +83,7 @@ export class Capture {
     using writing = report.write;
     const streams = this.#captured.map(({ stream, tee }) => ({ stream, hasTee: tee !== undefined }));
     const { maxSize, maxFile } = log;
-    using image = executable(pumpImage({
+    using image = executable(imageFor({
       ...{ architecture: ARCHITECTURE, log: { maxSize, maxFile }, streams },
       ...(this.#daemon === undefined ? {} : { daemon: this.#daemon.daemon }),
     }));

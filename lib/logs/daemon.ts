@@ -53,13 +53,17 @@ export function socketAddress(path: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Opens a socket to send to a daemon with. Throws a `LaunchError` where there is none that listens. */
-export function openDaemon({ driver, path }: Daemon): Descriptor {
+/**
+ * Opens a socket to send to a daemon with.
+ *
+ * @param mustListen Whether to throw a `LaunchError` where nobody listens.
+ */
+export function openDaemon({ driver, path }: Daemon, mustListen = true): Descriptor {
   const address = socketAddress(path);
   using opened = new DisposableStack();
   const socket = opened.use(new Descriptor(checked("socket", AF_UNIX, SOCKET.SOCK_DGRAM | SOCKET.SOCK_CLOEXEC, 0)));
   const connected = syscall("connect", socket.number, address, address.length);
-  if (connected < 0) {
+  if (connected < 0 && mustListen) {
     const what = driver === "journald" ? "the journal" : "syslog";
     const why = connected === -E.ENOENT || connected === -E.ECONNREFUSED
       ? `nobody listens at ${path}`

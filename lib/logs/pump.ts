@@ -6,10 +6,13 @@
  */
 import { POLL } from "../../ffi/abi/constants.ts";
 import type { Architecture } from "../../ffi/abi/syscalls.ts";
-import { REPORT_DESCRIPTOR } from "../../ffi/link.ts";
+import { elfImage } from "../../ffi/elf.ts";
+import { link, REPORT_DESCRIPTOR } from "../../ffi/link.ts";
 import { type LaunchProgram, ProgramBuilder } from "../../ffi/program.ts";
-import type { Log } from "../spec/log_options.ts";
+import { routines } from "../../ffi/routines/mod.ts";
+import { DEFAULT_LOG, type Log } from "../spec/log_options.ts";
 import type { Daemon } from "./daemon.ts";
+import { LINKED } from "./linked.ts";
 import { LogWriter } from "./writer.ts";
 
 /** The descriptors that a pump finds open. */
@@ -32,6 +35,20 @@ export interface PumpOptions {
   /** The streams, and whether each goes on to somebody. */
   readonly daemon?: Daemon;
   readonly streams: readonly { readonly stream: "stdout" | "stderr"; readonly hasTee: boolean }[];
+}
+
+/** What most containers in the foreground are logged by. */
+export const USUAL_PUMP: Omit<PumpOptions, "architecture"> = {
+  log: { maxSize: DEFAULT_LOG.maxSize, maxFile: DEFAULT_LOG.maxFile },
+  streams: [{ stream: "stdout", hasTee: true }, { stream: "stderr", hasTee: true }],
+};
+
+/** An executable image of a pump. */
+export function pumpImage(options: PumpOptions): Uint8Array<ArrayBuffer> {
+  const { architecture, ...rest } = options;
+  if (JSON.stringify(rest) !== JSON.stringify(USUAL_PUMP)) return link(pumpProgram(options)).elf;
+  const { data, bss } = LINKED[architecture];
+  return elfImage({ architecture, text: routines(architecture).interpreter, data: Uint8Array.fromHex(data), bss });
 }
 
 /**

@@ -33,7 +33,7 @@ export interface LogOptions {
 export type Log = Required<LogOptions>;
 
 /** As docker recommends: a log never fills a disk. */
-const DEFAULTS: Log = { driver: "file", maxSize: 10_000_000, maxFile: 3 };
+export const DEFAULT_LOG: Log = { driver: "file", maxSize: 10_000_000, maxFile: 3 };
 /** More files take longer to be renamed than anybody wants to wait. */
 const MOST_FILES = 1000;
 /** Less than some records would make a file of each. */
@@ -41,7 +41,7 @@ const LEAST_SIZE = 1024;
 
 /** Throws a {@link UsageError} where a log can't be as it is to be. */
 export function checkLog(options: LogOptions): Log {
-  const log = { ...DEFAULTS, ...options };
+  const log = { ...DEFAULT_LOG, ...options };
   const { driver, maxSize, maxFile } = log;
   if (!LOG_DRIVERS.includes(driver)) {
     throw new UsageError(`there is no log driver "${printable(String(driver))}"`, {

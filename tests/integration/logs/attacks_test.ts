@@ -1,16 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { createHash } from "node:crypto";
 import { type Container, run, type RunOptions } from "../../../mod.ts";
-import {
-  BUSYBOX,
-  hostTest,
-  libflux,
-  patience,
-  rootTest,
-  startLibflux,
-  temporaryDirectory,
-  uniqueName,
-} from "../support.ts";
+import { BUSYBOX, hostTest, patience, rootTest, startLibflux, temporaryDirectory, uniqueName } from "../support.ts";
 import { Log, pumpOf, until } from "./support.ts";
 
 const options = (root: string, log: RunOptions["log"] = {}) =>
@@ -246,18 +237,5 @@ hostTest("when the pump is killed the command is told so, and libflux tells it",
   assertEquals(code, 141);
   assertMatch(new TextDecoder().decode(stderr), /output of .* wasn't passed on to its end: it was killed by SIGKILL/);
   assertEquals(log.record?.code, 141);
-  log.remove();
-});
-
-hostTest("a host without a journal says so in one sentence, before anything runs", async () => {
-  const log = new Log(uniqueName());
-  const { code, stdout, stderr } = await libflux(
-    ["run", log.name, "--image", BUSYBOX, "--log-driver", "syslog", "--", "echo", "hello"],
-  );
-  if (code === 0) assertEquals(stdout, "hello\n");
-  else {
-    assertEquals([code, stdout, log.record], [125, "", undefined]);
-    assertMatch(stderr, /^libflux: syslog can't be logged to: nobody listens at \/dev\/log; is the daemon running\?/);
-  }
   log.remove();
 });

@@ -1,13 +1,12 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { SOCKET } from "../../../ffi/abi/constants.ts";
 import type { Architecture } from "../../../ffi/abi/syscalls.ts";
-import { checked, Descriptor } from "../../../ffi/libc.ts";
 import { link } from "../../../ffi/link.ts";
 import { ProgramBuilder } from "../../../ffi/program.ts";
-import { abandon, read } from "../../../ffi/reactor.ts";
 import { LaunchError } from "../../../lib/errors.ts";
 import { type Daemon, daemonOf, openDaemon, socketAddress } from "../../../lib/logs/daemon.ts";
 import { MAX_LINE } from "../../../lib/logs/lines.ts";
+import { listen, parseEntry } from "./journal.ts";
 import { LogWriter } from "../../../lib/logs/writer.ts";
 
 const ID = "0123456789abcdef".repeat(4);
@@ -15,54 +14,6 @@ const [DIRECTORY, FILE, DAEMON] = [8, 9, 10];
 
 /** A chunk that a stream gives at one time. */
 type Chunk = readonly ["stdout" | "stderr", string | Uint8Array<ArrayBuffer>];
-
-/** A daemon of the test's own: takes datagrams until it is closed. */
-function listen(path: string): { readonly messages: Uint8Array[]; readonly stop: () => Promise<void> } {
-  const socket = new Descriptor(checked("socket", 1, SOCKET.SOCK_DGRAM | SOCKET.SOCK_CLOEXEC, 0));
-  const address = socketAddress(path);
-  checked("bind", socket.number, address, address.length);
-  const messages: Uint8Array[] = [];
-  const reading = (async () => {
-    for (;;) {
-      const buffer = new Uint8Array(1 << 17);
-      const size = await read(socket.number, buffer);
-      if (size < 0) return;
-      messages.push(buffer.slice(0, size));
-    }
-  })();
-  return {
-    messages,
-    stop: async () => {
-      // The last is empty: what was sent before it has been read.
-      while (messages.at(-1)?.length !== 0) await new Promise((resolve) => setTimeout(resolve, 1));
-      messages.pop();
-      abandon(socket);
-      await reading;
-    },
-  };
-}
-
-/** The fields of an entry, in the journal's native format: https://systemd.io/JOURNAL_NATIVE_PROTOCOL/ */
-function parseEntry(message: Uint8Array): (readonly [string, string])[] {
-  const fields: (readonly [string, string])[] = [];
-  const latin1 = (bytes: Uint8Array): string => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
-  for (let at = 0; at < message.length;) {
-    const end = message.indexOf(10, at);
-    assert(end >= at, "every field ends");
-    const line = latin1(message.subarray(at, end));
-    at = end + 1;
-    const equals = line.indexOf("=");
-    if (equals >= 0) {
-      fields.push([line.slice(0, equals), line.slice(equals + 1)]);
-      continue;
-    }
-    const length = Number(new DataView(message.buffer, message.byteOffset).getBigUint64(at, true));
-    fields.push([line, latin1(message.subarray(at + 8, at + 8 + length))]);
-    assertEquals(message[at + 8 + length], 10);
-    at += 8 + length + 1;
-  }
-  return fields;
-}
 
 /** Copies chunks by a program, and answers what the daemon got. */
 async function send(
@@ -94,9 +45,6 @@ async function send(
       b.exit(1 << 8, "it must have ended");
       b.place(ended);
     }
-    const address = socketAddress(path);
-    b.syscall("connect", [DAEMON, b.bytes(address), address.length], { label: "connect" });
-    b.syscall("write", [DAEMON, b.buffer(8), 0], { label: "send the last" });
     b.exit(0, "end");
     writer.end();
     Deno.writeFileSync(`${directory}/image`, link(b.build()).elf, { mode: 0o755 });
