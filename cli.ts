@@ -18,6 +18,11 @@ export const COMMANDS: Commands = {
     group: "running",
     load: async () => (await import("./lib/commands/run.ts")).RUN,
   },
+  exec: {
+    help: "run a command in a container that runs",
+    group: "running",
+    load: async () => (await import("./lib/commands/exec.ts")).EXEC,
+  },
   stop: {
     help: "end containers",
     group: "running",
@@ -78,6 +83,16 @@ export const COMMANDS: Commands = {
     group: "looking",
     load: async () => (await import("./lib/commands/network.ts")).PORT,
   },
+  rm: {
+    help: "remove what is kept of containers that have ended",
+    group: "managing",
+    load: async () => (await import("./lib/commands/prune.ts")).RM,
+  },
+  prune: {
+    help: "remove it of all of them",
+    group: "managing",
+    load: async () => (await import("./lib/commands/prune.ts")).PRUNE,
+  },
   rename: {
     help: "give them another name",
     group: "managing",
@@ -97,16 +112,6 @@ export const COMMANDS: Commands = {
     help: "change limits of running containers",
     group: "managing",
     load: async () => (await import("./lib/commands/control.ts")).UPDATE,
-  },
-  rm: {
-    help: "remove what is kept of containers that have ended",
-    group: "managing",
-    load: async () => (await import("./lib/commands/prune.ts")).RM,
-  },
-  prune: {
-    help: "remove it of all of them",
-    group: "managing",
-    load: async () => (await import("./lib/commands/prune.ts")).PRUNE,
   },
   network: {
     help: "make, list and remove networks",

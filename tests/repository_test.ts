@@ -95,6 +95,8 @@ const FLOORS: readonly (readonly string[])[] = [
       "ends",
       "exec",
       "exec_session",
+      "exec_cgroup",
+      "session_streams",
       "privileges",
     ].map((
       name,

@@ -16,23 +16,20 @@ const PRUNE_FLAGS: readonly Flag[] = [
     name: "filter",
     value: "K=V",
     repeated: true,
-    complete: { choices: ["until=", "label=", "label!="] },
     help: "only those that ended before until=TIME, or have label=K[=V], or label!=K[=V]",
   },
   { name: "force", short: "f", help: "don't ask" },
 ];
+const RM_FLAGS: readonly Flag[] = [{ name: "force", short: "f", help: "kill those that run" }];
 
 /** `libflux prune`. */
 export const PRUNE: Command = {
   name: "prune",
   usage: ["prune [FLAG…]"],
-  about: "Removes the records and logs of containers that have ended. What runs is left alone.",
+  about: "Removes records and logs of containers that have ended.",
   flags: PRUNE_FLAGS,
   maxOperands: 0,
-  examples: [
-    { line: "libflux prune" },
-    { line: "libflux prune --force --filter until=24h --filter label=tier=test" },
-  ],
+  examples: [{ line: "libflux prune --force --filter until=24h" }],
   run: pruneCommand,
 };
 
@@ -40,8 +37,8 @@ export const PRUNE: Command = {
 export const RM: Command = {
   name: "rm",
   usage: ["rm [FLAG…] NAME…"],
-  about: "Removes the records and logs of containers that have ended.",
-  flags: [{ name: "force", short: "f", help: "kill those that run" }],
+  about: "Removes records and logs of containers that have ended.",
+  flags: RM_FLAGS,
   operands: { names: "containers" },
   run: rmCommand,
 };
@@ -111,7 +108,7 @@ export async function pruneCommand(args: readonly string[]): Promise<number> {
 
 /** Runs `rm`; answers the exit code. */
 export async function rmCommand(args: readonly string[]): Promise<number> {
-  const flags = parseFlags("rm", RM.flags, args);
+  const flags = parseFlags("rm", RM_FLAGS, args);
   if (flags.on("help") === true) {
     print(helpText(RM));
     return 0;

@@ -34,9 +34,9 @@ const FLAGS: readonly Flag[] = [
     complete: { choices: [...ORDER_NAMES, ...ORDER_NAMES.map((name) => `-${name}`)] },
     help: `by ${ORDER_NAMES.join(", ")}; a - before it turns the order round; by name if left out`,
   },
+  { name: "all", short: "a", help: "also those that have ended, until they are pruned" },
   { name: "reverse", help: "the other way round" },
-  { name: "all", short: "a", help: "also those that have ended" },
-  { name: "last", short: "n", value: "N", help: "only the N that were made last, also those that have ended" },
+  { name: "last", short: "n", value: "N", help: "only the N that were made last" },
   { name: "trunc", help: "cut ids, and cells to the terminal's width (default); --no-trunc: don't" },
   { name: "quiet", short: "q", help: "only names" },
 ];
@@ -45,9 +45,7 @@ const FLAGS: readonly Flag[] = [
 export const PS: Command = {
   name: "ps",
   usage: ["ps [FLAG…]"],
-  about:
-    `Lists your containers: those that are there, and with --all those that have ended, too, until they are pruned. None
-is no error.
+  about: `Lists your containers. None is no error.
 
 Filters with the same key show what one of them matches, but for labels, which must all be there; those with different keys
 must all match.
@@ -61,7 +59,6 @@ Its fields: ${FIELD_NAMES.map((name) => `.${name}`).join(", ")}; .Label "KEY" is
   maxOperands: 0,
   examples: [
     { line: "libflux ps --filter label=tier=web --sort -age" },
-    { line: "libflux ps --all --filter exited=137" },
     { line: "libflux ps --format 'table {{.Names}}\\t{{.Status}}\\t{{.Ports}}'" },
     { line: `libflux ps --format '{{range $k, $v := split .Labels ","}}{{$v}}{{println}}{{end}}'` },
   ],
@@ -139,7 +136,7 @@ export async function psCommand(args: readonly string[]): Promise<number> {
   const root = flags.value("root");
   // Who asks for them gets them.
   const asks = flags.values("filter").some((text) => /^(?:(?:state|status)=(?:exited|dead)$|exited=)/.test(text));
-  const all = flags.on("all") ?? (asks || count !== Infinity);
+  const all = flags.on("all") ?? (asks || flags.value("last") !== undefined);
   const found: readonly Listed[] = await list({ all, ...(root === undefined ? {} : { root }) });
   const containers = order(last(found.filter(filter), count));
   const whole = flags.on("trunc") === false;
