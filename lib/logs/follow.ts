@@ -27,7 +27,7 @@ class Watch {
   written = false;
   readonly #watch: number;
 
-  constructor(readonly directory: Descriptor, readonly changes: Inotify) {
+  constructor(readonly directory: Descriptor, readonly changes: Inotify, readonly life: Life) {
     this.#watch = changes.watch(directory, IN.IN_MODIFY | IN.IN_CREATE | IN.IN_MOVED_TO);
   }
 
@@ -39,6 +39,7 @@ class Watch {
   /** Takes note of what has happened; answers whether a file was begun since one was opened. */
   look(): boolean {
     for (const { watch, mask, name } of this.changes.take()) {
+      this.life.see(watch);
       // Nobody knows what was left out.
       if ((mask & IN.IN_Q_OVERFLOW) !== 0) [this.#begun, this.written] = [Infinity, true];
       if (watch !== this.#watch || name !== LOG_FILE) continue;
@@ -116,7 +117,7 @@ export async function* follow(
   using changes = startWatching();
   using life = new Life(container, changes, ring);
   // Before a file is opened, so that nothing happens unseen.
-  const watch = new Watch(directory, changes);
+  const watch = new Watch(directory, changes, life);
   using reader = new LogReader(watch.open().files, selection);
   const { until } = selection;
   const isLate = (): boolean => until !== undefined && Date.now() > until.seconds * 1000 + until.nanoseconds / 1e6;
@@ -131,9 +132,10 @@ export async function* follow(
   let waiting: Promise<void> | undefined;
   for (let torn = { at: -1, file: reader.current, times: 0 };;) {
     signal?.throwIfAborted();
+    const hasBegun = watch.look();
     // Before what there is is read: then that is all.
     const [isOver, isEnough] = [life.isOver() || watch.removed, isLate()];
-    if (watch.look()) {
+    if (hasBegun || watch.look()) {
       const { files, lost } = watch.open(reader.current);
       reader.add(files, lost);
     }

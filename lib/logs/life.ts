@@ -34,7 +34,10 @@ interface Watched {
 export class Life implements Disposable {
   readonly #directory: Descriptor | undefined;
   readonly #wake: () => void;
+  readonly #watch: number = -1;
   #monitor: Watched | undefined;
+  /** Whether its state may be another than it was. */
+  #isNews = true;
 
   /**
    * @param directory Of the container, as long as it is there.
@@ -44,14 +47,23 @@ export class Life implements Disposable {
   constructor(directory: string, changes: Inotify, wake: () => void) {
     this.#directory = openIfThere(directory);
     this.#wake = wake;
-    if (this.#directory !== undefined) changes.watch(this.#directory, IN.IN_MOVED_TO);
+    if (this.#directory !== undefined) this.#watch = changes.watch(this.#directory, IN.IN_MOVED_TO);
+  }
+
+  /** Takes note of a change. @param watch -1 where some were dropped. */
+  see(watch: number): void {
+    if (watch === this.#watch || watch < 0) this.#isNews = true;
   }
 
   /** Whether nothing more can come. */
   isOver(): boolean {
     if (this.#directory === undefined || isRemoved(this.#directory)) return true;
-    const state = parseState(readState(`/proc/self/fd/${this.#directory.number}/state.json`));
-    if (state !== undefined && state.monitor !== this.#monitor?.pid) this.#await(state.monitor);
+    // Not each time: somebody may write ten thousand lines a second.
+    if (this.#isNews || this.#monitor?.gone === true) {
+      this.#isNews = false;
+      const state = parseState(readState(`/proc/self/fd/${this.#directory.number}/state.json`));
+      if (state !== undefined && state.monitor !== this.#monitor?.pid) this.#await(state.monitor);
+    }
     // Without a state it is being made, cleaned up or started again: its directory tells what becomes of it.
     return this.#monitor?.gone === true;
   }

@@ -1,40 +1,12 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { encodeRecord } from "../../../lib/logs/format.ts";
-import { checkLog } from "../../../lib/spec/log_options.ts";
-import { type ContainerRecord, History } from "../../../lib/store/history.ts";
 import { detached, eventually, script } from "../detached/support.ts";
-import { libflux, libfluxBytes, patience, startLibflux, temporaryDirectory, uniqueName } from "../support.ts";
+import { Ended } from "./ended.ts";
+import { libflux, libfluxBytes, patience, startLibflux } from "../support.ts";
 import { record } from "../../lib/logs/support.ts";
 
 const WRITER = fromFileUrl(new URL("writer.ts", import.meta.url));
-
-/** A state root with a container that has ended, and its log. */
-class Ended implements Disposable {
-  readonly #directory = temporaryDirectory();
-  readonly root = this.#directory.path;
-  readonly name = uniqueName();
-  readonly history = new History(`${this.root}/history`);
-  readonly log = `${this.history.directory(this.name)}/log`;
-
-  constructor(more: Partial<ContainerRecord> = {}) {
-    this.history.begin({
-      ...{ name: this.name, id: "b".repeat(64), image: "/srv", command: ["cmd"], labels: {}, terminal: false },
-      ...{ created: "2026-01-02T03:00:00.000Z", restarts: 0, log: checkLog({}), remove: false },
-      ...{ finished: "2026-01-02T04:00:00.000Z", code: 3 },
-      ...more,
-    }).close();
-  }
-
-  /** A command about it. */
-  run(command: string, ...args: string[]) {
-    return libflux([command, "--root", this.root, ...args]);
-  }
-
-  [Symbol.dispose](): void {
-    this.#directory[Symbol.dispose]();
-  }
-}
 
 /** The most memory that a process has had, in bytes. */
 const peak = (pid: number): number =>
@@ -195,39 +167,3 @@ for (const maxFile of [1, 3]) {
     assertEquals(told, gaps);
   });
 }
-
-Deno.test("ps --all lists those that have ended, and rm and prune remove them", async () => {
-  using ended = new Ended({ labels: { tier: "web" } });
-  const { name } = ended;
-  assertEquals((await ended.run("ps", "--quiet")).stdout, "");
-  assertMatch((await ended.run("ps", "-a")).stdout, new RegExp(`^${name} +exited \\(3\\) `, "m"));
-  assertEquals((await ended.run("ps", "-a", "-q", "--filter", "state=exited")).stdout, `${name}\n`);
-  assertEquals(JSON.parse((await ended.run("ps", "-a", "--format", "json")).stdout)[0].code, 3);
-  const refused = await ended.run("prune");
-  assertEquals(refused.code, 125);
-  assertStringIncludes(refused.stderr, "there is no terminal to ask at; give --force");
-  const wrong = await ended.run("prune", "-f", "--filter", "size=3");
-  assertStringIncludes(wrong.stderr, '"size=3" is no filter');
-  const other = await ended.run("prune", "-f", "--filter", "label=tier=db");
-  assertEquals([other.code, other.stdout, other.stderr], [0, "", "libflux: 0 removed, 0 B freed\n"]);
-  const pruned = await ended.run("prune", "-f", "--filter", "label=tier", "--filter", "until=1s");
-  assertEquals([pruned.code, pruned.stdout], [0, `${name}\n`]);
-  assertEquals((await ended.run("ps", "-a", "-q")).stdout, "");
-  const gone = await ended.run("rm", name);
-  assertEquals([gone.code, gone.stderr.includes(`there is no container ${name}`)], [125, true]);
-});
-
-Deno.test("rm refuses what runs, and kills it with --force", async () => {
-  await using container = await script("exec sleep 60");
-  const { name } = container;
-  const refused = await libflux(["rm", name]);
-  assertEquals(refused, {
-    code: 125,
-    stdout: "",
-    stderr: `libflux: the container ${name} runs; end it first: libflux stop ${name}; or give --force\n`,
-  });
-  const pruned = await libflux(["prune", "--force"]);
-  assert(!pruned.stdout.includes(name) && container.record !== undefined);
-  assertEquals(await libflux(["rm", "--force", name]), { code: 0, stdout: `${name}\n`, stderr: "" });
-  assertEquals([container.state, container.record], [undefined, undefined]);
-});

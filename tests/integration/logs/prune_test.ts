@@ -1,0 +1,76 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { encodeRecord } from "../../../lib/logs/format.ts";
+import { record } from "../../lib/logs/support.ts";
+import { script } from "../detached/support.ts";
+import { libflux } from "../support.ts";
+import { Terminal } from "../terminal.ts";
+import { Ended } from "./ended.ts";
+
+Deno.test("ps --all lists those that have ended, and rm and prune remove them", async () => {
+  using ended = new Ended({ labels: { tier: "web" } });
+  const { name } = ended;
+  assertEquals((await ended.run("ps", "--quiet")).stdout, "");
+  assertMatch((await ended.run("ps", "-a")).stdout, new RegExp(`^${name} +exited \\(3\\) `, "m"));
+  assertEquals((await ended.run("ps", "-a", "-q", "--filter", "state=exited")).stdout, `${name}\n`);
+  assertEquals(JSON.parse((await ended.run("ps", "-a", "--format", "json")).stdout)[0].code, 3);
+  const refused = await ended.run("prune");
+  assertEquals(refused.code, 125);
+  assertStringIncludes(refused.stderr, "there is no terminal to ask at; give --force");
+  const wrong = await ended.run("prune", "-f", "--filter", "size=3");
+  assertStringIncludes(wrong.stderr, '"size=3" is no filter');
+  const other = await ended.run("prune", "-f", "--filter", "label=tier=db");
+  assertEquals([other.code, other.stdout, other.stderr], [0, "", "libflux: 0 removed, 0 B freed\n"]);
+  const pruned = await ended.run("prune", "-f", "--filter", "label=tier", "--filter", "until=1s");
+  assertEquals([pruned.code, pruned.stdout], [0, `${name}\n`]);
+  assertEquals((await ended.run("ps", "-a", "-q")).stdout, "");
+  const gone = await ended.run("rm", name);
+  assertEquals([gone.code, gone.stderr.includes(`there is no container ${name}`)], [125, true]);
+});
+
+Deno.test("rm refuses what runs, and kills it with --force", async () => {
+  await using container = await script("exec sleep 60");
+  const { name } = container;
+  const refused = await libflux(["rm", name]);
+  assertEquals(refused, {
+    code: 125,
+    stdout: "",
+    stderr: `libflux: the container ${name} runs; end it first: libflux stop ${name}; or give --force\n`,
+  });
+  const pruned = await libflux(["prune", "--force"]);
+  assert(!pruned.stdout.includes(name) && container.record !== undefined);
+  assertEquals(await libflux(["rm", "--force", name]), { code: 0, stdout: `${name}\n`, stderr: "" });
+  assertEquals([container.state, container.record], [undefined, undefined]);
+});
+
+Deno.test("prune asks at a terminal, and does nothing unless somebody agrees", async () => {
+  using ended = new Ended();
+  for (const answer of ["n\r", "\r", "nonsense\r", "\x04"]) {
+    await using terminal = new Terminal(["prune", "--root", ended.root]);
+    await terminal.shows("This removes the records and logs of all containers that have ended. Go on? [y/N] ");
+    terminal.type(answer);
+    assertEquals(await terminal.ended(), 1);
+    assertStringIncludes(terminal.text, "libflux: nothing was removed");
+  }
+  assertEquals((await ended.run("ps", "-a", "-q")).stdout, `${ended.name}\n`);
+  await using terminal = new Terminal(["prune", "--root", ended.root]);
+  await terminal.shows("[y/N] ");
+  terminal.type("y\r");
+  assertEquals(await terminal.ended(), 0);
+  assertStringIncludes(terminal.text, "libflux: 1 removed");
+  assertEquals((await ended.run("ps", "-a", "-q")).stdout, "");
+});
+
+Deno.test("logs shows both streams in their order where both lead to one terminal", async () => {
+  using ended = new Ended();
+  const lines = Array.from({ length: 100 }, (_, index) => record(index % 3 === 0 ? "stderr" : "stdout", `${index}\n`));
+  Deno.writeFileSync(ended.log, new Uint8Array(lines.flatMap((one) => [...encodeRecord(one)])));
+  await using terminal = new Terminal(["logs", "--root", ended.root, ended.name]);
+  assertEquals(await terminal.ended(), 0);
+  assertEquals(terminal.text, Array.from({ length: 100 }, (_, index) => `${index}\r\n`).join(""));
+});
+
+Deno.test("logs of a container with a terminal are the bytes that it has shown", async () => {
+  await using container = await script("printf '\\033[1mbold\\033[0m\\n'; exit 3", ["--tty"]);
+  const { code, stdout, stderr } = await libflux(["logs", "--follow", container.name]);
+  assertEquals([code, stdout, stderr], [0, "\x1b[1mbold\x1b[0m\r\n", ""]);
+});
