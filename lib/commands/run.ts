@@ -10,6 +10,7 @@ import { onWarning } from "../warnings.ts";
 import type { Command } from "./command.ts";
 import { helpText } from "./flags.ts";
 import { complain, print } from "./output.ts";
+import { tellUser } from "./tell.ts";
 import { parseRun, RUN_FLAGS } from "./run_flags.ts";
 
 /** `libflux run`. */
@@ -78,7 +79,7 @@ class Signals implements Disposable {
       // A raw terminal goes down at a newline, and not back to the left.
       const end = Deno.stderr.isTerminal() ? "\r\n" : "\n";
       const what = this.#container === undefined ? "giving up" : "killing the container";
-      complain(`libflux: second interrupt: ${what}${end}`);
+      tellUser(`second interrupt: ${what}`, end);
     }
     if (this.#container !== undefined) return this.#container.kill(insisted ? "SIGKILL" : signal);
     this.#waiting.push(signal);
@@ -134,7 +135,7 @@ function outOfMemory({ signal, usage = {} }: ContainerStatus): string {
     ...(memoryPeak === undefined ? [] : [`peak ${mebibytes(memoryPeak)}`]),
   ];
   const who = signal === "SIGKILL" ? "killed" : "a process of the container was killed";
-  return `libflux: ${who}: out of memory${parts.length === 0 ? "" : ` (${parts.join(", ")})`}`;
+  return `${who}: out of memory${parts.length === 0 ? "" : ` (${parts.join(", ")})`}`;
 }
 
 /** Runs the command; answers its exit code. */
@@ -169,7 +170,7 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   }
   signals.attach(container);
   const status = tty ? await attach(container) : await container.status;
-  if (status.outOfMemory === true) complain(`${outOfMemory(status)}\n`);
+  if (status.outOfMemory === true) tellUser(outOfMemory(status));
   if (line.time) report(container, status);
   return signals.exitCode ?? status.code;
 }
