@@ -43,7 +43,10 @@ hostTest("a log of libflux's own that can't be written is told before anything r
   const run = ["run", uniqueName(), "--image", BUSYBOX, "--network", "none"];
   const { code, stdout, stderr } = await libflux([...run, "--log-file", "/nowhere/log", "--", "echo", "hello"]);
   assertEquals([code, stdout], [125, ""]);
-  assertMatch(stderr, /^libflux: --log-file \/nowhere\/log can't be written: no such file or directory \(ENOENT\); give a file/);
+  assertMatch(
+    stderr,
+    /^libflux: --log-file \/nowhere\/log can't be written: no such file or directory \(ENOENT\); give a file/,
+  );
   const format = await libflux([...run, "--log-format", "xml", "--", "true"]);
   assertEquals([format.code, format.stderr], [125, 'libflux: --log-format is text or json, not "xml"\n']);
 });
