@@ -73,6 +73,16 @@ export const COMMANDS: Commands = {
     group: "looking",
     load: async () => (await import("./lib/commands/network.ts")).PORT,
   },
+  rm: {
+    help: "remove what is kept of containers that have ended",
+    group: "managing",
+    load: async () => (await import("./lib/commands/prune.ts")).RM,
+  },
+  prune: {
+    help: "remove it of all of them",
+    group: "managing",
+    load: async () => (await import("./lib/commands/prune.ts")).PRUNE,
+  },
   rename: {
     help: "give them another name",
     group: "managing",

@@ -13,8 +13,9 @@
  */
 export { Container, type ContainerStatus, run, type Signal, type Timings } from "./lib/container.ts";
 export { attach, hasKeyboard, terminalSize } from "./lib/attach.ts";
-export { type ContainerInfo, list } from "./lib/list.ts";
+export { type ContainerInfo, list, type ListOptions } from "./lib/list.ts";
 export { type ContainerDetails, inspect } from "./lib/inspect.ts";
+export { prune, type PruneOptions, type PruneResult, remove, type RemoveOptions } from "./lib/prune.ts";
 export { type LogEntry, logs, type LogsOptions } from "./lib/logs.ts";
 export { type ControlOptions, pause, unpause, update } from "./lib/control.ts";
 export { type ContainerProcess, type ContainerStats, stats, top } from "./lib/stats.ts";

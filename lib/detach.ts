@@ -9,22 +9,22 @@ import { listenAt, openDirectory } from "../ffi/unix_listener.ts";
 import { resolve } from "@std/path";
 import { assemble, type Assembled, type Before } from "./assemble.ts";
 import { callersVariable } from "./caller.ts";
+import { recordOf } from "./capture.ts";
+import { daemonOf, openDaemon } from "./logs/daemon.ts";
+import { openLog } from "./logs/files.ts";
 import { ATTACH_SOCKET, EXIT_FILE } from "./spec/container_files.ts";
 import { isOwnHosts } from "./connect.ts";
 import { UsageError } from "./errors.ts";
 import { hostError } from "./failure.ts";
 import { healthProgram } from "./health.ts";
 import { launch, type Launched } from "./launch.ts";
-import { daemonOf, openDaemon } from "./logs/daemon.ts";
 import { type Monitored, startMonitor } from "./monitor.ts";
 import { generateName } from "./prepare.ts";
 import { ownEnvironment, ownProgram } from "./program.ts";
 import { checkHealth, HEALTH_FILE, healthText } from "./spec/health.ts";
-import { checkLog, type Log } from "./spec/log_options.ts";
 import type { RunOptions } from "./spec/options.ts";
 import { writeAtomically } from "./store/directory.ts";
 import type { ContainerRecord } from "./store/history.ts";
-import { LOG_FILE } from "./store/history.ts";
 import { layOut, type Plumbing } from "./streams.ts";
 
 /**
@@ -97,7 +97,6 @@ export function runDetached(options: DetachedOptions): Promise<DetachedContainer
 /** {@linkcode runDetached}, also of one that has run before. */
 export async function startDetached(options: DetachedOptions, again?: Again): Promise<DetachedContainer> {
   const { interactive = false, terminal } = options;
-  const log = checkLog(options.log ?? {});
   if (options.remove === true && (options.restart ?? "no") !== "no") {
     throw new UsageError("a container that is removed at its end can't be started again", {
       hint: "leave out --rm or --restart",
@@ -113,14 +112,17 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
   using opened = new DisposableStack();
   let monitored: Monitored | undefined;
   let launched: Launched | undefined;
+  let hasRecord = false;
   try {
     const directory = opened.use(openDirectory(store.directory(prepared.name)));
-    const record = recordOf(assembled, log, terminal !== undefined, options.remove === true, again);
-    const logs = opened.use(openLogs(assembled, record, again));
-    const file = opened.use(make(logs, LOG_FILE));
-    const daemon = daemonOf(log, prepared);
+    const record = recordOf(prepared, whole, assembled.created, again?.restarts);
+    const { log } = record;
+    const daemon = daemonOf(log, record);
     // Started again, a container doesn't depend on it any more.
     const socket = daemon === undefined ? undefined : opened.use(openDaemon(daemon, again === undefined));
+    hasRecord = log.driver !== "none";
+    const logs = opened.use(openLogs(assembled, record, again));
+    const file = opened.use(openLog(logs));
     const attach = opened.use(listenAt(directory, ATTACH_SOCKET));
     opened.use(make(directory, EXIT_FILE));
     const health = options.health === undefined ? undefined : checkHealth(options.health);
@@ -163,11 +165,11 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
     const started = new Date().toISOString();
     const state = store.state(prepared.name);
     if (state !== undefined) assembled.claim.write({ ...state, started });
-    if (log.driver !== "none") store.history.write({ ...record, started });
+    if (hasRecord) store.history.write({ ...record, started });
   } catch (error) {
     await monitored?.abort();
     closeEnds(launched, plumbing);
-    if (again === undefined && log.driver !== "none") store.history.remove(prepared.name);
+    if (again === undefined && hasRecord) store.history.remove(prepared.name);
     await release();
     throw error instanceof SyscallError ? hostError(error) : error;
   }
@@ -178,23 +180,6 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
   for (const held of heldBy(assembled)) held.close();
   assembled.claim.lock.close();
   return { name: prepared.name, id: prepared.id, pid: child.pid };
-}
-
-function recordOf(
-  { prepared, created, options }: Assembled,
-  log: Log,
-  terminal: boolean,
-  remove: boolean,
-  again: Again | undefined,
-): ContainerRecord {
-  const { name, id, spec } = prepared;
-  return {
-    ...{ name, id, image: spec.root.path, command: spec.process.args },
-    labels: options.labels ?? {},
-    created: created.toISOString(),
-    restarts: again?.restarts ?? 0,
-    ...{ log, terminal, remove },
-  };
 }
 
 /** The directory that the log is in, which goes on with every start. */

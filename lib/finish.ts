@@ -19,6 +19,7 @@ import { STOPPING_FILE } from "./spec/container_files.ts";
 import { isCurrent } from "./store/lock.ts";
 import { Claim, type State, type Store } from "./store/state.ts";
 import { startTime } from "./store/process.ts";
+import { trim } from "./store/trim.ts";
 
 /** What a container that is started again goes on with. */
 interface Waiting {
@@ -55,7 +56,11 @@ export async function finish(store: Store): Promise<void> {
     ended.finished.getTime() - Date.parse(state.started ?? state.created),
     state.attempts ?? 0,
   );
-  if (restart === undefined || state === undefined || options === undefined) return await claim.release();
+  if (restart === undefined || state === undefined || options === undefined) {
+    await claim.release();
+    await trim(store);
+    return;
+  }
   wait(store, claim, options, { state, restart });
 }
 

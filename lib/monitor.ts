@@ -6,7 +6,7 @@
 import { AT, O, POLL, SIG } from "../ffi/abi/constants.ts";
 import { ARCHITECTURE, checked, Descriptor, pipe, syscall, SyscallError } from "../ffi/libc.ts";
 import { decodeReport, type Image, link } from "../ffi/link.ts";
-import { read, ready } from "../ffi/reactor.ts";
+import { abandon, read, ready } from "../ffi/reactor.ts";
 import { type Child, executable, type ExitStatus, spawn, type Spawned, type SpawnOptions } from "../ffi/spawn.ts";
 import { askForSenders, socketPair } from "../ffi/unix_socket.ts";
 import { monitorProgram } from "./compile/monitor.ts";
@@ -91,7 +91,9 @@ export class Monitored implements Spawned {
   }
 
   #close(): void {
-    for (const descriptor of [this.#talk, this.#gate, this.#pidfd]) descriptor.close();
+    // Whoever waits for it waits no more: its number may soon be another's.
+    abandon(this.#pidfd);
+    for (const descriptor of [this.#talk, this.#gate]) descriptor.close();
     this.#child[Symbol.dispose]();
   }
 }

@@ -10,6 +10,8 @@ export { cut, displayWidth, wrap } from "./width.ts";
 export interface TableOptions {
   /** Columns that it has to fit into: the longest cells are cut. As wide as it is if left out. */
   readonly width?: number | undefined;
+  /** Columns of the table that are never cut, such as names. */
+  readonly whole?: readonly number[];
   /** What is put around a cell's text when all is lined up, such as a colour. */
   readonly paint?: ((text: string, column: number, row: number) => string) | undefined;
 }
@@ -18,9 +20,16 @@ export interface TableOptions {
 const NARROWEST = 8;
 
 /** Takes from the widest columns until all fit, or none can be narrower. */
-function fit(widths: readonly number[], headers: readonly string[], width: number): number[] {
+function fit(
+  widths: readonly number[],
+  headers: readonly string[],
+  width: number,
+  whole: readonly number[],
+): number[] {
   const fitted = [...widths];
-  const least = headers.map((header) => Math.max(NARROWEST, displayWidth(header)));
+  const least = headers.map((header, index) =>
+    whole.includes(index) ? widths[index] ?? 0 : Math.max(NARROWEST, displayWidth(header))
+  );
   for (let excess = fitted.reduce((sum, one) => sum + one + 2, -2) - width; excess > 0; excess--) {
     const spare = fitted.map((one, index) => one > (least[index] ?? 0) ? one : -1);
     const widest = spare.indexOf(Math.max(...spare));
@@ -34,12 +43,12 @@ function fit(widths: readonly number[], headers: readonly string[], width: numbe
 export function table(
   headers: readonly string[],
   rows: readonly (readonly string[])[],
-  { width, paint }: TableOptions = {},
+  { width, whole = [], paint }: TableOptions = {},
 ): string {
   const natural = headers.map((header, index) =>
     rows.reduce((most, row) => Math.max(most, displayWidth(row[index] ?? "")), displayWidth(header))
   );
-  const widths = width === undefined ? natural : fit(natural, headers, width);
+  const widths = width === undefined ? natural : fit(natural, headers, width, whole);
   const line = (row: readonly string[], number: number): string => {
     let [text, gap] = ["", 0];
     for (const [index, whole] of row.entries()) {

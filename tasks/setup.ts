@@ -33,6 +33,13 @@ export const REQUIREMENTS: readonly Requirement[] = [
   // What the compiler of seccomp profiles is compared with: libseccomp itself has no command.
   { command: "scmp_sys_resolver", debian: "seccomp", purposes: ["test"] },
   { command: "strace", debian: "strace", purposes: ["test"] },
+  // Completion scripts are tried in the shells that they are for, and manual pages by what reads them.
+  { command: "bash", debian: "bash", purposes: ["test"] },
+  { command: "zsh", debian: "zsh", purposes: ["test"] },
+  { command: "fish", debian: "fish", purposes: ["test"] },
+  { command: "man", debian: "man-db", purposes: ["test"] },
+  { command: "groff", debian: "groff", purposes: ["test"] },
+  { command: "mandoc", debian: "mandoc", purposes: ["test"] },
   // What tries dangerous operations is a program of C.
   { command: "gcc", debian: "gcc", purposes: ["test", "vm"] },
   { command: "/usr/include/stdio.h", debian: "libc6-dev", purposes: ["test", "vm"] },

@@ -50,6 +50,7 @@ export function showInfo(
     `libflux ${version} on Linux ${kernel}, ${architecture}\n\n`,
     table(["FEATURE", "STATE", "FOUND"], features.map((feature) => [feature.name, state(feature), feature.value]), {
       width,
+      whole: [0],
       paint: (text, column, row) => paint(text, column === STATE ? colourOf(features[row]) : undefined, colourful),
     }),
     ...(missing.length === 0 ? [] : ["\n", missing.join("\n")]),

@@ -66,7 +66,9 @@ async function ls(flags: Parsed, where: { readonly root?: string }): Promise<voi
     network.internal ? "yes" : "no",
     String(network.containers.length),
   ];
-  print(table(["NAME", "BRIDGE", "SUBNET", "INTERNAL", "CONTAINERS"], networks.map(row), { width: columns() }));
+  print(
+    table(["NAME", "BRIDGE", "SUBNET", "INTERNAL", "CONTAINERS"], networks.map(row), { width: columns(), whole: [0] }),
+  );
 }
 
 async function inspect(flags: Parsed, where: { readonly root?: string }): Promise<void> {

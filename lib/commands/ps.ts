@@ -34,6 +34,7 @@ const FLAGS: readonly Flag[] = [
     complete: { choices: [...ORDER_NAMES, ...ORDER_NAMES.map((name) => `-${name}`)] },
     help: `by ${ORDER_NAMES.join(", ")}; a - before it turns the order round; by name if left out`,
   },
+  { name: "all", short: "a", help: "also those that have ended, until they are pruned" },
   { name: "reverse", help: "the other way round" },
   { name: "last", short: "n", value: "N", help: "only the N that were made last" },
   { name: "trunc", help: "cut ids, and cells to the terminal's width (default); --no-trunc: don't" },
@@ -67,6 +68,8 @@ Its fields: ${FIELD_NAMES.map((name) => `.${name}`).join(", ")}; .Label "KEY" is
 /** The table's columns. */
 const COLUMNS = ["Name", "State", "Pid", "Image", "Command", "Age", "Ports"] as const;
 const STATE = COLUMNS.indexOf("State");
+/** What is typed again is shown whole. */
+const WHOLE = [COLUMNS.indexOf("Name"), STATE];
 
 function colourOf({ state, code, health }: Listed): Colour {
   if (health === "unhealthy") return "red";
@@ -131,7 +134,10 @@ export async function psCommand(args: readonly string[]): Promise<number> {
     sort(containers, flags.value("sort"), flags.on("reverse") ?? false);
   order([]);
   const root = flags.value("root");
-  const found: readonly Listed[] = await list(root === undefined ? {} : { root });
+  const found: readonly Listed[] = await list({
+    all: flags.on("all") === true || flags.value("last") !== undefined,
+    ...(root === undefined ? {} : { root }),
+  });
   const containers = order(last(found.filter(filter), count));
   const whole = flags.on("trunc") === false;
   const options: FieldOptions = { now: Date.now(), whole };
@@ -146,7 +152,7 @@ export async function psCommand(args: readonly string[]): Promise<number> {
       const container = containers[row];
       return paint(text, column === STATE && container !== undefined ? colourOf(container) : undefined, colourful);
     };
-    print(table(COLUMNS.map((column) => column.toUpperCase()), rows, { width, paint: paintState }));
+    print(table(COLUMNS.map((column) => column.toUpperCase()), rows, { width, whole: WHOLE, paint: paintState }));
   }
   return 0;
 }

@@ -62,7 +62,7 @@ export const RUN_FLAGS: readonly Flag[] = [
     help: "set a variable; without a value the caller's is passed on",
   },
   { name: "env-file", value: "FILE", repeated: true, help: "set the variables of FILE: a K=V a line, # for comments" },
-  { name: "workdir", short: "w", value: "DIR", help: "the working directory inside" },
+  { name: "workdir", short: "w", value: "DIR", complete: {}, help: "the working directory inside" },
   ...USER_FLAGS,
   { name: "hostname", value: "NAME", help: "the host name inside; the container's name by default" },
   { name: "init", help: "a PID 1 that reaps and forwards signals (default); --no-init: the command is PID 1" },

@@ -37,8 +37,8 @@ export const TOP: Command = {
   run: topCommand,
 };
 
-/** Milliseconds between two looks. */
-const INTERVAL = 1_000;
+/** Milliseconds between two looks; the first is taken soon, so that nobody waits for it. */
+const [INTERVAL, FIRST] = [1_000, 50] as const;
 
 /** "512 B", "1.5 MiB" */
 export function bytes(count: number): string {
@@ -72,7 +72,7 @@ function show(found: readonly Row[]): string {
         ? "-"
         : [pressure.cpu, pressure.memory, pressure.io].map((one) => one.toFixed(1)).join("/"),
     ]),
-    { width: columns() },
+    { width: columns(), whole: [0] },
   );
 }
 
@@ -92,9 +92,9 @@ export async function statsCommand(args: readonly string[]): Promise<number> {
   const look = () => stats(names, root === undefined ? {} : { root });
   const stream = flags.on("stream") ?? true;
   const isTerminal = Deno.stdout.isTerminal();
-  for (let before = await look();;) {
+  for (let before = await look(), wait: number = FIRST;; wait = INTERVAL) {
     const begin = performance.now();
-    await new Promise((resolve) => setTimeout(resolve, stream ? INTERVAL : INTERVAL / 2));
+    await new Promise((resolve) => setTimeout(resolve, wait));
     const after = await look();
     const found = rows(before, after, performance.now() - begin);
     // From the top of an empty screen, as top does.
@@ -130,7 +130,7 @@ export async function topCommand(args: readonly string[]): Promise<number> {
       ...[pid, hostPid, uid].map(String),
       ...[minutes(cpuTime), bytes(memory), printable(command)],
     ]),
-    { width: columns() },
+    { width: columns(), whole: [0] },
   ));
   return 0;
 }

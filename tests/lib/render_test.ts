@@ -38,3 +38,25 @@ Deno.test("nearest() guesses nothing from a word that is too short to tell", () 
   for (const word of ["", "x", "zz"]) assertEquals(nearest(word, ["a", "ps", "pid"]), undefined, word);
   assertEquals([nearest("p", ["p"]), nearest("pd", ["pid"]), nearest("run", [])], ["p", "pid", undefined]);
 });
+
+Deno.test("table() fits into a width by cutting the widest cells first, and no header", () => {
+  const rows = [["web", "a".repeat(30), "b".repeat(20)]] as const;
+  const text = table(["NAME", "FIRST", "SECOND"], rows, { width: 40 });
+  assertEquals(text, `NAME  FIRST${" ".repeat(13)}SECOND\nweb   ${"a".repeat(15)}…  ${"b".repeat(15)}…\n`);
+  assertEquals(table(["NAME", "FIRST", "SECOND"], rows), table(["NAME", "FIRST", "SECOND"], rows, { width: 60 }));
+  // As narrow as it can be, and no narrower.
+  const least = table(["NAME", "A LONG HEADER"], [["x".repeat(20), "y".repeat(20)]], { width: 1 });
+  assertEquals(least, "NAME      A LONG HEADER\nxxxxxxx…  yyyyyyyyyyyy…\n");
+});
+
+Deno.test("table() cuts nothing that is to be whole, and lines up what is wide or painted", () => {
+  const name = "n".repeat(30);
+  assertEquals(
+    table(["NAME", "B"], [[name, "c".repeat(30)]], { width: 40, whole: [0] }).split("\n")[1],
+    `${name}  ccccccc…`,
+  );
+  const painted = table(["A", "B"], [["漢字", "x"], ["a", "y"]], {
+    paint: (text, column) => column === 0 ? `<${text}>` : text,
+  });
+  assertEquals(painted, "A     B\n<漢字>  x\n<a>     y\n");
+});

@@ -16,7 +16,7 @@ function action({ choices, names, files }: Kind): string {
   const parts = [
     ...choices.length === 0 ? [] : [`_libflux_choices ${choices.join(" ")}`],
     ...names === undefined ? [] : [`_libflux_names ${names}`],
-    ...files === undefined ? [] : [files === "directories" ? "_files -/" : "_files"],
+    ...files === undefined ? [] : [files === "directories" ? "_path_files -/" : "_files"],
   ];
   if (parts.length === 0) return " ";
   const [one, ...more] = parts;
