@@ -63,6 +63,11 @@ export const COMMANDS: Commands = {
     group: "looking",
     load: async () => (await import("./lib/commands/logs.ts")).LOGS,
   },
+  events: {
+    help: "show what happens to containers",
+    group: "looking",
+    load: async () => (await import("./lib/commands/events.ts")).EVENTS,
+  },
   stats: {
     help: "show what containers use",
     group: "looking",

@@ -18,6 +18,8 @@ export { attach, hasKeyboard, terminalSize } from "./lib/attach.ts";
 export { type ContainerInfo, list, type ListOptions } from "./lib/list.ts";
 export { type ContainerDetails, inspect } from "./lib/inspect.ts";
 export { prune, type PruneOptions, type PruneResult, remove, type RemoveOptions } from "./lib/prune.ts";
+export { events, type EventsOptions } from "./lib/events.ts";
+export type { ContainerEvent } from "./lib/store/events.ts";
 export { type LogEntry, logs, type LogsOptions } from "./lib/logs.ts";
 export { type ControlOptions, pause, unpause, update } from "./lib/control.ts";
 export { type ContainerProcess, type ContainerStats, stats, top } from "./lib/stats.ts";

@@ -101,9 +101,10 @@ const FLOORS: readonly (readonly string[])[] = [
     ].map((
       name,
     ) => `lib/${name}.ts`),
-    ...["explain", "inspect", "list", "logs", "prune", "networks", "control", "stats", "benchmark", "info"].map((
-      name,
-    ) => `lib/${name}.ts`),
+    ...["explain", "inspect", "list", "logs", "events", "prune", "networks", "control", "stats", "benchmark", "info"]
+      .map((
+        name,
+      ) => `lib/${name}.ts`),
     "lib/info/",
   ],
   ["mod.ts", "lib/commands/"],
