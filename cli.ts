@@ -5,10 +5,10 @@
  * @module
  */
 import { checkArguments } from "./lib/caller.ts";
-import { paintName } from "./lib/commands/colour.ts";
 import type { Commands } from "./lib/commands/command.ts";
 import { complain, print } from "./lib/commands/output.ts";
-import { describe, FluxError, printable, UsageError } from "./lib/errors.ts";
+import { readTelling, tellBy, tellError, tellWarning } from "./lib/commands/tell.ts";
+import { FluxError, printable, UsageError } from "./lib/errors.ts";
 import { onWarning } from "./lib/warnings.ts";
 
 /** Every command: what it is for, and where all else about it is. */
@@ -154,24 +154,6 @@ export const COMMANDS: Commands = {
   },
 };
 
-const LEVELS = ["error", "warn", "info", "debug"] as const;
-type Level = typeof LEVELS[number];
-
-/** `--log-level`, wherever before `--` it stands: errors are told by it even when the rest can't be parsed. */
-function logLevel(args: readonly string[]): Level {
-  const end = args.indexOf("--");
-  const own = end < 0 ? args : args.slice(0, end);
-  const at = own.findIndex((arg) => arg === "--log-level" || arg.startsWith("--log-level="));
-  if (at < 0) return "warn";
-  const level = own[at]?.includes("=") === true ? own[at]?.slice("--log-level=".length) : own[at + 1];
-  if (level === undefined || level === "") {
-    throw new UsageError("--log-level needs a value", { hint: `write --log-level ${LEVELS.join("|")}` });
-  }
-  const known = LEVELS.find((one) => one === level);
-  if (known === undefined) throw new UsageError(`--log-level is ${LEVELS.join(", ")}, not "${level}"`);
-  return known;
-}
-
 async function dispatch(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined) {
@@ -204,16 +186,13 @@ async function dispatch(args: readonly string[]): Promise<number> {
  * @returns The exit code.
  */
 export async function main(args: readonly string[]): Promise<number> {
-  let level: Level = "warn";
   try {
     checkArguments(args);
-    level = logLevel(args);
-    if (level !== "error") {
-      onWarning((sentence) => complain(`${paintName(printable(`libflux: warning: ${sentence}`), "yellow")}\n`));
-    }
+    await tellBy(readTelling(args));
+    onWarning(tellWarning);
     return await dispatch(args);
   } catch (error) {
-    complain(`${paintName(describe(error, level === "debug"), "red")}\n`);
+    tellError(error);
     return error instanceof FluxError ? error.exitCode : 125;
   }
 }

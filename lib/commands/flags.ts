@@ -35,6 +35,8 @@ export const COMMON_FLAGS: readonly Flag[] = [
     value: "error|warn|info|debug",
     help: "error: no warnings; warn (default), info; debug: also where an error comes from",
   },
+  { name: "log-format", value: "text|json", help: "json: errors and warnings as one JSON object a line" },
+  { name: "log-file", value: "FILE", help: "write them to FILE too; journald: or syslog: for the host's own log" },
   { name: "help", short: "h", help: "show this help" },
 ];
 

@@ -5,7 +5,7 @@
  */
 import type { Signal } from "../container.ts";
 import { listen } from "../signals.ts";
-import { complain } from "./output.ts";
+import { tellUser } from "./tell.ts";
 
 /** Signals that are passed on to the command. SIGWINCH is too, where it isn't told by a terminal's new size. */
 const FORWARDED = ["SIGWINCH", "SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
@@ -61,7 +61,7 @@ export class Signals implements Disposable {
       // A raw terminal goes down at a newline, and not back to the left.
       const end = Deno.stderr.isTerminal() ? "\r\n" : "\n";
       const what = this.#target === undefined ? "giving up" : `killing the ${this.what}`;
-      complain(`libflux: second interrupt: ${what}${end}`);
+      tellUser(`second interrupt: ${what}`, end);
     }
     if (this.#target !== undefined) return this.#target.kill(insisted ? "SIGKILL" : signal);
     this.#waiting.push(signal);

@@ -3,16 +3,15 @@
  *
  * @module
  */
-import { UsageError } from "../errors.ts";
+import { FluxError, UsageError } from "../errors.ts";
 import { kill, restart, stop, type StopOptions, wait } from "../lifecycle.ts";
 import { list } from "../list.ts";
 import { rename } from "../rename.ts";
-import { paintName } from "./colour.ts";
 import type { Command } from "./command.ts";
 import { type Flag, helpText, type Parsed, parseFlags } from "./flags.ts";
-import { complain, print } from "./output.ts";
+import { print } from "./output.ts";
+import { tellError } from "./tell.ts";
 import { parseSignal, readSeconds, readSignal, SIGNAL_NAMES } from "./signal_flags.ts";
-import { describe, FluxError } from "../errors.ts";
 
 const TIME: Flag = {
   name: "time",
@@ -127,7 +126,7 @@ async function toEach(
   for (const one of all) {
     if (one.status === "fulfilled") print(one.value === "" ? "" : `${one.value}\n`);
     else {
-      complain(`${paintName(describe(one.reason, false), "red")}\n`);
+      tellError(one.reason);
       code = one.reason instanceof FluxError ? one.reason.exitCode : 125;
     }
   }

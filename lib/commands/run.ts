@@ -10,6 +10,7 @@ import type { Command } from "./command.ts";
 import { helpText } from "./flags.ts";
 import { complain, print } from "./output.ts";
 import { Signals } from "./forward.ts";
+import { tellUser } from "./tell.ts";
 import { parseRun, RUN_FLAGS } from "./run_flags.ts";
 
 /** `libflux run`. */
@@ -60,7 +61,7 @@ function outOfMemory({ signal, usage = {} }: ContainerStatus): string {
     ...(memoryPeak === undefined ? [] : [`peak ${mebibytes(memoryPeak)}`]),
   ];
   const who = signal === "SIGKILL" ? "killed" : "a process of the container was killed";
-  return `libflux: ${who}: out of memory${parts.length === 0 ? "" : ` (${parts.join(", ")})`}`;
+  return `${who}: out of memory${parts.length === 0 ? "" : ` (${parts.join(", ")})`}`;
 }
 
 /** Runs the command; answers its exit code. */
@@ -95,7 +96,7 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   }
   signals.attach(container);
   const status = tty ? await attach(container) : await container.status;
-  if (status.outOfMemory === true) complain(`${outOfMemory(status)}\n`);
+  if (status.outOfMemory === true) tellUser(outOfMemory(status));
   if (line.time) report(container, status);
   return signals.exitCode ?? status.code;
 }

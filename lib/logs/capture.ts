@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { F, O } from "../../ffi/abi/constants.ts";
-import { ARCHITECTURE, checked, Descriptor, pipe } from "../../ffi/libc.ts";
+import { E, F, O, POLL } from "../../ffi/abi/constants.ts";
+import { ARCHITECTURE, checked, Descriptor, pipe, SyscallError, syscallInBackground } from "../../ffi/libc.ts";
 import { type Child, executable, spawn } from "../../ffi/spawn.ts";
+import { errnoText, FluxError, PermissionError } from "../errors.ts";
 import type { ContainerRecord, History } from "../store/history.ts";
 import { warn } from "../warnings.ts";
 import { type Daemon, daemonOf, openDaemon } from "./daemon.ts";
@@ -24,6 +25,9 @@ interface Captured {
 type End = Required<Pick<ContainerRecord, "code">> & Pick<ContainerRecord, "signal" | "outOfMemory">;
 
 const images = new Map<string, Uint8Array<ArrayBuffer>>();
+
+/** Seconds that a reader may take for what is left when the container has ended. */
+const PATIENCE = 2n;
 
 /** Made once for all containers of a process that are captured alike. */
 function imageFor(options: PumpOptions): Uint8Array<ArrayBuffer> {
@@ -76,8 +80,10 @@ export class Capture {
   start(): void {
     const { name, log } = this.record;
     this.#begun = true;
-    using directory = this.history.begin(this.record);
-    using file = openLog(directory);
+    using opened = new DisposableStack();
+    const [directory, file] = this.#begin();
+    opened.use(directory);
+    opened.use(file);
     const report = pipe();
     using reading = report.read;
     using writing = report.write;
@@ -110,16 +116,54 @@ export class Capture {
     this.#giveUp();
   }
 
-  /** Waits until all that the command wrote has been logged and passed on. */
+  #begin(): [Descriptor, Descriptor] {
+    try {
+      using opened = new DisposableStack();
+      const directory = opened.use(this.history.begin(this.record));
+      const file = openLog(directory);
+      opened.move();
+      return [directory, file];
+    } catch (error) {
+      if (!(error instanceof FluxError || error instanceof SyscallError)) throw error;
+      const why = error instanceof FluxError ? error.message : errnoText(error.errno);
+      throw new PermissionError(`what ${this.record.name} writes can't be logged: ${why}`, {
+        ...(error.path === undefined ? {} : { path: error.path }),
+        ...(error.errno === undefined ? {} : { errno: error.errno }),
+        hint: "--log-driver none logs nothing",
+        cause: error,
+      });
+    }
+  }
+
+  /**
+   * Waits until all that the command wrote has been logged and passed on; not for ever, where nobody takes it: what the pump
+   * still has goes on without anybody.
+   */
   async ended(): Promise<void> {
     this.#giveUp();
     this.#tap?.close();
-    using pump = this.#pump;
+    const pump = this.#pump;
     if (pump === undefined) return;
+    if (!await this.#ends(pump)) return void pump.wait().then(() => pump[Symbol.dispose]());
     const { code, signal } = await pump.wait();
+    pump[Symbol.dispose]();
     if (code === 0) return;
     const why = signal === undefined ? `it failed with code ${code}` : `it was killed by ${signal}`;
     warn(`the output of ${this.record.name} wasn't passed on to its end: ${why}, the process that did so`);
+  }
+
+  /** Waits for the end of the pump, with bounded patience. */
+  async #ends({ pidfd }: Child): Promise<boolean> {
+    const polled = new Uint8Array(8);
+    const view = new DataView(polled.buffer);
+    view.setInt32(0, pidfd.number, true);
+    view.setInt16(4, POLL.POLLIN, true);
+    const timeout = new Uint8Array(new BigInt64Array([PATIENCE, 0n]).buffer);
+    for (;;) {
+      // Not a timer of Deno's: the first takes 5 ms to load.
+      const result = await syscallInBackground("ppoll", polled, 1, timeout, 0, 8);
+      if (result !== -E.EINTR) return result !== 0;
+    }
   }
 
   /** Writes down how the container ended. */

@@ -1,7 +1,16 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { createHash } from "node:crypto";
 import { type Container, run, type RunOptions } from "../../../mod.ts";
-import { BUSYBOX, hostTest, patience, rootTest, startLibflux, temporaryDirectory, uniqueName } from "../support.ts";
+import {
+  BUSYBOX,
+  hostTest,
+  libflux,
+  patience,
+  rootTest,
+  startLibflux,
+  temporaryDirectory,
+  uniqueName,
+} from "../support.ts";
 import { Log, pumpOf, until } from "./support.ts";
 
 const options = (root: string, log: RunOptions["log"] = {}) =>
@@ -96,6 +105,20 @@ hostTest("a container that closes one of its outputs goes on with the other", as
   assertEquals(new Log(container.name, root.path).text(), "out\nerr\n");
 });
 
+async function call(...args: readonly [string, ...string[]]): Promise<void> {
+  const [command, ...rest] = args;
+  const { code } = await new Deno.Command(command, { args: rest }).output();
+  assertEquals(code, 0, args.join(" "));
+}
+
+/** Mounts a filesystem where the history of a state root is, as long as its variable lasts. */
+async function mountHistory(root: string, options: string): Promise<AsyncDisposable & { readonly path: string }> {
+  const path = `${root}/history`;
+  Deno.mkdirSync(path, { mode: 0o700 });
+  await call("mount", "-t", "tmpfs", "-o", options, "none", path);
+  return { path, [Symbol.asyncDispose]: () => call("umount", "-l", path) };
+}
+
 /** A container that says what it is told. */
 async function echoing(
   root: string,
@@ -129,28 +152,18 @@ hostTest("a log that is deleted is begun anew", async () => {
 
 rootTest("a full disk holds nobody up; what is lost is told when there is room again", async () => {
   using root = temporaryDirectory();
-  const history = `${root.path}/history`;
-  Deno.mkdirSync(history, { mode: 0o700 });
-  const mount = async (...args: string[]): Promise<void> => {
-    const { code } = await new Deno.Command(args[0] ?? "", { args: args.slice(1) }).output();
-    assertEquals(code, 0, args.join(" "));
-  };
-  await mount("mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "none", history);
-  try {
-    const { container, say } = await echoing(root.path);
-    await using _ = container;
-    const log = new Log(container.name, root.path);
-    const line = `${"x".repeat(8000)}\n`;
-    for (let i = 0; i < 20; i++) await say(line);
-    const kept = log.text();
-    assert(kept.length < 64_000 && kept.length % line.length === 0, `${kept.length}`);
-    await mount("mount", "-o", "remount,size=1m", history);
-    await say("room\n");
-    await say("again\n");
-    assertEquals(log.text(), `${kept}<lost>room\nagain\n`);
-  } finally {
-    await mount("umount", "-l", history);
-  }
+  await using history = await mountHistory(root.path, "size=64k,mode=700");
+  const { container, say } = await echoing(root.path);
+  await using _ = container;
+  const log = new Log(container.name, root.path);
+  const line = `${"x".repeat(8000)}\n`;
+  for (let i = 0; i < 20; i++) await say(line);
+  const kept = log.text();
+  assert(kept.length < 64_000 && kept.length % line.length === 0, `${kept.length}`);
+  await call("mount", "-o", "remount,size=1m", history.path);
+  await say("room\n");
+  await say("again\n");
+  assertEquals(log.text(), `${kept}<lost>room\nagain\n`);
 });
 
 hostTest("a slow reader slows the container down, and nothing is lost", async () => {
@@ -171,6 +184,36 @@ hostTest("a slow reader slows the container down, and nothing is lost", async ()
   assertEquals((await new Response(container.stdout).bytes()).length, size);
   assertEquals((await container.status).code, 0);
   assertEquals(log.text().length, size);
+});
+
+hostTest(
+  "a reader that takes nothing doesn't keep libflux from ending, and gets everything when it reads",
+  async () => {
+    const log = new Log(uniqueName());
+    const child = startLibflux(["run", log.name, "--image", BUSYBOX, "--", "yes", "0123456789abcdef"]);
+    await until("a full pipe", () => log.size() > 65_536);
+    assertEquals((await libflux(["kill", log.name])).code, 0);
+    assertEquals((await child.status).code, 137);
+    assertEquals(log.record?.code, 137);
+    assert(pumpOf(log.name) !== undefined);
+    const [output] = await Promise.all([new Response(child.stdout).text(), child.stderr.cancel(), child.stdin.close()]);
+    await until("the end of the pump", () => pumpOf(log.name) === undefined);
+    assert(output.length > 65_536);
+    assertEquals(log.text(), output);
+    log.remove();
+  },
+);
+
+rootTest("a log that can't be begun is told, with what to do about it", async () => {
+  using root = temporaryDirectory();
+  await using history = await mountHistory(root.path, "ro,mode=700");
+  const flags = ["--image", BUSYBOX, "--network", "none", "--root", root.path];
+  const name = uniqueName();
+  const { code, stderr } = await libflux(["run", name, ...flags, "--", "true"]);
+  assertEquals(code, 125);
+  assertMatch(stderr, /^libflux: what \S+ writes can't be logged: .*EROFS.*; --log-driver none logs nothing\n$/);
+  assert(stderr.includes(history.path));
+  assertEquals((await libflux(["run", name, ...flags, "--log-driver", "none", "--", "true"])).code, 0);
 });
 
 hostTest("a reader that has gone ends the command as a broken pipe does", async () => {
