@@ -9,19 +9,6 @@ import { ARCHITECTURE, Descriptor, syscall } from "../../ffi/libc.ts";
 import { isType, stat, statDescriptor } from "../../ffi/stat.ts";
 import { isName } from "../spec/options.ts";
 
-/** What may happen to a container. */
-export const EVENT_TYPES = [
-  "created",
-  "started",
-  "oom",
-  "paused",
-  "unpaused",
-  "exited",
-  "restarted",
-  "renamed",
-  "removed",
-] as const;
-
 /**
  * What has happened to a container.
  *
@@ -40,7 +27,16 @@ export interface ContainerEvent {
    * `created`: it was asked for; `started`: its command runs; `oom`: it had no memory left; `exited`: it has ended;
    * `restarted`: it runs again; `removed`: nothing is kept of it any more.
    */
-  readonly type: typeof EVENT_TYPES[number];
+  readonly type:
+    | "created"
+    | "started"
+    | "oom"
+    | "paused"
+    | "unpaused"
+    | "exited"
+    | "restarted"
+    | "renamed"
+    | "removed";
   /** The container's name: of one that was renamed, the new one. */
   readonly name: string;
   /** 64 hexadecimal digits. */
@@ -56,6 +52,19 @@ export interface ContainerEvent {
   /** Of one that was renamed: the name before. */
   readonly from?: string;
 }
+
+/** What may happen to a container. */
+export const EVENT_TYPES: readonly ContainerEvent["type"][] = [
+  "created",
+  "started",
+  "oom",
+  "paused",
+  "unpaused",
+  "exited",
+  "restarted",
+  "renamed",
+  "removed",
+];
 
 const FILE = "events";
 /** Bytes after which the file begins anew; the one before is kept. */
