@@ -227,6 +227,7 @@ export class Container implements AsyncDisposable {
         await Promise.all([mounts?.closeInBackground(), claim.release()]);
         await connection?.[Symbol.asyncDispose]();
         this.#parts.idLock.close();
+        await capture?.trim();
         this.#timings = { ...timings, tearDown: performance.now() - before };
       }
     }

@@ -51,8 +51,13 @@ export class Capture {
    * Opens the daemon that is to have the log too. Throws a `LaunchError` where there is none.
    *
    * @param record What is known of the container before it runs.
+   * @param trim Removes old ones, where there are too many by now; to be called when the name is free again.
    */
-  constructor(readonly history: History, readonly record: ContainerRecord) {
+  constructor(
+    readonly history: History,
+    readonly record: ContainerRecord,
+    readonly trim: () => Promise<unknown>,
+  ) {
     const daemon = daemonOf(record.log, record);
     if (daemon !== undefined) this.#daemon = { daemon, socket: openDaemon(daemon) };
   }
