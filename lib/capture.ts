@@ -33,10 +33,7 @@ export function beginCapture(
   created: Date,
 ): Capture | undefined {
   if (options.log === undefined || options.log.driver === "none") return undefined;
-  const capture = new Capture(store.history, recordOf(prepared, options, created), () =>
+  return new Capture(store.history, recordOf(prepared, options, created), () =>
     // It has ended well, whatever is left of others.
     trim(store).catch((error) => warn(`what is kept of old containers can't be removed: ${error.message}`)));
-  // Laid before the pump is made, which must know of it.
-  if (options.terminal !== undefined) capture.tap();
-  return capture;
 }
