@@ -18,6 +18,11 @@ export const COMMANDS: Commands = {
     group: "running",
     load: async () => (await import("./lib/commands/run.ts")).RUN,
   },
+  exec: {
+    help: "run a command in a container that runs",
+    group: "running",
+    load: async () => (await import("./lib/commands/exec.ts")).EXEC,
+  },
   stop: {
     help: "end containers",
     group: "running",
@@ -57,6 +62,11 @@ export const COMMANDS: Commands = {
     help: "show what a container has written",
     group: "looking",
     load: async () => (await import("./lib/commands/logs.ts")).LOGS,
+  },
+  events: {
+    help: "show what happens to containers",
+    group: "looking",
+    load: async () => (await import("./lib/commands/events.ts")).EVENTS,
   },
   stats: {
     help: "show what containers use",

@@ -12,10 +12,14 @@
  * @module
  */
 export { Container, type ContainerStatus, run, type Signal, type Timings } from "./lib/container.ts";
+export { exec, type ExecOptions } from "./lib/exec.ts";
+export { ExecSession } from "./lib/exec_session.ts";
 export { attach, hasKeyboard, terminalSize } from "./lib/attach.ts";
 export { type ContainerInfo, list, type ListOptions } from "./lib/list.ts";
 export { type ContainerDetails, inspect } from "./lib/inspect.ts";
 export { prune, type PruneOptions, type PruneResult, remove, type RemoveOptions } from "./lib/prune.ts";
+export { events, type EventsOptions } from "./lib/events.ts";
+export type { ContainerEvent } from "./lib/store/events.ts";
 export { type LogEntry, logs, type LogsOptions } from "./lib/logs.ts";
 export { type ControlOptions, pause, unpause, update } from "./lib/control.ts";
 export { type ContainerProcess, type ContainerStats, stats, top } from "./lib/stats.ts";

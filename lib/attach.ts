@@ -8,6 +8,7 @@ import { checked, Descriptor } from "../ffi/libc.ts";
 import { abandon, read, writeInBackground } from "../ffi/reactor.ts";
 import { isInBackground, rawMode, windowSize } from "../ffi/terminal.ts";
 import type { Container, ContainerStatus } from "./container.ts";
+import type { ExecSession } from "./exec_session.ts";
 import { listen } from "./signals.ts";
 import type { TerminalSize } from "./spec/options.ts";
 
@@ -50,7 +51,7 @@ function own(stream: 0 | 1): Descriptor {
 }
 
 /** From standard input to the container, until one of them ends. */
-async function passInput(source: Descriptor, container: Container): Promise<void> {
+async function passInput(source: Descriptor, container: Container | ExecSession): Promise<void> {
   const writer = container.stdin.getWriter();
   const buffer = new Uint8Array(65536);
   for (;;) {
@@ -62,14 +63,14 @@ async function passInput(source: Descriptor, container: Container): Promise<void
 }
 
 /**
- * Connects this process's terminal with that of a container, until the container has ended: keys go in, what it shows
+ * Connects this process's terminal with that of a container, or of a command in one, until that has ended: keys go in, what it shows
  * comes out, and it has the size of the window. Meanwhile this process's terminal is raw.
  *
  * Where standard input is none, the container gets what there is, and its end. Where standard output can't be written to
  * any more, the container's terminal hangs up. What else reads standard input must wait until this is over.
  *
- * @param container One that was run with {@linkcode RunOptions.terminal}.
- * @returns How the container ended.
+ * @param container One that was run with {@linkcode RunOptions.terminal}, or a session with a terminal.
+ * @returns How it ended.
  * @throws {TypeError} It has no terminal, or somebody reads its output already.
  *
  * @example A shell in a container
@@ -81,7 +82,7 @@ async function passInput(source: Descriptor, container: Container): Promise<void
  * console.log(code); // 0
  * ```
  */
-export async function attach(container: Container): Promise<ContainerStatus> {
+export async function attach(container: Container | ExecSession): Promise<ContainerStatus> {
   if (!container.hasTerminal) throw new TypeError("this container has no terminal: run it with one");
   // Where somebody reads it already, that is told before anything is touched.
   const chunks = container.stdout.values();

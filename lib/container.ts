@@ -19,6 +19,7 @@ import { launch, type Launched, type Timings } from "./launch.ts";
 import { checkSize, type RunOptions, type TerminalSize } from "./spec/options.ts";
 import { thaw } from "./store/cgroup.ts";
 import { killNamespace } from "./store/process.ts";
+import { trimAfter } from "./store/trim.ts";
 import { layOut, type Output, readable, writable } from "./streams.ts";
 
 export type { ContainerStatus, Signal, Timings };
@@ -225,6 +226,8 @@ export class Container implements AsyncDisposable {
         await cgroups.release();
       } finally {
         await Promise.all([mounts?.closeInBackground(), claim.release()]);
+        // Not before: one whose name is held isn't counted as one that has ended.
+        if (capture !== undefined) await trimAfter(claim);
         await connection?.[Symbol.asyncDispose]();
         this.#parts.idLock.close();
         await capture?.trim();

@@ -11,6 +11,7 @@ import { errnoText, LimitError, UsageError } from "./errors.ts";
 import { checkLimits, type Limits, optionOf, toResources } from "./spec/limits.ts";
 import type { Resources } from "./spec/types.ts";
 import { write } from "./store/cgroup.ts";
+import { eventOf, tell } from "./store/events.ts";
 import { findRunning, openStore } from "./store/open.ts";
 import type { State } from "./store/state.ts";
 
@@ -56,7 +57,8 @@ const PATIENCE = 5_000;
 const MOMENT = 5;
 
 async function freeze(name: string, held: boolean, options: ControlOptions): Promise<void> {
-  const state = await find(name, options);
+  const store = await openStore(options.root);
+  const state = findRunning(store, name);
   const found = freezer(state);
   if (found === undefined) {
     throw new LimitError(`${name} has no cgroup that could be held`, {
@@ -74,7 +76,7 @@ async function freeze(name: string, held: boolean, options: ControlOptions): Pro
       : valueIn(directory, "cgroup.events", "frozen") === (held ? 1 : 0);
   const deadline = performance.now() + PATIENCE;
   while (performance.now() < deadline) {
-    if (isDone()) return;
+    if (isDone()) return tell(store.root, { type: held ? "paused" : "unpaused", ...eventOf(state) });
     await new Promise((resolve) => setTimeout(resolve, MOMENT));
   }
   // Not half of it.

@@ -8,15 +8,23 @@ import { ARCHITECTURE, type SyscallError } from "../ffi/libc.ts";
 import { decodeReport, type Image } from "../ffi/link.ts";
 import { restrictions } from "./info/caller.ts";
 import { errnoText, type FluxError, LaunchError, PermissionError } from "./errors.ts";
-import type { Prepared } from "./prepare.ts";
 import { refusalOf } from "./refusal.ts";
 import { diagnose, diagnoseSearch } from "./rootfs/diagnose.ts";
+import type { Spec } from "./spec/types.ts";
+
+/** What was to be run, and where to look at its files. */
+export interface Attempt {
+  readonly spec: Spec;
+  /** The root of a container that runs, as the host sees it; that of the specification, with its binds, if left out. */
+  readonly root?: string;
+}
 
 /** An instruction that failed. @param report What the interpreter, or the stub before it, wrote. */
-export function launchError({ spec }: Prepared, image: Image, report: Uint8Array<ArrayBuffer>): FluxError {
+export function launchError({ spec, root }: Attempt, image: Image, report: Uint8Array<ArrayBuffer>): FluxError {
   const { instruction, errno, index } = decodeReport(image, report);
   const { args: [command = ""], cwd } = spec.process;
-  const tree = { image: spec.root.path, mounts: spec.mounts ?? [], cwd, architecture: ARCHITECTURE };
+  const seen = root === undefined ? { image: spec.root.path, mounts: spec.mounts ?? [] } : { image: root, mounts: [] };
+  const tree = { ...seen, cwd, architecture: ARCHITECTURE };
   // Looked for in a PATH of one directory, there is no second try that could tell.
   const wasSearched = !command.includes("/") && errno === E.ENOENT;
   if (instruction?.role === "execve" && errno !== E.ENOSYS && !wasSearched) {

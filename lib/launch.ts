@@ -173,7 +173,7 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     sync.close();
     for (const { started } of plumbing) started();
     const bytes = new Uint8Array(16);
-    if (await read(report.number, bytes) > 0) throw launchError(prepared, image, bytes);
+    if (await read(report.number, bytes) > 0) throw launchError({ spec: prepared.spec }, image, bytes);
     // Killed, it has nothing to report either.
     options.signal?.throwIfAborted();
     const executed = performance.now();

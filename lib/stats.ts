@@ -137,27 +137,35 @@ function pressure(unified: string | undefined): Pick<ContainerStats, "pressure">
   return cpu === undefined || memory === undefined || io === undefined ? {} : { pressure: { cpu, memory, io } };
 }
 
+const total = (pids: readonly number[], of: (pid: number) => number): number =>
+  pids.reduce((all, pid) => all + of(pid), 0);
+
+/** What a container has used of CPUs, in milliseconds. @param pids Its processes, which are asked where no cgroup tells. */
+function cpuTime({ cgroups: { unified, legacy } }: State, pids: () => readonly number[]): number {
+  const nanoseconds = numberIn(legacy.cpuacct, "cpuacct.usage");
+  if (nanoseconds !== undefined) return nanoseconds / 1e6;
+  const microseconds = valueIn(unified, "cpu.stat", "usage_usec");
+  if (microseconds !== undefined) return microseconds / 1e3;
+  const [UTIME, STIME, CUTIME, CSTIME] = [14, 15, 16, 17];
+  return total(pids(), (pid) => cpuTimeOf(pid, [UTIME, STIME, CUTIME, CSTIME]));
+}
+
 function statsOf(state: State): ContainerStats {
   const { unified, legacy } = state.cgroups;
   const pids = processes(state);
-  const total = (of: (pid: number) => number): number => pids.reduce((all, pid) => all + of(pid), 0);
-  const nanoseconds = numberIn(legacy.cpuacct, "cpuacct.usage");
-  const microseconds = valueIn(unified, "cpu.stat", "usage_usec");
-  const [UTIME, STIME, CUTIME, CSTIME] = [14, 15, 16, 17];
   const limit = limitIn(legacy.memory, "memory.limit_in_bytes") ?? limitIn(unified, "memory.max");
   const io = textIn(unified, "io.stat");
+  const files = io === undefined ? pids.map((pid) => processFile(pid, "io")) : [];
+  const transferred = (field: RegExp): number => files.reduce((all, file) => all + (sum(file, field) ?? 0), 0);
   return {
     name: state.name,
-    cpuTime: nanoseconds !== undefined
-      ? nanoseconds / 1e6
-      : microseconds !== undefined
-      ? microseconds / 1e3
-      : total((pid) => cpuTimeOf(pid, [UTIME, STIME, CUTIME, CSTIME])),
-    memory: numberIn(legacy.memory, "memory.usage_in_bytes") ?? numberIn(unified, "memory.current") ?? total(memoryOf),
+    cpuTime: cpuTime(state, () => pids),
+    memory: numberIn(legacy.memory, "memory.usage_in_bytes") ?? numberIn(unified, "memory.current") ??
+      total(pids, memoryOf),
     ...(limit === undefined ? {} : { memoryLimit: limit }),
     pids: numberIn(legacy.pids, "pids.current") ?? numberIn(unified, "pids.current") ?? pids.length,
-    read: sum(io, /\brbytes=(\d+)/g) ?? total((pid) => sum(processFile(pid, "io"), /^read_bytes: (\d+)/gm) ?? 0),
-    written: sum(io, /\bwbytes=(\d+)/g) ?? total((pid) => sum(processFile(pid, "io"), /^write_bytes: (\d+)/gm) ?? 0),
+    read: sum(io, /\brbytes=(\d+)/g) ?? transferred(/^read_bytes: (\d+)/gm),
+    written: sum(io, /\bwbytes=(\d+)/g) ?? transferred(/^write_bytes: (\d+)/gm),
     ...pressure(unified),
   };
 }
@@ -181,12 +189,25 @@ export async function stats(
   names: readonly string[] = [],
   options: { readonly root?: string } = {},
 ): Promise<ContainerStats[]> {
+  return (await running(names, options)).map(statsOf);
+}
+
+/** What is known of those that run, all of them where none is named. */
+async function running(names: readonly string[], options: { readonly root?: string }): Promise<State[]> {
   const store = await openStore(options.root);
-  if (names.length > 0) return names.map((name) => statsOf(findRunning(store, name)));
+  if (names.length > 0) return names.map((name) => findRunning(store, name));
   return store.names().flatMap((name) => {
     const state = store.state(name);
-    return state !== undefined && isAlive(state) ? [statsOf(state)] : [];
+    return state !== undefined && isAlive(state) ? [state] : [];
   });
+}
+
+/** What containers have used of CPUs, in milliseconds, by their names: for whoever asks for all of it a moment later. */
+export async function cpuTimes(
+  names: readonly string[],
+  options: { readonly root?: string },
+): Promise<Map<string, number>> {
+  return new Map((await running(names, options)).map((state) => [state.name, cpuTime(state, () => processes(state))]));
 }
 
 /**

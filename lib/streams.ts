@@ -25,8 +25,12 @@ export interface Plumbing {
   readonly ours?: Descriptor;
   /** To be called once the command has its own copy. */
   readonly started: () => void;
-  /** To be called when the command has ended; settles when everything it wrote has been passed on. */
-  readonly ended: () => Promise<void>;
+  /**
+   * To be called when the command has ended; settles when everything it wrote has been passed on.
+   *
+   * @param areOthers Whether others may have the stream still, who aren't waited for: what is there is passed on.
+   */
+  readonly ended: (areOthers?: boolean) => Promise<void>;
 }
 
 const nothing = (): Promise<void> => Promise.resolve();
@@ -131,17 +135,28 @@ function relayIn(target: Descriptor): Pick<Plumbing, "ended"> {
 function relayOut(source: Descriptor, index: number): Pick<Plumbing, "ended"> {
   // A descriptor of its own: another container may be waiting for the terminal too.
   const target = new Descriptor(checked("fcntl", index, F.F_DUPFD_CLOEXEC, 3));
+  let over = false;
   const relay = async (): Promise<void> => {
     const buffer = new Uint8Array(BUFFER_SIZE);
     for (;;) {
-      const size = await read(source.number, buffer);
+      const size = over ? syscall("read", source.number, buffer, buffer.length) : await read(source.number, buffer);
+      // Given up in the middle of waiting: what is there by now is still to be read.
+      if (size === -E.EBADF && over) continue;
       if (size <= 0 || await writeInBackground(target.number, buffer.slice(0, size)) < 0) break;
     }
     source.close();
     target.close();
   };
   const relayed = relay();
-  return { ended: () => relayed };
+  return {
+    ended(areOthers = false) {
+      if (areOthers && source.isOpen) {
+        over = true;
+        forget(source.number);
+      }
+      return relayed;
+    },
+  };
 }
 
 /** An output of the command's. */

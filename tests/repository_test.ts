@@ -95,13 +95,16 @@ const FLOORS: readonly (readonly string[])[] = [
       "ends",
       "exec",
       "exec_session",
+      "exec_cgroup",
+      "session_streams",
       "privileges",
     ].map((
       name,
     ) => `lib/${name}.ts`),
-    ...["explain", "inspect", "list", "logs", "prune", "networks", "control", "stats", "benchmark", "info"].map((
-      name,
-    ) => `lib/${name}.ts`),
+    ...["explain", "inspect", "list", "logs", "events", "prune", "networks", "control", "stats", "benchmark", "info"]
+      .map((
+        name,
+      ) => `lib/${name}.ts`),
     "lib/info/",
   ],
   ["mod.ts", "lib/commands/"],

@@ -182,19 +182,24 @@ export async function startScope(scope: Scope, name: string, signal?: AbortSigna
 }
 
 /** The arguments for `busctl` that put a process into the container's cgroup of a scope. Pure. */
-export function attachArguments({ unit, user }: Scope, pid: number): string[] {
+export function attachArguments({ unit, user }: Pick<Scope, "unit" | "user">, pid: number): string[] {
   return [
     ...manager(user),
     ...["AttachProcessesToUnit", "ssau", unit, `/${CONTAINER_GROUP}`, "1", String(pid)],
   ];
 }
 
-async function attachTo(scope: Scope, pid: number, signal: AbortSignal | undefined): Promise<void> {
+/** Puts a process into the container's cgroup of a scope. Throws a {@link ScopeError}. */
+export async function attachTo(
+  scope: Pick<Scope, "unit" | "user" | "slice">,
+  pid: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const refused = await busctl(attachArguments(scope, pid), signal);
   if (refused !== undefined) throw failure(scope, `it takes no process: ${refused}`);
 }
 
-function failure({ unit, slice }: Scope, why: string): ScopeError {
+function failure({ unit, slice }: Pick<Scope, "unit" | "slice">, why: string): ScopeError {
   return new ScopeError(`systemd doesn't make the scope ${unit.slice(0, 20)}… in ${slice}: ${why}`, {
     hint: "'systemctl status' tells how systemd is; --cgroup-manager cgroupfs does without it",
   });

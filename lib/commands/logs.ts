@@ -5,7 +5,7 @@
  */
 import { printable, UsageError } from "../errors.ts";
 import { logBatches, type LogsOptions } from "../logs.ts";
-import { onReaderGone, writeTo } from "../logs/output.ts";
+import { isOnePlace, onReaderGone, writeTo } from "../logs/output.ts";
 import type { Entry } from "../logs/reader.ts";
 import { formatMoment, parseMoment } from "../spec/moments.ts";
 import type { Command } from "./command.ts";
@@ -53,56 +53,55 @@ class Lines {
 
   constructor(readonly timestamps: boolean) {}
 
-  /** An entry as it is shown, in pieces. */
-  *show(entry: Entry): Generator<Uint8Array<ArrayBuffer>> {
+  /** Adds an entry, as it is shown, to what is to be written. */
+  show(entry: Entry, parts: Uint8Array<ArrayBuffer>[]): void {
     const { stream, data } = entry;
     if (stream === "lost") {
-      if (this.#isOpen.get("stderr") === true) yield encoder.encode("\n");
+      if (this.#isOpen.get("stderr") === true) parts.push(encoder.encode("\n"));
       this.#isOpen.set("stderr", false);
-      yield encoder.encode(this.timestamps ? `${formatMoment(entry)} ${LOST}` : LOST);
+      parts.push(encoder.encode(this.timestamps ? `${formatMoment(entry)} ${LOST}` : LOST));
       return;
     }
     const isOpen = this.#isOpen.get(stream) === true;
     this.#isOpen.set(stream, data.at(-1) !== NEWLINE);
-    if (!this.timestamps) return yield data;
+    if (!this.timestamps) {
+      parts.push(data);
+      return;
+    }
     const time = encoder.encode(`${formatMoment(entry)} `);
     for (let at = 0; at < data.length;) {
-      if (at > 0 || !isOpen) yield time;
+      if (at > 0 || !isOpen) parts.push(time);
       const newline = data.indexOf(NEWLINE, at);
       const end = newline < 0 ? data.length : newline + 1;
-      yield data.subarray(at, end);
+      parts.push(data.subarray(at, end));
       at = end;
     }
   }
 }
 
+/** Where what is written at once is put together, over and over. */
+let room = new Uint8Array(0);
+
 function join(parts: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
   const [first] = parts;
   if (first !== undefined && parts.length === 1) return first;
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  const size = parts.reduce((sum, { length }) => sum + length, 0);
+  if (size > room.length) room = new Uint8Array(size);
   let at = 0;
   for (const part of parts) {
-    whole.set(part, at);
+    room.set(part, at);
     at += part.length;
   }
-  return whole;
+  return room.subarray(0, size);
 }
 
-/** Writes entries in their order, and neighbours at once; answers whether somebody still reads standard output. */
-async function write(entries: readonly Entry[], lines: Lines): Promise<boolean> {
-  for (let at = 0; at < entries.length;) {
-    const first = entries[at];
-    if (first === undefined) break;
-    const descriptor = descriptorOf(first);
-    const parts: Uint8Array<ArrayBuffer>[] = [];
-    for (let one: Entry | undefined = first; one !== undefined && descriptorOf(one) === descriptor; one = entries[at]) {
-      parts.push(...lines.show(one));
-      at++;
-    }
-    // Who has no standard error may still read the other.
-    if (!await writeTo(descriptor, join(parts)) && descriptor === 1) return false;
-  }
-  return true;
+/** Writes entries with as few calls as can be; answers whether somebody still reads standard output. */
+async function write(entries: readonly Entry[], lines: Lines, isOne: boolean): Promise<boolean> {
+  const parts: Record<1 | 2, Uint8Array<ArrayBuffer>[]> = { 1: [], 2: [] };
+  for (const entry of entries) lines.show(entry, parts[isOne ? 1 : descriptorOf(entry)]);
+  // Who has no standard error may still read the other.
+  if (parts[2].length > 0) await writeTo(2, join(parts[2]));
+  return parts[1].length === 0 || await writeTo(1, join(parts[1]));
 }
 
 function readTail(text: string | undefined): { readonly tail?: number } {
@@ -143,10 +142,11 @@ export async function logsCommand(args: readonly string[]): Promise<number> {
     signal: gone.signal,
   };
   using _ = follow ? onReaderGone(() => gone.abort()) : undefined;
+  const isOne = isOnePlace();
   const lines = new Lines(flags.on("timestamps") === true);
   try {
     for await (const batch of logBatches(name, options)) {
-      if (!await write(batch, lines)) return 0;
+      if (!await write(batch, lines, isOne)) return 0;
     }
   } catch (error) {
     if (!gone.signal.aborted) throw error;

@@ -134,10 +134,10 @@ export async function psCommand(args: readonly string[]): Promise<number> {
     sort(containers, flags.value("sort"), flags.on("reverse") ?? false);
   order([]);
   const root = flags.value("root");
-  const found: readonly Listed[] = await list({
-    all: flags.on("all") === true || flags.value("last") !== undefined,
-    ...(root === undefined ? {} : { root }),
-  });
+  // Who asks for them gets them.
+  const asks = flags.values("filter").some((text) => /^(?:(?:state|status)=(?:exited|dead)$|exited=)/.test(text));
+  const all = flags.on("all") ?? (asks || flags.value("last") !== undefined);
+  const found: readonly Listed[] = await list({ all, ...(root === undefined ? {} : { root }) });
   const containers = order(last(found.filter(filter), count));
   const whole = flags.on("trunc") === false;
   const options: FieldOptions = { now: Date.now(), whole };

@@ -100,8 +100,11 @@ export function titles(): object {
   return { ...Object.fromEntries(fields), Label: (key: unknown) => String(key).toUpperCase() };
 }
 
-/** One field as text that is fit for a terminal. A state tells of the health, too, as there is no column for it. */
+/** One field as text that is fit for a terminal. A state tells of health and exit code, too: they have no columns. */
 export function cell(field: string, container: Listed, options: FieldOptions): string {
-  if (field === "State" && container.health !== undefined) return `${container.state} (${container.health})`;
+  const more = container.health ?? container.code;
+  if (field === "State" && more !== undefined) return `${container.state} (${more})`;
+  // It has ended: nobody has that number.
+  if (field === "Pid" && container.pid === 0) return "-";
   return printable(String(FIELDS[field]?.[1](container, options) ?? ""));
 }

@@ -4,12 +4,12 @@
  * @module
  */
 import { attach, hasKeyboard, terminalSize } from "../attach.ts";
-import { type Container, type ContainerStatus, run, type Signal } from "../container.ts";
-import { listen } from "../signals.ts";
+import { type Container, type ContainerStatus, run } from "../container.ts";
 import { onWarning } from "../warnings.ts";
 import type { Command } from "./command.ts";
 import { helpText } from "./flags.ts";
 import { complain, print } from "./output.ts";
+import { Signals } from "./forward.ts";
 import { tellUser } from "./tell.ts";
 import { parseRun, RUN_FLAGS } from "./run_flags.ts";
 
@@ -30,80 +30,6 @@ executed, 127 when it isn't there.`,
   ],
   run: runCommand,
 };
-
-/** Signals that are passed on to the command. SIGWINCH is too, where it isn't told by a terminal's new size. */
-const FORWARDED = ["SIGWINCH", "SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
-/** Milliseconds within which a second Ctrl-C means it. */
-const INSISTENCE = 2_000;
-/** Milliseconds that are enough for a launch: what takes longer waits for somebody, and need not be waited for. */
-const LAUNCH_TIME = 1_000;
-/** Signals that are to end what runs, and what a shell says then. */
-const ENDING: Readonly<Partial<Record<Signal, number>>> = { SIGHUP: 129, SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 };
-
-/** Passes signals on from the first moment; ends libflux itself where there is no container yet that could end. */
-class Signals implements Disposable {
-  readonly #waiting: Signal[] = [];
-  readonly #abort = new AbortController();
-  #container: Container | undefined;
-  #interrupted = -Infinity;
-  #exitCode: number | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  readonly #listening: Disposable;
-
-  constructor(readonly quiet: boolean, tty: boolean) {
-    const signals = FORWARDED.filter((signal) => signal !== "SIGWINCH" || !tty);
-    this.#listening = listen(signals, (signal) => this.#deliver(signal));
-  }
-
-  /** Fires when there shall be no container any more. */
-  get signal(): AbortSignal {
-    return this.#abort.signal;
-  }
-
-  /** What libflux itself ends with, where it was told to before there was a container. */
-  get exitCode(): number | undefined {
-    return this.#exitCode;
-  }
-
-  /** The container that they go to. */
-  attach(container: Container): void {
-    this.#stopTimer();
-    this.#container = container;
-    for (const signal of this.#waiting.splice(0)) container.kill(signal);
-  }
-
-  #deliver(signal: Signal): void {
-    const insisted = signal === "SIGINT" && performance.now() - this.#interrupted < INSISTENCE;
-    if (signal === "SIGINT") this.#interrupted = performance.now();
-    if (insisted && !this.quiet) {
-      // A raw terminal goes down at a newline, and not back to the left.
-      const end = Deno.stderr.isTerminal() ? "\r\n" : "\n";
-      const what = this.#container === undefined ? "giving up" : "killing the container";
-      tellUser(`second interrupt: ${what}`, end);
-    }
-    if (this.#container !== undefined) return this.#container.kill(insisted ? "SIGKILL" : signal);
-    this.#waiting.push(signal);
-    const code = ENDING[signal];
-    if (code === undefined) return;
-    if (insisted) this.#giveUp(code);
-    else this.#timer ??= setTimeout(() => this.#giveUp(code), LAUNCH_TIME);
-  }
-
-  #giveUp(code: number): void {
-    this.#exitCode ??= code;
-    this.#abort.abort();
-  }
-
-  #stopTimer(): void {
-    // Not without one: Deno loads its timers at the first call, which takes 5 ms.
-    if (this.#timer !== undefined) clearTimeout(this.#timer);
-  }
-
-  [Symbol.dispose](): void {
-    this.#stopTimer();
-    this.#listening[Symbol.dispose]();
-  }
-}
 
 function report(container: Container, { started, finished, usage = {} }: ContainerStatus): void {
   const { create, clone, start, tearDown } = container.timings;

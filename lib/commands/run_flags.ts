@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { callersPath, callersVariable, decode } from "../caller.ts";
 import { printable, UsageError } from "../errors.ts";
 import { parseDevice } from "../spec/parse_device.ts";
 import { parseLog } from "../spec/log_options.ts";
@@ -11,6 +10,7 @@ import { parseBind, parseMount, parseTmpfs } from "../spec/mounts.ts";
 import { checkName, type RunOptions } from "../spec/options.ts";
 import { checkRestart, type RestartPolicy } from "../spec/restart.ts";
 import type { Mount } from "../spec/types.ts";
+import { ENVIRONMENT_FLAGS, readEnvironment } from "./environment_flags.ts";
 import { type Flag, type Parsed, parseFlags } from "./flags.ts";
 import { LIMIT_FLAGS, PROCESS_LIMIT_FLAGS, readLimits, readScore, readUlimits } from "./limit_flags.ts";
 import { NETWORK_FLAGS, readNetworkOptions } from "./network_flags.ts";
@@ -54,14 +54,7 @@ export const RUN_FLAGS: readonly Flag[] = [
     repeated: true,
     help: "give it a device of this host's, or a directory of them: /dev/fuse, /dev/kvm:/dev/kvm:rw",
   },
-  {
-    name: "env",
-    short: "e",
-    value: "K[=V]",
-    repeated: true,
-    help: "set a variable; without a value the caller's is passed on",
-  },
-  { name: "env-file", value: "FILE", repeated: true, help: "set the variables of FILE: a K=V a line, # for comments" },
+  ...ENVIRONMENT_FLAGS,
   { name: "workdir", short: "w", value: "DIR", complete: {}, help: "the working directory inside" },
   ...USER_FLAGS,
   { name: "hostname", value: "NAME", help: "the host name inside; the container's name by default" },
@@ -114,40 +107,6 @@ function choice<T extends string>(flags: Parsed, name: string, choices: readonly
   const found = choices.find((one) => one === value);
   if (found === undefined) throw new UsageError(`--${name} is ${choices.join(" or ")}, not "${printable(value)}"`);
   return found;
-}
-
-/** `K=V`, or `K` for the caller's own; one that the caller hasn't got is left out, as in docker. */
-function parseVariable(text: string, from: string): readonly (readonly [string, string])[] {
-  const at = text.indexOf("=");
-  const key = at < 0 ? text : text.slice(0, at);
-  if (key === "" || /[\s\0]/.test(key)) {
-    throw new UsageError(`"${printable(text)}" in ${from} sets no variable`, {
-      hint: "write K=V, or K to pass the caller's on",
-    });
-  }
-  const value = at < 0 ? callersVariable(key) : text.slice(at + 1);
-  return value === undefined ? [] : [[key, value]];
-}
-
-function readVariables(file: string): (readonly [string, string])[] {
-  let bytes: Uint8Array;
-  try {
-    bytes = Deno.readFileSync(callersPath(file));
-  } catch (error) {
-    if (error instanceof UsageError) throw error;
-    const why = error instanceof Deno.errors.NotFound
-      ? "there is no such file"
-      : error instanceof Deno.errors.PermissionDenied
-      ? "permission denied"
-      : error instanceof Deno.errors.IsADirectory
-      ? "it is a directory"
-      : "it is no text file";
-    throw new UsageError(`the variables in ${printable(file)} can't be read: ${why}`, { path: file, cause: error });
-  }
-  return decode(bytes, `the file ${printable(file)}`).split("\n").map((line) => line.replace(/\r$/, "")).filter((
-    line,
-  ) => line.trim() !== "" && !line.trimStart().startsWith("#"))
-    .flatMap((line) => parseVariable(line.trimStart(), file));
 }
 
 function parseLabel(text: string): readonly [string, string] {
@@ -203,10 +162,7 @@ export function parseRun(command: string, args: readonly string[]): RunCommandLi
     ...flags.values("tmpfs").map(parseTmpfs),
   ];
   const devices = flags.values("device").map(parseDevice);
-  const env = Object.fromEntries([
-    ...flags.values("env-file").flatMap(readVariables),
-    ...flags.values("env").flatMap((text) => parseVariable(text, "--env")),
-  ]);
+  const env = readEnvironment(flags);
   const offset = flags.value("time-offset");
   if (offset !== undefined && !/^[+-]?[0-9]{1,12}$/.test(offset)) {
     throw new UsageError(`--time-offset is a whole number of seconds, not "${printable(offset)}"`);

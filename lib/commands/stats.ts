@@ -5,7 +5,7 @@
  */
 import { printable, UsageError } from "../errors.ts";
 import { table } from "../render.ts";
-import { type ContainerStats, stats, top } from "../stats.ts";
+import { type ContainerStats, cpuTimes, stats, top } from "../stats.ts";
 import type { Command } from "./command.ts";
 import { type Flag, helpText, parseFlags } from "./flags.ts";
 import { columns, print } from "./output.ts";
@@ -51,10 +51,9 @@ export function bytes(count: number): string {
 /** One container between two looks, with its share of one CPU in percent. */
 type Row = ContainerStats & { readonly cpu: number };
 
-function rows(before: readonly ContainerStats[], after: readonly ContainerStats[], milliseconds: number): Row[] {
+function rows(before: ReadonlyMap<string, number>, after: readonly ContainerStats[], milliseconds: number): Row[] {
   return after.map((one) => {
-    const earlier = before.find(({ name }) => name === one.name);
-    const used = one.cpuTime - (earlier?.cpuTime ?? one.cpuTime);
+    const used = one.cpuTime - (before.get(one.name) ?? one.cpuTime);
     return { ...one, cpu: Math.max(0, Math.round(used / milliseconds * 10_000) / 100) };
   });
 }
@@ -89,19 +88,19 @@ export async function statsCommand(args: readonly string[]): Promise<number> {
   }
   const names = [...flags.positional, ...(flags.rest ?? [])];
   const root = flags.value("root");
-  const look = () => stats(names, root === undefined ? {} : { root });
+  const where = root === undefined ? {} : { root };
   const stream = flags.on("stream") ?? true;
   const isTerminal = Deno.stdout.isTerminal();
-  for (let before = await look(), wait: number = FIRST;; wait = INTERVAL) {
+  for (let before = await cpuTimes(names, where), wait: number = FIRST;; wait = INTERVAL) {
     const begin = performance.now();
     await new Promise((resolve) => setTimeout(resolve, wait));
-    const after = await look();
+    const after = await stats(names, where);
     const found = rows(before, after, performance.now() - begin);
     // From the top of an empty screen, as top does.
     const home = stream && isTerminal && format === "table" ? "\x1b[H\x1b[2J" : "";
     print(format === "json" ? `${JSON.stringify(found)}\n` : home + show(found));
     if (!stream) return 0;
-    before = after;
+    before = new Map(after.map(({ name, cpuTime }) => [name, cpuTime]));
   }
 }
 

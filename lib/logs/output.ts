@@ -6,6 +6,7 @@
 import { E, POLL } from "../../ffi/abi/constants.ts";
 import { Descriptor, syscall } from "../../ffi/libc.ts";
 import { abandon, ready, writeInBackground } from "../../ffi/reactor.ts";
+import { statDescriptor } from "../../ffi/stat.ts";
 import { errnoText, FluxError } from "../errors.ts";
 
 /**
@@ -23,6 +24,13 @@ export async function writeTo(descriptor: 1 | 2, bytes: Uint8Array<ArrayBuffer>)
     errno: -written,
     hint: "write elsewhere",
   });
+}
+
+/** Whether standard output and standard error lead to the same place, where the order of what is written to both counts. */
+export function isOnePlace(): boolean {
+  const [output, error] = [statDescriptor(1), statDescriptor(2)];
+  return typeof output === "object" && typeof error === "object" && output.inode === error.inode &&
+    output.filesystem === error.filesystem;
 }
 
 /** Calls back once nobody reads standard output any more; never where it isn't a pipe, a socket or a terminal. */

@@ -92,6 +92,24 @@ export function openFiles(
 /** Entries that are handed on together: so many bytes of data, or so many entries. */
 const BATCH = { bytes: 1 << 18, entries: 4096 } as const;
 
+/** Bytes of memory that small pieces share: each with one of its own would take longer than all else. */
+const CHUNK = 1 << 16;
+
+/** Copies bytes to where they stay. */
+class Copies {
+  #chunk = new Uint8Array(0);
+  #used = 0;
+
+  copy(data: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    if (data.length > CHUNK / 8) return data.slice();
+    if (this.#used + data.length > this.#chunk.length) [this.#chunk, this.#used] = [new Uint8Array(CHUNK), 0];
+    const begin = this.#used;
+    this.#chunk.set(data, begin);
+    this.#used += data.length;
+    return this.#chunk.subarray(begin, this.#used);
+  }
+}
+
 const isBefore = (a: Moment, b: Moment): boolean =>
   a.seconds < b.seconds || a.seconds === b.seconds && a.nanoseconds < b.nanoseconds;
 
@@ -104,6 +122,7 @@ export class LogReader implements Disposable {
   /** How many files came before those. */
   #passed = 0;
   #lost = false;
+  readonly #copies = new Copies();
   #last: Moment = { seconds: 0, nanoseconds: 0 };
 
   /** @param files From {@link openFiles}; owned from now on. */
@@ -186,7 +205,7 @@ export class LogReader implements Disposable {
     const start = this.#start?.[frame.stream];
     const order = start === undefined ? 1 : this.#passed - start.file || frame.begin - start.at;
     if (order < 0) return undefined;
-    const data = order === 0 ? frame.data.slice(start?.byte) : frame.data.slice();
+    const data = this.#copies.copy(order === 0 ? frame.data.subarray(start?.byte) : frame.data);
     return data.length === 0 && stream !== "lost" ? undefined : { stream, seconds, nanoseconds, data };
   }
 

@@ -233,8 +233,11 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
   };
 }
 
-/** Who runs the command. */
-function accountOf({ user, groupAdd = [] }: RunOptions, { passwd, group, ids }: Facts): Account {
+/** Who runs the command. Throws a `UsageError` where there is no such user, or the container hasn't got its ids. */
+export function accountOf(
+  { user, groupAdd = [] }: Pick<RunOptions, "user" | "groupAdd">,
+  { passwd, group, ids }: Pick<Facts, "passwd" | "group"> & { readonly ids?: Omit<IdMaps, "writer"> | undefined },
+): Account {
   const groups = parseGroups(group);
   const account = resolveUser(user ?? ids?.user ?? "0", parsePasswd(passwd), groups);
   const added = resolveGroups(groupAdd.filter((text) => text !== KEEP_GROUPS), groups);

@@ -62,9 +62,15 @@ export function parseMoment(text: string, what: string, now: number = Date.now()
   });
 }
 
+/** The second that was written last: most that follow are in the same one. */
+let known = { seconds: 0, text: "1970-01-01T00:00:00" };
+
 /** Writes a moment by RFC 3339, in UTC, with nanoseconds. */
 export function formatMoment({ seconds, nanoseconds }: Moment): string {
-  const date = new Date(seconds * 1000);
-  const second = Number.isNaN(date.getTime()) ? `@${seconds}` : date.toISOString().replace(/\.\d+Z$/, "");
-  return `${second}.${String(nanoseconds % NANOSECONDS).padStart(9, "0")}Z`;
+  if (seconds !== known.seconds) {
+    const date = new Date(seconds * 1000);
+    const text = Number.isNaN(date.getTime()) ? `@${seconds}` : date.toISOString().replace(/\.\d+Z$/, "");
+    known = { seconds, text };
+  }
+  return `${known.text}.${String(nanoseconds % NANOSECONDS).padStart(9, "0")}Z`;
 }

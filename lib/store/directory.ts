@@ -134,15 +134,30 @@ export function append(path: string, text: string): void {
   writeText(path, text, O.O_APPEND);
 }
 
-/** A file's text; nothing where there is no such file. */
+const decoder = new TextDecoder();
+/** For most files one read is enough, and so is one buffer. */
+let buffer = new Uint8Array(1 << 14);
+
+/**
+ * A file's text; nothing where there is no such file. Raw, since lists of containers read thousands of the kernel's files:
+ * Deno's own way takes four times as long.
+ *
+ * @throws {SyscallError} It can't be read.
+ */
 export function readIfThere(path: string): string | undefined {
-  // Asked first: usually it isn't there, and an exception takes longer than the question.
-  if (typeof stat(path) === "number") return undefined;
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
-    throw error;
+  const opened = syscall("openat", AT.AT_FDCWD, path, O.O_RDONLY | O.O_CLOEXEC, 0);
+  if (opened === -E.ENOENT || opened === -E.ENOTDIR) return undefined;
+  if (opened < 0) throw new SyscallError("openat", -opened, path);
+  using file = new Descriptor(opened);
+  for (let length = 0;;) {
+    const count = syscall("read", file.number, buffer.subarray(length), buffer.length - length);
+    if (count < 0) throw new SyscallError("read", -count, path);
+    length += count;
+    if (count === 0) return decoder.decode(buffer.subarray(0, length));
+    if (length < buffer.length) continue;
+    const larger = new Uint8Array(buffer.length * 2);
+    larger.set(buffer);
+    buffer = larger;
   }
 }
 

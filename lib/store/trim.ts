@@ -5,8 +5,9 @@
  */
 import { NameInUseError } from "../errors.ts";
 import { checkPrivateDirectory } from "./directory.ts";
+import { eventOf, tell } from "./events.ts";
 import type { ContainerRecord } from "./history.ts";
-import type { Store } from "./state.ts";
+import { type Claim, Store } from "./state.ts";
 
 /** How many ended containers are kept by themselves. */
 export const KEPT = 500;
@@ -36,8 +37,10 @@ export async function forget(
   }
   try {
     const { history } = store;
-    if (!checkPrivateDirectory(history.directory(name)) || !isMeant(history.read(name))) return false;
+    const record = checkPrivateDirectory(history.directory(name)) ? history.read(name) : "none";
+    if (record === "none" || !isMeant(record)) return false;
     history.remove(name);
+    if (record !== undefined) tell(store.root, { type: "removed", ...eventOf(record) });
     return true;
   } finally {
     await claim.release();
@@ -63,4 +66,9 @@ export async function trim(store: Store, keep: number = KEPT): Promise<string[]>
     if (await forget(store, name, (record) => record?.id === id)) removed.push(name);
   }
   return removed;
+}
+
+/** {@linkcode trim}, by who has had a name, and has released it. */
+export async function trimAfter({ directory, name, history }: Claim): Promise<void> {
+  await trim(new Store(directory.slice(0, -`/containers/${name}`.length), history));
 }
