@@ -99,7 +99,9 @@ export async function assemble(
       prepared = { ...prepared, launch: { ...prepared.launch, endsWithParent: true } };
     }
     // A monitor logs by itself.
-    if (!isDetached) capture = beginCapture(store.history, prepared, named, created);
+    if (!isDetached) capture = beginCapture(store, prepared, named, created);
+    // Laid before the pump is made, which must know of it.
+    if (named.terminal !== undefined) capture?.tap();
     layout.forEach((how, index) => plumbing.push(plumb(how, index, capture)));
     const image = link(compileProgram(prepared, named, connection?.place), linkOptions);
     return {

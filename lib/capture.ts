@@ -7,7 +7,10 @@ import { Capture } from "./logs/capture.ts";
 import type { Prepared } from "./prepare.ts";
 import { checkLog } from "./spec/log_options.ts";
 import type { RunOptions } from "./spec/options.ts";
-import type { ContainerRecord, History } from "./store/history.ts";
+import type { ContainerRecord } from "./store/history.ts";
+import type { Store } from "./store/state.ts";
+import { trim } from "./store/trim.ts";
+import { warn } from "./warnings.ts";
 
 /** What is known of a container before it runs. @param restarts How often it was started again. */
 export function recordOf(
@@ -24,14 +27,13 @@ export function recordOf(
 
 /** What logs the output of a container; nothing where nobody asked for it. Writes nothing yet. */
 export function beginCapture(
-  history: History,
+  store: Store,
   prepared: Prepared,
   options: RunOptions,
   created: Date,
 ): Capture | undefined {
   if (options.log === undefined || options.log.driver === "none") return undefined;
-  const capture = new Capture(history, recordOf(prepared, options, created));
-  // Laid before the pump is made, which must know of it.
-  if (options.terminal !== undefined) capture.tap();
-  return capture;
+  return new Capture(store.history, recordOf(prepared, options, created), () =>
+    // It has ended well, whatever is left of others.
+    trim(store).catch((error) => warn(`what is kept of old containers can't be removed: ${error.message}`)));
 }

@@ -230,6 +230,7 @@ export class Container implements AsyncDisposable {
         if (capture !== undefined) await trimAfter(claim);
         await connection?.[Symbol.asyncDispose]();
         this.#parts.idLock.close();
+        await capture?.trim();
         this.#timings = { ...timings, tearDown: performance.now() - before };
       }
     }

@@ -93,9 +93,12 @@ export function plumb(how: Layout[number], index: number, capture?: Capture): Pl
 /** Lays an output that is logged, and goes on to the caller's own, to a pipe, or nowhere. */
 function plumbLogged(how: Layout[number], index: number, capture: Capture): Plumbing {
   const stream = index === 1 ? "stdout" : "stderr";
+  using opened = new DisposableStack();
   const passed = how === "piped" ? pipe() : undefined;
+  for (const end of Object.values(passed ?? {})) opened.use(end);
   if (passed !== undefined) checked("fcntl", passed.read.number, F.F_SETFL, O_NONBLOCK | O.O_RDONLY);
   const child = capture.lay(stream, passed?.write ?? (how === "logged" ? index : undefined));
+  opened.move();
   return {
     child: child.number,
     started: () => child.close(),

@@ -51,8 +51,13 @@ export class Capture {
    * Opens the daemon that is to have the log too. Throws a `LaunchError` where there is none.
    *
    * @param record What is known of the container before it runs.
+   * @param trim Removes old ones, where there are too many by now; to be called when the name is free again.
    */
-  constructor(readonly history: History, readonly record: ContainerRecord) {
+  constructor(
+    readonly history: History,
+    readonly record: ContainerRecord,
+    readonly trim: () => Promise<unknown>,
+  ) {
     const daemon = daemonOf(record.log, record);
     if (daemon !== undefined) this.#daemon = { daemon, socket: openDaemon(daemon) };
   }
@@ -172,19 +177,31 @@ export class Capture {
     { started, finished }: { readonly started: Date; readonly finished: Date },
   ): void {
     const { history, record } = this;
-    if (record.remove) return history.remove(record.name);
-    history.write({
-      ...record,
-      ...{ started: started.toISOString(), finished: finished.toISOString(), code },
-      ...(signal === undefined ? {} : { signal }),
-      ...(outOfMemory === undefined ? {} : { outOfMemory }),
-    });
+    try {
+      if (record.remove) return history.remove(record.name);
+      history.write({
+        ...record,
+        ...{ started: started.toISOString(), finished: finished.toISOString(), code },
+        ...(signal === undefined ? {} : { signal }),
+        ...(outOfMemory === undefined ? {} : { outOfMemory }),
+      });
+    } catch (error) {
+      // It has ended like that all the same, and who asks for its status is told.
+      if (!(error instanceof FluxError || error instanceof SyscallError)) throw error;
+      warn(`how ${record.name} ended can't be written down: ${error.message}`);
+    }
   }
 
   /** Forgets a container that never ran. */
   async discard(): Promise<void> {
     await this.ended();
-    if (this.#begun) this.history.remove(this.record.name);
+    if (!this.#begun) return;
+    try {
+      this.history.remove(this.record.name);
+    } catch (error) {
+      // Why it never ran is what is to be told.
+      warn(`the log of ${this.record.name} can't be removed: ${error instanceof Error ? error.message : error}`);
+    }
   }
 
   /** Closes what the pump has copies of. */

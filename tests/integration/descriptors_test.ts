@@ -19,37 +19,42 @@ function descriptorsBelow(number: number): Disposable {
   return { [Symbol.dispose]: () => void syscall("prlimit64", 0, RLIMIT_NOFILE, saved, 0) };
 }
 
-hostTest("run() leaves no descriptor wherever in a launch the last one is taken", async () => {
-  const start = async (): Promise<boolean> => {
-    try {
-      await using container = await run({
-        image: BUSYBOX,
-        command: ["true"],
-        network: "none",
-        terminal: { columns: 80, rows: 24 },
-      });
-      assertEquals((await container.status).code, 0);
-      return true;
-    } catch {
-      return false;
+const terminal = { columns: 80, rows: 24 };
+
+for (
+  const [what, options] of [
+    ["", { terminal }],
+    [", with a log", { log: {} }],
+    [", with a log of a terminal", { log: {}, terminal }],
+  ] as const
+) {
+  hostTest(`run() leaves no descriptor wherever in a launch the last one is taken${what}`, async () => {
+    const start = async (): Promise<boolean> => {
+      try {
+        await using container = await run({ image: BUSYBOX, command: ["true"], network: "none", ...options });
+        assertEquals((await container.status).code, 0);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    assert(await start());
+    const before = await quietDescriptors();
+    let succeeded = 0;
+    let failed = 0;
+    for (let most = 3; most < 200 && succeeded < 3; most++) {
+      {
+        using _limit = descriptorsBelow(most);
+        if (await start()) succeeded++;
+        else failed++;
+      }
+      assertEquals(openDescriptors(), before, `with those below ${most}`);
     }
-  };
-  assert(await start());
-  const before = await quietDescriptors();
-  let succeeded = 0;
-  let failed = 0;
-  for (let most = 3; most < 200 && succeeded < 3; most++) {
-    {
-      using _limit = descriptorsBelow(most);
-      if (await start()) succeeded++;
-      else failed++;
-    }
-    assertEquals(openDescriptors(), before, `with those below ${most}`);
-  }
-  // What there was no descriptor to clean up with is the next command's to remove.
-  await new Store(defaultRoot()).reconcile();
-  assert(succeeded === 3 && failed > 5, `${succeeded} succeeded, ${failed} failed`);
-});
+    // What there was no descriptor to clean up with is the next command's to remove.
+    await new Store(defaultRoot()).reconcile();
+    assert(succeeded === 3 && failed > 5, `${succeeded} succeeded, ${failed} failed`);
+  });
+}
 
 hostTest("run() needs no more descriptors once the command runs", async () => {
   const { signal } = new AbortController();

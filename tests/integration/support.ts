@@ -76,10 +76,12 @@ export async function libflux(args: readonly string[], options: Options = {}): P
 }
 
 let count = 0;
+/** Every test file of a process has a copy of this module, and what is kept of ended containers goes by their names. */
+const COPY = crypto.randomUUID().slice(0, 4);
 
 /** A name that no other test uses. */
 export function uniqueName(): string {
-  return `test-${Deno.pid}-${++count}`;
+  return `test-${Deno.pid}-${COPY}-${++count}`;
 }
 
 /** `./libflux run` with a name of its own. */

@@ -150,6 +150,27 @@ hostTest("a log that is deleted is begun anew", async () => {
   assertEquals(log.text(), "after\n");
 });
 
+hostTest("the pump takes less than 200 KiB, and has nothing of the host's open", async () => {
+  using root = temporaryDirectory();
+  const { container, say } = await echoing(root.path);
+  await using _ = container;
+  for (let i = 0; i < 20; i++) await say("x".repeat(60_000));
+  const pump = pumpOf(container.name);
+  const [, pss] = /^Pss: +(\d+) kB$/m.exec(Deno.readTextFileSync(`/proc/${pump}/smaps_rollup`)) ?? [];
+  assert(Number(pss) > 0 && Number(pss) < 200, `${pss} KiB`);
+  assertEquals(Deno.readLinkSync(`/proc/${pump}/cwd`), "/");
+  const open = Array.from(
+    Deno.readDirSync(`/proc/${pump}/fd`),
+    ({ name }) => Deno.readLinkSync(`/proc/${pump}/fd/${name}`),
+  );
+  const { directory } = new Log(container.name, root.path);
+  // The report, two sources and a tee; and the log.
+  assertEquals(open.map((path) => path.replace(/^pipe:.*/, "pipe")).toSorted(), [
+    ...[directory, `${directory}/log`],
+    ...["pipe", "pipe", "pipe", "pipe"],
+  ]);
+});
+
 rootTest("a full disk holds nobody up; what is lost is told when there is room again", async () => {
   using root = temporaryDirectory();
   await using history = await mountHistory(root.path, "size=64k,mode=700");

@@ -1,6 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { run } from "../../../mod.ts";
 import { BUSYBOX, hostTest, libflux, startLibflux, temporaryDirectory, uniqueName } from "../support.ts";
+import { checkLog } from "../../../lib/spec/log_options.ts";
+import { History, historyRoot } from "../../../lib/store/history.ts";
+import { KEPT } from "../../../lib/store/trim.ts";
 import { Log, pumpOf, until } from "./support.ts";
 
 const image = BUSYBOX;
@@ -34,6 +37,25 @@ hostTest("run keeps nothing with --log-driver none, with --rm, and where nothing
   assertEquals(await outcome("--rm", "--", "echo", "hello"), [0, undefined]);
   assertEquals(await outcome("--", "nosuchcommand"), [127, undefined]);
   assertEquals(await outcome("--workdir", "/etc/passwd", "--", "true"), [125, undefined]);
+});
+
+hostTest("of more ended containers than are kept, the oldest go when another ends", async () => {
+  using root = temporaryDirectory();
+  const history = new History(historyRoot(root.path));
+  const id = "0".repeat(64);
+  const count = KEPT + KEPT / 10;
+  for (let i = 0; i < count; i++) {
+    const created = new Date(i * 1000).toISOString();
+    history.begin({
+      ...{ name: `old-${i}`, id, image: "/", command: ["true"], labels: {}, created, finished: created, restarts: 0 },
+      ...{ log: checkLog({}), terminal: false, remove: false },
+    }).close();
+  }
+  await using container = await run({ image, network: "none", root: root.path, command: ["true"], log: {} });
+  await container.status;
+  const names = history.names();
+  assertEquals([names.length, names.includes(container.name)], [KEPT, true]);
+  assertEquals([names.includes("old-50"), names.includes("old-51")], [false, true]);
 });
 
 hostTest("a container of the same name begins a new log", async () => {
