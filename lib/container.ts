@@ -18,6 +18,7 @@ import { isOwnHosts } from "./connect.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
 import { checkSize, type RunOptions, type TerminalSize } from "./spec/options.ts";
 import { thaw } from "./store/cgroup.ts";
+import { newsOfEnd, newsOfStart, tell } from "./store/events.ts";
 import { killNamespace } from "./store/process.ts";
 import { trimAfter } from "./store/trim.ts";
 import { layOut, type Output, readable, writable } from "./streams.ts";
@@ -181,6 +182,12 @@ export class Container implements AsyncDisposable {
     return stream;
   }
 
+  /** What is told of it to who follows events. */
+  get #who(): Parameters<typeof newsOfEnd>[0] {
+    const { prepared: { name, id, spec }, options: { labels = {} } } = this.#parts;
+    return { name, id, image: spec.root.path, labels };
+  }
+
   async #run(): Promise<ContainerStatus> {
     const {
       child,
@@ -198,6 +205,7 @@ export class Container implements AsyncDisposable {
       timings,
     } = this.#parts;
     const started = new Date(created.getTime() + timings.create + timings.start);
+    tell(claim.root, ...newsOfStart(this.#who, created));
     const end = await child.wait();
     const finished = new Date();
     const before = performance.now();
@@ -217,6 +225,7 @@ export class Container implements AsyncDisposable {
       const used = measured(cgroups, this.#parts.options, status.code);
       const ended = { ...status, ...used, created, started, finished };
       capture?.finish(ended, ended);
+      tell(claim.root, ...newsOfEnd(this.#who, ended, capture !== undefined && !capture.record.remove));
       return ended;
     } finally {
       this.#finishStreams();

@@ -24,6 +24,7 @@ import { ownEnvironment, ownProgram } from "./program.ts";
 import { checkHealth, HEALTH_FILE, healthText } from "./spec/health.ts";
 import type { RunOptions } from "./spec/options.ts";
 import { writeAtomically } from "./store/directory.ts";
+import { newsOfStart, tell } from "./store/events.ts";
 import type { ContainerRecord } from "./store/history.ts";
 import { layOut, type Plumbing } from "./streams.ts";
 
@@ -166,6 +167,7 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
     const state = store.state(prepared.name);
     if (state !== undefined) assembled.claim.write({ ...state, started });
     if (hasRecord) store.history.write({ ...record, started });
+    tell(store.root, ...newsOfStart(record, assembled.created, again !== undefined));
   } catch (error) {
     await monitored?.abort();
     closeEnds(launched, plumbing);

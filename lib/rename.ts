@@ -9,6 +9,7 @@ import type { ControlOptions } from "./control.ts";
 import { NameInUseError, NoContainerError, UsageError } from "./errors.ts";
 import { checkName } from "./spec/options.ts";
 import { writeAtomically } from "./store/directory.ts";
+import { eventOf, tell } from "./store/events.ts";
 import { tellNeighbours } from "./store/hosts.ts";
 import { Networks } from "./store/network.ts";
 import { openStore } from "./store/open.ts";
@@ -50,6 +51,7 @@ export async function rename(name: string, to: string, options: ControlOptions =
   writeAtomically(`${store.directory(to)}/state.json`, JSON.stringify({ ...state, name: to }));
   moveRecord(store, name, to);
   await tellNetwork(store, state, to);
+  tell(store.root, { ...eventOf(state), type: "renamed", name: to, from: name });
 }
 
 /** Moves the directory, whose lock the monitor goes on to hold: so the new name is taken as the old one was. */

@@ -73,19 +73,21 @@ const LOCK_EX_NB = 6;
 const WRITE = openFlags(ARCHITECTURE, "O_WRONLY", "O_CREAT", "O_APPEND", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC").value;
 const READ = openFlags(ARCHITECTURE, "O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC").value;
 
+/** An event that happens now, or happened before. */
+export type News = Omit<ContainerEvent, "time"> & { readonly time?: Date };
+
 /**
- * Tells of an event. It never fails: what happens to a container doesn't depend on whether that can be written down.
+ * Tells of events. It never fails: what happens to a container doesn't depend on whether that can be written down.
  *
  * @param root The state root.
- * @param event Its time is now.
  */
-export function tell(root: string, event: Omit<ContainerEvent, "time">): void {
+export function tell(root: string, ...events: readonly News[]): void {
   const path = `${root}/${FILE}`;
-  const { type, name, id, ...more } = event;
-  // In one call, at the end: lines of others are neither torn nor overwritten.
-  const line = new TextEncoder().encode(
-    `${JSON.stringify({ time: new Date().toISOString(), type, name, id, ...more })}\n`,
+  const lines = events.map(({ time = new Date(), type, name, id, ...more }) =>
+    `${JSON.stringify({ time: time.toISOString(), type, name, id, ...more })}\n`
   );
+  // In one call, at the end: lines of others are neither torn nor overwritten.
+  const line = new TextEncoder().encode(lines.join(""));
   const opened = syscall("openat", AT.AT_FDCWD, path, WRITE, 0o600);
   if (opened < 0) return;
   using file = new Descriptor(opened);
@@ -99,6 +101,32 @@ export function eventOf(
   { name, id, image, labels }: Pick<ContainerEvent, "name" | "id"> & Required<Pick<ContainerEvent, "image" | "labels">>,
 ): Omit<ContainerEvent, "time" | "type"> {
   return { name, id, image, ...(Object.keys(labels).length === 0 ? {} : { labels }) };
+}
+
+/** What is told of a container's start. @param again Whether its restart policy, or somebody, has started it again. */
+export function newsOfStart(who: Parameters<typeof eventOf>[0], created: Date, again = false): News[] {
+  const event = eventOf(who);
+  if (again) return [{ ...event, type: "restarted" }];
+  return [{ ...event, time: created, type: "created" }, { ...event, type: "started" }];
+}
+
+/** What is told of a container's end. @param isKept Whether something is kept of it. */
+export function newsOfEnd(
+  who: Parameters<typeof eventOf>[0],
+  { code, signal, outOfMemory = false, finished }: {
+    readonly code: number;
+    readonly signal?: string;
+    readonly outOfMemory?: boolean;
+    readonly finished: Date;
+  },
+  isKept: boolean,
+): News[] {
+  const event = eventOf(who);
+  return [
+    ...outOfMemory ? [{ ...event, time: finished, type: "oom" } as const] : [],
+    { ...event, time: finished, type: "exited", code, ...(signal === undefined ? {} : { signal }) },
+    ...isKept ? [] : [{ ...event, type: "removed" } as const],
+  ];
 }
 
 /** Renames the file; one of several who find it long, and no newer one. */

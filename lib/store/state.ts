@@ -15,6 +15,7 @@ import { bootId, checkPrivateDirectory, makePrivateDirectory, readState, writeAt
 import { warn } from "../warnings.ts";
 import { describeEntry, type Entry, isContainerCgroup, Ledger } from "./ledger.ts";
 import { isCurrent, lockFile } from "./lock.ts";
+import { newsOfEnd, tell } from "./events.ts";
 import { type Ended, openEnd, ranOutOfMemory, readEnd } from "./ended.ts";
 import { History, historyRoot, OPTIONS_FILE, parseObject } from "./history.ts";
 import { reconcileNetworks } from "./leave.ts";
@@ -207,6 +208,11 @@ export class Claim {
     this.ledger = new Ledger(`${directory}/ledger`);
   }
 
+  /** The state root that it is in. */
+  get root(): string {
+    return this.directory.slice(0, -`/containers/${this.name}`.length);
+  }
+
   /** Writes what is known of the container. */
   write(state: State): void {
     writeAtomically(`${this.directory}/state.json`, JSON.stringify(state));
@@ -237,7 +243,10 @@ export class Claim {
     const killed = state !== undefined && ended.code !== 0 && ranOutOfMemory(state);
     this.#ended = ended;
     const record = this.history.read(this.name);
-    if (record === undefined || state === undefined || record.id !== state.id) return;
+    if (state === undefined) return;
+    const isKept = record?.id === state.id && !record.remove;
+    tell(this.root, ...newsOfEnd(state, { ...ended, outOfMemory: killed }, isKept));
+    if (record?.id !== state.id) return;
     if (record.remove) return this.history.remove(this.name);
     const { code, signal, finished } = ended;
     const how = { code, ...(signal === undefined ? {} : { signal }), ...(killed ? { outOfMemory: true } : {}) };

@@ -5,7 +5,7 @@ const ID = "a".repeat(64);
 
 class Root implements Disposable {
   readonly path = Deno.makeTempDirSync({ prefix: "libflux-events-" });
-  tell(name: string, more: Partial<ContainerEvent> = {}): void {
+  tell(name: string, more: Partial<Omit<ContainerEvent, "time">> = {}): void {
     tell(this.path, { type: "started", name, id: ID, ...more });
   }
   [Symbol.dispose](): void {
