@@ -1,15 +1,11 @@
 #!/usr/bin/env -S deno run -A
 /**
- * The command `libflux`: finds the subcommand, runs it, turns errors into one sentence and an exit code.
+ * The command `libflux`: all that it can do, and where that is.
  *
  * @module
  */
-import { checkArguments } from "./lib/caller.ts";
 import type { Commands } from "./lib/commands/command.ts";
-import { complain, print } from "./lib/commands/output.ts";
-import { readTelling, tellBy, tellError, tellWarning } from "./lib/commands/tell.ts";
-import { FluxError, printable, UsageError } from "./lib/errors.ts";
-import { onWarning } from "./lib/warnings.ts";
+import { runLine } from "./lib/commands/main.ts";
 
 /** Every command: what it is for, and where all else about it is. */
 export const COMMANDS: Commands = {
@@ -154,31 +150,6 @@ export const COMMANDS: Commands = {
   },
 };
 
-async function dispatch(args: readonly string[]): Promise<number> {
-  const [name, ...rest] = args;
-  if (name === undefined) {
-    complain((await import("./lib/commands/help_text.ts")).overview(COMMANDS));
-    return new UsageError("").exitCode;
-  }
-  if (name === "--help" || name === "-h") return await dispatch(["help", ...rest]);
-  if (name === "--version" || name === "version" || name === "-v" || name === "-V") {
-    const { VERSION } = await import("./lib/version.ts");
-    print(`libflux ${VERSION}\n`);
-    return 0;
-  }
-  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (entry === undefined) {
-    if (name.startsWith("-")) {
-      throw new UsageError(`"${printable(name)}" stands where the command belongs`, {
-        hint: "flags come after it: libflux COMMAND [FLAG…]",
-      });
-    }
-    throw (await import("./lib/commands/help.ts")).unknownCommand(name, COMMANDS);
-  }
-  const command = await entry.load();
-  return await (typeof command === "function" ? command : command.run)(rest);
-}
-
 /**
  * Runs one command line.
  *
@@ -186,15 +157,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
  * @returns The exit code.
  */
 export async function main(args: readonly string[]): Promise<number> {
-  try {
-    checkArguments(args);
-    await tellBy(readTelling(args));
-    onWarning(tellWarning);
-    return await dispatch(args);
-  } catch (error) {
-    tellError(error);
-    return error instanceof FluxError ? error.exitCode : 125;
-  }
+  return await runLine(args, COMMANDS);
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

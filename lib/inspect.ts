@@ -28,21 +28,7 @@ import type { Store } from "./store/state.ts";
  * await stop(name);
  * ```
  */
-export interface ContainerDetails extends Omit<ContainerInfo, "state" | "pid"> {
-  /** As `list()` says it, or `exited`. */
-  readonly state: ContainerInfo["state"] | "exited";
-  /** PID 1 of the container, as the host numbers it, while it runs. */
-  readonly pid?: number;
-  /** When its command began to run, the last time that it was started. */
-  readonly started?: Date;
-  /** When it ended. */
-  readonly finished?: Date;
-  /** How it ended: an exit code, or 128 + a signal's number. */
-  readonly code?: number;
-  /** The signal that killed it. */
-  readonly signal?: string;
-  /** Whether it was killed because it had no memory left. */
-  readonly outOfMemory?: boolean;
+export interface ContainerDetails extends ContainerInfo {
   /** Why it couldn't be started again. */
   readonly error?: string;
   /** Whether it runs in the background. */
@@ -97,7 +83,7 @@ function ofRunning(store: Store, info: ContainerInfo): ContainerDetails {
   return {
     ...info,
     ...given({
-      started: date(state.started ?? record?.started),
+      started: date(state.started ?? record?.started) ?? info.started,
       detached: state.detached,
       terminal: state.terminal ?? record?.terminal,
       restart: policyOf(store.options(name)),
@@ -113,14 +99,13 @@ function ofRunning(store: Store, info: ContainerInfo): ContainerDetails {
   };
 }
 
-function ofEnded(store: Store, record: ContainerRecord): ContainerDetails {
-  const { name, id, image, command, labels, created, started, finished, terminal, restarts } = record;
-  const { code, signal, outOfMemory, error } = record;
-  return {
-    ...{ name, id, state: "exited", image, command, created: new Date(created), labels, ports: [], terminal, restarts },
-    ...given({ started: date(started), finished: date(finished), code, signal, outOfMemory, error }),
-    ...given({ restart: policyOf(store.history.options(name)), log: logOf(store, record) }),
-  };
+function ofEnded(store: Store, info: ContainerInfo): ContainerDetails {
+  const record = store.history.read(info.name);
+  // Another one may have taken the name meanwhile.
+  if (record?.id !== info.id) return info;
+  const { terminal, restarts, error } = record;
+  const restart = policyOf(store.history.options(info.name));
+  return { ...info, terminal, restarts, ...given({ error, restart, log: logOf(store, record) }) };
 }
 
 /**
@@ -140,13 +125,14 @@ function ofEnded(store: Store, record: ContainerRecord): ContainerDetails {
  */
 export async function inspect(name: string, options: { readonly root?: string } = {}): Promise<ContainerDetails> {
   checkName(name);
-  const info = (await list(options)).find((one) => one.name === name);
+  const info = (await list({ ...options, all: true })).find((one) => one.name === name);
+  if (info === undefined) {
+    throw new NoContainerError(`there is no container ${name}`, {
+      hint: "'libflux ps --all' lists those that there are",
+    });
+  }
   const store = await openStore(options.root);
-  if (info !== undefined) return ofRunning(store, info);
-  const record = store.history.read(name);
-  // Without its end it is one that is just being made, or that was killed together with the host.
-  if (record !== undefined && record.name === name) return ofEnded(store, record);
-  throw new NoContainerError(`there is no container ${name}`, { hint: "'libflux ps' lists those that run" });
+  return info.state === "exited" || info.state === "dead" ? ofEnded(store, info) : ofRunning(store, info);
 }
 
 /** What of the host is seen in a running container, as paths there. */

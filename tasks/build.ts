@@ -65,14 +65,28 @@ async function compile(output: string): Promise<boolean> {
   return code === 0;
 }
 
+/** A program, and what it imports late. */
+export interface Bundles {
+  readonly bundle: Uint8Array<ArrayBuffer>;
+  readonly modules: readonly LazyModule[];
+}
+
+const DAX = "@david/dax";
+
 /** The bundles of a program: its own, and dax's, which only few of libflux's commands need, if it asks for that. */
-export async function bundles(
-  entry: string,
-): Promise<{ readonly bundle: Uint8Array<ArrayBuffer>; readonly module?: LazyModule }> {
-  const [config, name] = [configArgs(), "@david/dax"];
-  const code = await bundle(entry, { config, external: name });
-  if (!asksFor(code, name)) return { bundle: code };
-  return { bundle: code, module: { name, code: await bundle("tasks/packer/dax.ts", { config, lazy: true }) } };
+export async function bundles(entry: string): Promise<Bundles> {
+  const config = configArgs();
+  const code = await bundle(entry, { config, external: [DAX] });
+  if (!asksFor(code, DAX)) return { bundle: code, modules: [] };
+  const dax = { name: DAX, code: await bundle("tasks/packer/dax.ts", { config, lazy: true }) };
+  return { bundle: code, modules: [dax] };
+}
+
+/** The bundles of libflux: dax's, that of the commands whose start counts, that of all, and what chooses between these. */
+async function all(): Promise<Bundles> {
+  const { modules, bundle: code } = await bundles("cli.ts");
+  const start = await bundle("tasks/packer/start.ts", { config: configArgs(), external: ["*/cli.ts", DAX] });
+  return { bundle: start, modules: [...modules, { name: "../../cli.ts", code }] };
 }
 
 /** Builds the executable; answers whether that worked. */
@@ -88,7 +102,7 @@ export async function build({ output, form, quiet = false }: BuildOptions): Prom
       }
       if (form === "compiled") return false;
     }
-    pack({ runtime: Deno.execPath(), ...await bundles("cli.ts"), output: partial });
+    pack({ runtime: Deno.execPath(), ...await all(), output: partial });
     // by rename: the file may be running, and then it can't be written
     Deno.renameSync(partial, output);
     say(

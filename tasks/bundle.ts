@@ -15,8 +15,8 @@ export function staticBuiltins(code: string): string[] {
 export interface BundleOptions {
   /** `--config=FILE`, or nothing. */
   readonly config?: readonly string[];
-  /** A module that stays outside: its import stays in the bundle. */
-  readonly external?: string;
+  /** Modules that stay outside: their imports stay in the bundle. A `*` stands for any text. */
+  readonly external?: readonly string[];
   /** The bundle is itself loaded late, and may import what it wants of Node. */
   readonly lazy?: boolean;
 }
@@ -28,11 +28,11 @@ export interface BundleOptions {
  */
 export async function bundle(
   entry: string,
-  { config = [], external, lazy = false }: BundleOptions = {},
+  { config = [], external = [], lazy = false }: BundleOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const file = Deno.makeTempFileSync({ prefix: "libflux-", suffix: ".js" });
   try {
-    const outside = external === undefined ? [] : [`--external=${external}`];
+    const outside = external.map((name) => `--external=${name}`);
     const args = ["bundle", "--quiet", "--minify", "--platform=deno", ...config, ...outside];
     const { code, output } = await capture(Deno.execPath(), [...args, `--output=${file}`, entry]);
     if (code !== 0) throw new Error(`deno bundle ${entry} failed:\n${output.trim()}`);

@@ -8,7 +8,7 @@
  */
 import { slotOf } from "./packer/dynamic.ts";
 import { addSegment, ElfError, type Placement, placeSegment, readElf } from "./packer/elf.ts";
-import { type LazyModule, withLazyModule } from "./packer/lazy.ts";
+import { asksFor, type LazyModule, withLazyModule } from "./packer/lazy.ts";
 import { assembleStub } from "./packer/stub.ts";
 
 /** The program headers are always within so many bytes. */
@@ -20,8 +20,8 @@ export interface PackOptions {
   readonly runtime: string;
   /** The program: one JavaScript module. */
   readonly bundle: Uint8Array<ArrayBuffer>;
-  /** What it imports dynamically, and isn't in its bundle. */
-  readonly module?: LazyModule | undefined;
+  /** What is imported dynamically and isn't in the bundle: by that, and by those that come later in this list. */
+  readonly modules?: readonly LazyModule[];
   /** The file to write. */
   readonly output: string;
 }
@@ -47,15 +47,27 @@ export function segmentBytes(
 }
 
 /** Writes the packed executable. */
-export function pack({ runtime, bundle, module, output }: PackOptions): void {
+export function pack({ runtime, bundle, modules = [], output }: PackOptions): void {
   Deno.copyFileSync(runtime, output);
   using file = Deno.openSync(output, { read: true, write: true });
   const head = readAt(file, 0, HEAD_SIZE);
   const elf = readElf(head);
   const size = file.statSync().size;
-  if (module !== undefined) writeAt(file, size, module.code);
-  const program = module === undefined ? bundle : withLazyModule(bundle, module, size);
-  const placement = placeSegment(elf, size + (module?.code.length ?? 0));
+  let end = size;
+  const placed: (readonly [module: LazyModule, offset: number])[] = [];
+  const linked = (code: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> =>
+    placed.filter(([{ name }]) => asksFor(code, name)).reduce(
+      (text, [module, offset], index) => withLazyModule(text, module, offset, `$lazy${index}_`),
+      code,
+    );
+  for (const { name, code } of modules) {
+    const module = { name, code: linked(code) };
+    writeAt(file, end, module.code);
+    placed.push([module, end]);
+    end += module.code.length;
+  }
+  const program = linked(bundle);
+  const placement = placeSegment(elf, end);
   const environ = slotOf("environ", elf, (offset, size) => readAt(file, offset, size));
   const segment = segmentBytes(elf, placement, program, environ);
   writeAt(file, placement.offset, segment);

@@ -8,16 +8,8 @@ import type { ContainerInfo } from "../list.ts";
 import { formatPort } from "../spec/ports.ts";
 import { age, duration, timestamp } from "./times.ts";
 
-/** A container as it is listed: what {@link ContainerInfo} says, and of one that has ended or is looked after, how it is. */
-export interface Listed extends Omit<ContainerInfo, "state" | "pid"> {
-  readonly state: string;
-  readonly pid?: number;
-  /** When its command began to run. */
-  readonly started?: Date;
-  readonly finished?: Date;
-  /** The exit code of one that has ended. */
-  readonly code?: number;
-}
+/** A container as it is listed. */
+export type Listed = ContainerInfo;
 
 /** How fields are shown. */
 export interface FieldOptions {
@@ -76,7 +68,7 @@ const FIELDS: Readonly<Record<string, readonly [title: string, field: Field]>> =
   Networks: ["NETWORKS", networks],
   Network: ["NETWORK", networks],
   Address: ["ADDRESS", ({ address = "" }) => address],
-  Pid: ["PID", ({ pid }) => pid ?? 0],
+  Pid: ["PID", ({ pid }) => pid],
   ExitCode: ["EXIT CODE", ({ code = "" }) => code],
   Health: ["HEALTH", ({ health = "" }) => health],
 };

@@ -28,21 +28,23 @@ const expression = (name: string): string => `import(${JSON.stringify(name)})`;
  *
  * @param module The module.
  * @param offset Where in the executable's file it begins.
+ * @param own A name that nothing in the bundle has.
  */
 export function withLazyModule(
   bundle: Uint8Array<ArrayBuffer>,
   { name, code }: LazyModule,
   offset: number,
+  own = "$lazy",
 ): Uint8Array<ArrayBuffer> {
   const text = new TextDecoder().decode(bundle);
-  const replaced = text.replaceAll(expression(name), "$lazy()");
+  const replaced = text.replaceAll(expression(name), () => `${own}()`);
   if (replaced === text) throw new RangeError(`the bundle has no ${expression(name)}`);
   if (replaced.includes(name)) throw new RangeError(`the bundle imports ${name} in another way too`);
-  if (text.includes("$lazy")) throw new RangeError("the bundle has a $lazy of its own");
+  if (text.includes(own)) throw new RangeError(`the bundle has a ${own} of its own`);
   const args = ["import.meta.url", JSON.stringify(`?${name}`), offset, code.length].join();
   // Once: while the module is being read, its file must not be written again.
   return new TextEncoder().encode(
-    `${replaced}\nvar $lazyModule;function $lazy(){return $lazyModule??=(${load})(${args})}\n`,
+    `${replaced}\nvar ${own}Module;function ${own}(){return ${own}Module??=(${load})(${args})}\n`,
   );
 }
 

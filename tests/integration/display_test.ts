@@ -190,7 +190,7 @@ hostTest("inspect: tells all of a container that runs, and of one that has ended
   );
   await stop(name, { time: 0 });
   const [ended] = JSON.parse((await libflux(["inspect", name])).stdout);
-  assertEquals([ended.state, ended.code, ended.signal, ended.id, ended.pid], ["exited", 137, "SIGKILL", id, undefined]);
+  assertEquals([ended.state, ended.code, ended.signal, ended.id, ended.pid], ["exited", 137, "SIGKILL", id, 0]);
   assert(Date.parse(ended.finished) >= Date.parse(ended.started), JSON.stringify(ended));
   const both = await by("{{.state}}", "nobody", name);
   assertEquals([both.code, both.stdout], [125, "exited\n"]);

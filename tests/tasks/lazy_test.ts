@@ -7,10 +7,10 @@ import { asksFor, type LazyModule, withLazyModule } from "../../tasks/packer/laz
 const bytes = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
 
 /** What a program writes that is packed with the `deno` of this test. */
-function packed(program: string, module: LazyModule): string {
+function packed(program: string, ...modules: readonly LazyModule[]): string {
   const path = Deno.makeTempDirSync({ prefix: "libflux-lazy-" });
   try {
-    pack({ runtime: Deno.execPath(), bundle: bytes(program), module, output: `${path}/packed` });
+    pack({ runtime: Deno.execPath(), bundle: bytes(program), modules, output: `${path}/packed` });
     const { stdout, stderr } = new Deno.Command(`${path}/packed`, { env: { HOME: path }, cwd: "/" }).outputSync();
     return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
   } finally {
@@ -37,7 +37,7 @@ Deno.test("pack(): a program gets its second module when it asks, once, and out 
 });
 
 Deno.test("bundles(): what asks for dax has it in a second bundle, and starts without Node's modules", async () => {
-  const { bundle, module } = await bundles("lib/network/script.ts");
+  const { bundle, modules: [module] } = await bundles("lib/network/script.ts");
   assertEquals(staticBuiltins(new TextDecoder().decode(bundle)), []);
   if (module === undefined) throw new Error("there is no second bundle");
   // what it exports has names only outside
@@ -46,8 +46,26 @@ Deno.test("bundles(): what asks for dax has it in a second bundle, and starts wi
   assertEquals(packed(program, module), '{"code":0,"stdout":"x","stderr":""}\n');
 });
 
+Deno.test("pack(): a module that is loaded late gets those before it, and only what is asked for is loaded", () => {
+  const say = (name: string, more = "") => bytes(`globalThis.loaded = [...globalThis.loaded ?? [], "${name}"];${more}`);
+  const modules = [
+    { name: "@test/third", code: say("third", "export default 3;") },
+    {
+      name: "../../second.ts",
+      code: say("second", 'export const more = async () => (await import("@test/third")).default;'),
+    },
+    { name: "@test/other", code: say("other") },
+  ];
+  const program = `
+    const { more } = await import("../../second.ts");
+    const before = [...globalThis.loaded];
+    if (Deno.args.length > 0) await import("@test/other");
+    console.log(JSON.stringify([before, await more(), globalThis.loaded]));`;
+  assertEquals(JSON.parse(packed(program, ...modules)), [["second"], 3, ["second", "third"]]);
+});
+
 Deno.test("bundles(): what doesn't ask for dax doesn't get it", async () => {
-  assertEquals((await bundles("lib/version.ts")).module, undefined);
+  assertEquals((await bundles("lib/version.ts")).modules, []);
 });
 
 Deno.test("withLazyModule() replaces what it can, and refuses the rest", () => {

@@ -80,8 +80,8 @@ Deno.test("a template shows what a container says of itself without letting it d
 });
 
 Deno.test("status() says it as docker does", () => {
-  const ended = { state: "exited", finished: new Date(NOW - 120_000), code: 3 };
-  const cases = [
+  const ended = { state: "exited", finished: new Date(NOW - 120_000), code: 3 } as const;
+  const cases: readonly (readonly [Partial<Listed>, string])[] = [
     [{}, "Up About a minute"],
     [{ started: new Date(NOW - 5_000) }, "Up 5 seconds"],
     [{ started: new Date(NOW - 5_000), health: "healthy" }, "Up 5 seconds (healthy)"],
@@ -91,8 +91,8 @@ Deno.test("status() says it as docker does", () => {
     [{ state: "exited" }, "Exited (unknown)"],
     [{ ...ended, state: "restarting" }, "Restarting (3) 2 minutes ago"],
     [{ state: "stopping" }, "Stopping"],
-    [{ state: "created" }, "Created"],
-  ] as const;
+    [{ state: "dead" }, "Dead"],
+  ];
   for (const [what, text] of cases) assertEquals(status({ ...CONTAINER, ...what }, NOW), text);
 });
 
