@@ -15,8 +15,12 @@ import { print } from "./output.ts";
 const FIELDS = ["Time", "Type", "Name", "ID", "Image", "Code", "Signal", "Labels", "From"] as const;
 
 const FLAGS: readonly Flag[] = [
-  { name: "follow", short: "f", help: "go on until interrupted (default); --no-follow: what is known" },
-  { name: "since", value: "TIME", help: "also what was before, as 'libflux logs --since' has it" },
+  { name: "follow", short: "f", help: "what happens from now on, until interrupted" },
+  {
+    name: "since",
+    value: "TIME",
+    help: "nothing before; with --follow, also what was since, as 'libflux logs --since' has it",
+  },
   { name: "until", value: "TIME", help: "nothing after" },
   {
     name: "filter",
@@ -37,7 +41,7 @@ const FLAGS: readonly Flag[] = [
 export const EVENTS: Command = {
   name: "events",
   usage: ["events [FLAG…]"],
-  about: `Shows what happens to containers, from now on or from a time on.
+  about: `Shows what has happened to containers, or with --follow what happens from now on.
 
 Its types: ${EVENT_TYPES.join(", ")}.
 
@@ -45,8 +49,8 @@ The fields of a template: ${FIELDS.map((name) => `.${name}`).join(", ")}.`,
   flags: FLAGS,
   maxOperands: 0,
   examples: [
-    { line: "libflux events --filter type=exited --filter type=oom" },
-    { line: "libflux events --no-follow --since 1h --format json", about: "for a program" },
+    { line: "libflux events --follow --filter type=exited --filter type=oom" },
+    { line: "libflux events --since 1h --format json", about: "for a program" },
   ],
   run: eventsCommand,
 };
@@ -114,7 +118,7 @@ export async function eventsCommand(args: readonly string[]): Promise<number> {
   }
   const show = await readFormat(flags.value("format"));
   const gone = new AbortController();
-  const follow = flags.on("follow") ?? true;
+  const follow = flags.on("follow") ?? false;
   const options: EventsOptions = {
     follow,
     ...readFilters(flags.values("filter")),

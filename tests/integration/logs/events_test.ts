@@ -17,6 +17,7 @@ hostTest("events shows what happens to a container as it happens, and afterwards
   const { name } = container;
   const child = startLibflux([
     "events",
+    "--follow",
     "--since",
     "1h",
     "--filter",
@@ -39,7 +40,6 @@ hostTest("events shows what happens to a container as it happens, and afterwards
   await Promise.all([reading, child.stderr.cancel()]);
   const past = await libflux([
     "events",
-    "--no-follow",
     "--format",
     "json",
     ...["paused", "unpaused", "removed"].flatMap((type) => ["--filter", `type=${type}`]),
@@ -48,7 +48,7 @@ hostTest("events shows what happens to a container as it happens, and afterwards
   const events = past.stdout.trim().split("\n").map((line) => JSON.parse(line));
   assertEquals(events.map(({ type }) => type), ["paused", "unpaused", "removed"]);
   for (const event of events) assertMatch(event.id, /^[0-9a-f]{64}$/);
-  const text = await libflux(["events", "--no-follow", "--filter", `name=${name}`, "--filter", "type=removed"]);
+  const text = await libflux(["events", "--filter", `name=${name}`, "--filter", "type=removed"]);
   assertMatch(text.stdout, new RegExp(`^\\d{4}-\\S+Z removed ${name} [0-9a-f]{12} \\(image=.*/busybox\\)\n$`));
 });
 
@@ -66,7 +66,7 @@ Deno.test("events says what is wrong, and ends when nobody reads it any more", a
     assertEquals(code, 125);
     assertStringIncludes(stderr, text);
   }
-  const child = startLibflux(["events"]);
+  const child = startLibflux(["events", "--follow"]);
   await child.stdin.close();
   await child.stdout.cancel();
   assertEquals((await child.status).code, 0);
