@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { exec, type ExecOptions, run, type RunOptions } from "../../../mod.ts";
-import { BUSYBOX, hostTest, libflux, uniqueName } from "../support.ts";
+import { BUSYBOX, hostTest, libflux, rootTest, uniqueName } from "../support.ts";
 
 const sleeper = (script = "sleep 1000", options: Partial<RunOptions> = {}) =>
   run({ image: BUSYBOX, command: ["sh", "-c", script], name: uniqueName(), network: "none", ...options });
@@ -57,8 +57,9 @@ hostTest("rule 2: no working directory of a command that enters lies outside (CV
   }
 });
 
-hostTest("rule 11: a false /dev/null and a false devpts are seen through (CVE-2025-52565)", async () => {
+rootTest("rule 11: a false /dev/null is seen through", async () => {
   await using container = await sleeper();
+  // In a user namespace it is bound, and can't be removed.
   await says(container.name, "rm /dev/null; mkfifo /dev/null");
   const { code, stderr } = await libflux(["exec", container.name, "--detach", "--", "true"], { timeout: 5000 });
   assertEquals(code, 125);
