@@ -59,6 +59,13 @@ class Message implements Disposable {
     return isOne ? this.#view.getInt32(CONTROL + 16, true) : undefined;
   }
 
+  set descriptor(number: number) {
+    this.#view.setBigUint64(CONTROL, BigInt(CONTROL_LENGTH), true);
+    this.#view.setUint32(CONTROL + 8, SOL_SOCKET, true);
+    this.#view.setUint32(CONTROL + 12, SCM_RIGHTS, true);
+    this.#view.setInt32(CONTROL + 16, number, true);
+  }
+
   /** The process that it is from, where the kernel was asked to say so. */
   get sender(): number | undefined {
     const isOne = this.#view.getBigUint64(40, true) >= BigInt(CREDENTIALS_LENGTH) &&
@@ -66,13 +73,6 @@ class Message implements Disposable {
       this.#view.getUint32(CONTROL + 8, true) === SOL_SOCKET &&
       this.#view.getUint32(CONTROL + 12, true) === SCM_CREDENTIALS;
     return isOne ? this.#view.getInt32(CONTROL + 16, true) : undefined;
-  }
-
-  set descriptor(number: number) {
-    this.#view.setBigUint64(CONTROL, BigInt(CONTROL_LENGTH), true);
-    this.#view.setUint32(CONTROL + 8, SOL_SOCKET, true);
-    this.#view.setUint32(CONTROL + 12, SCM_RIGHTS, true);
-    this.#view.setInt32(CONTROL + 16, number, true);
   }
 
   [Symbol.dispose](): void {
