@@ -15,8 +15,8 @@ hostTest(
     terminal.resize({ columns: 111, rows: 33 });
     terminal.type("until stty size | grep '33 111'; do sleep 0.02; done\r");
     await terminal.shows("\n33 111");
-    terminal.type("sleep 1000; echo broken $?\r");
-    await terminal.shows("echo broken");
+    terminal.type("sh -c 'echo slee\"\"ping; sleep 1000'\r");
+    await terminal.shows("sleeping\r\n");
     terminal.type("\x03");
     terminal.type("echo still; exit 9\r");
     await terminal.shows("still\r\n");
