@@ -18,14 +18,14 @@ import { cgroupOfProcess, handsDown, openCgroup, userScope } from "./exec_cgroup
 import { ExecSession } from "./exec_session.ts";
 import { hostError, launchError } from "./failure.ts";
 import { landlockVersion } from "./labels.ts";
-import { lastCapability, limitOf, ownCapabilities } from "./privileges.ts";
+import { lastCapability, ownCapabilities, ownLimit, parseLimits } from "./privileges.ts";
 import { CAPABILITIES } from "./spec/capabilities.ts";
 import { type ExecOptions, execSpec } from "./spec/exec.ts";
 import { hostId } from "./spec/id_maps.ts";
-import { RLIMITS } from "./spec/limits.ts";
 import { checkOptions } from "./spec/options.ts";
 import type { Rlimit, Spec } from "./spec/types.ts";
 import { type ContainerConfig, readConfig } from "./store/config.ts";
+import { readIfThere } from "./store/directory.ts";
 import { findRunning, openStore } from "./store/open.ts";
 import { openProcess } from "./store/process.ts";
 import type { State, Store } from "./store/state.ts";
@@ -88,13 +88,14 @@ function specOf({ state, config }: Entered, options: ExecOptions): Spec {
  * The limits of the command: those that the container was given, and of the others what PID 1 has, where libflux itself
  * may use more by now.
  */
-function limitsOf(spec: Spec, pid: number, own: ReadonlyMap<string, Rlimit>): Rlimit[] {
+function limitsOf(spec: Spec, pid: number): Rlimit[] {
   const given = spec.process.rlimits ?? [];
-  const inherited = RLIMITS.filter((type) => !given.some((limit) => limit.type === type)).flatMap((type) => {
-    const [mine, its] = [own.get(type), limitOf(type, pid)];
-    if (mine === undefined || its.hard >= mine.hard && its.soft >= mine.soft) return [];
-    const hard = Math.min(its.hard, mine.hard);
-    return [{ type, soft: Math.min(its.soft, hard), hard }];
+  const inherited = parseLimits(readIfThere(`/proc/${pid}/limits`) ?? "").flatMap(({ type, soft, hard }) => {
+    if (given.some((limit) => limit.type === type)) return [];
+    const own = ownLimit(type);
+    if (hard >= own.hard && soft >= own.soft) return [];
+    const most = Math.min(hard, own.hard);
+    return [{ type, soft: Math.min(soft, most), hard: most }];
   });
   return [...given, ...inherited];
 }
@@ -115,7 +116,7 @@ function launchOf({ state, config }: Entered, spec: Spec, options: ExecOptions, 
     ...(options.terminal === undefined ? {} : { terminal: options.terminal }),
     ignoredSignals: [SIG.SIGPIPE],
     lastCapability: lastCapability(),
-    rlimits: (spec.process.rlimits ?? []).map(({ type }) => limitOf(type)),
+    rlimits: (spec.process.rlimits ?? []).map(({ type }) => ownLimit(type)),
     legacyGroups: [...new Set(groups.map(([, directory]) => directory))].map((directory) => ({
       name: groups.filter(([, one]) => one === directory).map(([name]) => name).join(","),
       directory,
@@ -254,8 +255,7 @@ export async function exec(name: string, options: ExecOptions): Promise<ExecSess
   const plumbing: Plumbing[] = [];
   try {
     const asked = specOf(entered, options);
-    const own = new Map(RLIMITS.map((type) => [type as string, limitOf(type)]));
-    const rlimits = limitsOf(asked, entered.state.pid, own);
+    const rlimits = limitsOf(asked, entered.state.pid);
     const spec = { ...asked, process: { ...asked.process, rlimits } };
     const image = link(compileExec(spec, launchOf(entered, spec, options, layout)));
     layout.forEach((how, index) => plumbing.push(plumb(how, index)));

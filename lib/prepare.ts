@@ -15,7 +15,7 @@ import { CAPABILITIES } from "./spec/capabilities.ts";
 import { compile, type Launch, wantsLandlock } from "./compile/mod.ts";
 import { errnoText, ImageError, PermissionError, printable, UsageError } from "./errors.ts";
 import { appArmorAttributes, landlockVersion, profileOf, selinuxContexts } from "./labels.ts";
-import { lastCapability, limitOf, ownCapabilities } from "./privileges.ts";
+import { lastCapability, ownCapabilities, ownLimit } from "./privileges.ts";
 import { readProfile } from "./seccomp/read.ts";
 import { buildSpec } from "./spec/build.ts";
 import { isBind } from "./spec/check_mount.ts";
@@ -276,7 +276,7 @@ export function prepare(
     // Deno ignores it for itself. What else is ignored was so before it started, and stays so, as with any exec.
     ignoredSignals: [SIG.SIGPIPE],
     lastCapability: lastCapability(),
-    rlimits: (spec.process.rlimits ?? []).map(({ type }) => limitOf(type)),
+    rlimits: (spec.process.rlimits ?? []).map(({ type }) => ownLimit(type)),
     legacyGroups: [...new Set(cgroups.legacy.values())].map((directory) => ({
       name: [...cgroups.legacy].filter(([, group]) => group === directory).map(([name]) => name).join(","),
       directory,

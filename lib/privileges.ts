@@ -30,11 +30,27 @@ export function ownCapabilities(): string[] {
   return CAPABILITIES.filter((_, number) => (bits >> BigInt(number) & 1n) === 1n);
 }
 
-/** A resource limit of a process; of this one if none is named. 0 where it can't be told, or there is no such limit. */
-export function limitOf(type: string, pid = 0): Rlimit {
+/** A resource limit of this process. */
+export function ownLimit(type: string): Rlimit {
   const values = new BigUint64Array(2);
   // Of one that there isn't: the compiler tells.
-  syscall("prlimit64", pid, (RLIMITS as readonly string[]).indexOf(type), 0, new Uint8Array(values.buffer));
+  syscall("prlimit64", 0, (RLIMITS as readonly string[]).indexOf(type), 0, new Uint8Array(values.buffer));
   const [soft = 0n, hard = 0n] = values;
   return { type, soft: Number(soft), hard: Number(hard) };
+}
+
+/**
+ * The resource limits that a process has: of another user's only its file tells, without CAP_SYS_RESOURCE.
+ *
+ * @param text `/proc/PID/limits`: a line for each, in the order of their numbers.
+ */
+export function parseLimits(text: string): Rlimit[] {
+  const value = (word: string): number => word === "unlimited" ? 2 ** 64 : Number(word);
+  return text.split("\n").slice(1).flatMap((line, number) => {
+    const [, soft, hard] = /^.{25} (unlimited|\d+) +(unlimited|\d+) /.exec(line) ?? [];
+    const type = RLIMITS[number];
+    return type === undefined || soft === undefined || hard === undefined
+      ? []
+      : [{ type, soft: value(soft), hard: value(hard) }];
+  });
 }

@@ -7,6 +7,7 @@
  * @module
  */
 import { benchmark, type BenchmarkResult, run as runContainer } from "../mod.ts";
+import { execBench } from "./exec_bench.ts";
 import { cgroupCost } from "./cgroup_cost.ts";
 import { BINARY, build } from "./build.ts";
 import { goal, ms, type Timing } from "./figures.ts";
@@ -203,6 +204,8 @@ async function main(): Promise<number> {
         libflux.median < runc.median,
       );
     }
+    const other = Deno.makeTempDirSync({ dir: directory, prefix: "exec-" });
+    await execBench(other);
     const cost = await cgroupCost();
     for (const { text } of cost) console.log(`cgroups, made and removed, ${text}`);
     const most = Math.max(...cost.map(({ own }) => own));

@@ -38,9 +38,8 @@ export const RULES: Readonly<Record<number, Rule>> = {
   15: { about: "default capabilities, none inheritable", cves: ["CVE-2020-14386", "CVE-2022-29162"] },
   16: { about: "the order in which privileges are given up", cves: [] },
   17: {
-    about: "users are parsed strictly",
-    cves: ["CVE-2019-14271", "CVE-2026-30892"],
-    open: "commands in a container that runs (CVE-2022-27650)",
+    about: "users are parsed strictly, and who enters a container is restricted as all in it",
+    cves: ["CVE-2019-14271", "CVE-2026-30892", "CVE-2022-27650"],
   },
   18: { about: "the caller's terminal is never shared", cves: ["CVE-2017-5226"] },
   19: { about: "the default seccomp profile", cves: ["CVE-2019-10063"] },

@@ -63,7 +63,6 @@ const STEPS: readonly ((context: Context) => void)[] = [
   newKeyring,
   openAnotherTerminal,
   nullInside,
-  limits,
   securityLabels,
   secondWall,
   filterSyscalls,
@@ -86,8 +85,10 @@ export function compileExec(spec: Spec, launch: ExecLaunch): LaunchProgram {
     ...launch.terminal === undefined ? [] : [EXEC.console],
   ]);
   joinCgroups(context);
-  notDumpable(context);
   holdProcfs(context, launch.mountsProc);
+  // While the program's own files in there are its user's still: those of one that nobody may look into are root's.
+  limits(context);
+  notDumpable(context);
   enter(context);
   for (const step of STEPS) step(context);
   executeBeside(context, launch.announces);
