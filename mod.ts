@@ -39,8 +39,6 @@ export {
 export { type DetachedContainer, type DetachedOptions, runDetached } from "./lib/detach.ts";
 export { kill, restart, stop, type StopOptions, wait } from "./lib/lifecycle.ts";
 export { type AttachOptions, attachTo } from "./lib/attach_to.ts";
-export { copyFrom, type CopyOptions, copyTo } from "./lib/copy.ts";
-export { type Change, diff } from "./lib/diff.ts";
 export { rename } from "./lib/rename.ts";
 export type { Health, HealthCheck } from "./lib/spec/health.ts";
 export type { LogOptions } from "./lib/spec/log_options.ts";

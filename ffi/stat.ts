@@ -17,8 +17,6 @@ export interface Stat {
   readonly links: number;
   /** In bytes. */
   readonly size: number;
-  /** When it was last changed: seconds since 1970, and nanoseconds. */
-  readonly modified: readonly [bigint, number];
   /** Major and minor number of a device. */
   readonly device: readonly [number, number];
   /** The number of the filesystem that it is on: "0:45". */
@@ -44,7 +42,6 @@ export function stat(path: string, flags = 0, directory: number = AT.AT_FDCWD): 
     inode: view.getBigUint64(32, true),
     links: view.getUint32(16, true),
     size: Number(view.getBigUint64(40, true)),
-    modified: [view.getBigInt64(112, true), view.getUint32(120, true)],
     device: [view.getUint32(128, true), view.getUint32(132, true)],
     filesystem: `${view.getUint32(136, true)}:${view.getUint32(140, true)}`,
   };
