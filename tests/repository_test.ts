@@ -64,7 +64,7 @@ const FLOORS: readonly (readonly string[])[] = [
     "lib/version.ts",
   ],
   ["lib/spec/", "lib/seccomp/", "lib/store/", "lib/users.ts", "lib/caller.ts"],
-  ["lib/compile/", "lib/cgroups/", "lib/rootfs/", "lib/network/", "lib/logs/"],
+  ["lib/compile/", "lib/cgroups/", "lib/rootfs/", "lib/network/", "lib/logs/", "lib/files/"],
   [
     ...[
       "container",
@@ -99,7 +99,20 @@ const FLOORS: readonly (readonly string[])[] = [
     ].map((
       name,
     ) => `lib/${name}.ts`),
-    ...["explain", "inspect", "list", "logs", "prune", "networks", "control", "stats", "benchmark", "info"].map((
+    ...[
+      "copy",
+      "diff",
+      "explain",
+      "inspect",
+      "list",
+      "logs",
+      "prune",
+      "networks",
+      "control",
+      "stats",
+      "benchmark",
+      "info",
+    ].map((
       name,
     ) => `lib/${name}.ts`),
     "lib/info/",
