@@ -160,8 +160,8 @@ export class Comparison {
       return now === then || inside === then || inside === toContainer(map, then);
     };
     const isForeign = toContainer(uids, was.uid) === undefined || toContainer(gids, was.gid) === undefined;
-    // Directories of nobody's are given to the container's root, so that it can make anything there.
-    if (isDirectory && isForeign) return false;
+    // An ordinary user's container is given directories of nobody's as its root's, so that it can make anything there.
+    if (isDirectory && isForeign && Deno.uid() !== 0) return false;
     return (facts.mode & PERMISSIONS) !== (was.mode & PERMISSIONS) || !isOwner(uids, facts.uid, was.uid) ||
       !isOwner(gids, facts.gid, was.gid);
   }

@@ -26,7 +26,7 @@ export class Shell implements AsyncDisposable {
 
   /** Runs a script; answers what it has written. */
   async run(script: string): Promise<string> {
-    const end = `-- end ${++this.#count} --\n`;
+    const end = `== end ${++this.#count} ==\n`;
     await this.#writer.write(new TextEncoder().encode(`{ ${script}\n} 2>&1\nprintf '${end.trim()}\\n'\n`));
     for (;;) {
       const at = this.#text.indexOf(end);
