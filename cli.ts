@@ -69,6 +69,11 @@ export const COMMANDS: Commands = {
     group: "looking",
     load: async () => (await import("./lib/commands/stats.ts")).STATS,
   },
+  diff: {
+    help: "show what a container has changed in its root",
+    group: "looking",
+    load: async () => (await import("./lib/commands/diff.ts")).DIFF,
+  },
   top: {
     help: "list a container's processes",
     group: "looking",
@@ -78,6 +83,11 @@ export const COMMANDS: Commands = {
     help: "show by which ports of the host a container is reached",
     group: "looking",
     load: async () => (await import("./lib/commands/network.ts")).PORT,
+  },
+  cp: {
+    help: "copy files into a container or out of it",
+    group: "managing",
+    load: async () => (await import("./lib/commands/cp.ts")).CP,
   },
   rm: {
     help: "remove what is kept of containers that have ended",

@@ -64,7 +64,7 @@ const FLOORS: readonly (readonly string[])[] = [
     "lib/version.ts",
   ],
   ["lib/spec/", "lib/seccomp/", "lib/store/", "lib/users.ts", "lib/caller.ts"],
-  ["lib/compile/", "lib/cgroups/", "lib/rootfs/", "lib/network/", "lib/logs/"],
+  ["lib/compile/", "lib/cgroups/", "lib/rootfs/", "lib/network/", "lib/logs/", "lib/files/"],
   [
     ...[
       "container",
@@ -101,7 +101,21 @@ const FLOORS: readonly (readonly string[])[] = [
     ].map((
       name,
     ) => `lib/${name}.ts`),
-    ...["explain", "inspect", "list", "logs", "events", "prune", "networks", "control", "stats", "benchmark", "info"]
+    ...[
+      "copy",
+      "diff",
+      "explain",
+      "inspect",
+      "list",
+      "logs",
+      "events",
+      "prune",
+      "networks",
+      "control",
+      "stats",
+      "benchmark",
+      "info",
+    ]
       .map((
         name,
       ) => `lib/${name}.ts`),

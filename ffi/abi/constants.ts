@@ -31,6 +31,7 @@ export const AT = {
   AT_FDCWD: -100,
   AT_SYMLINK_NOFOLLOW: 0x100,
   AT_REMOVEDIR: 0x200,
+  AT_SYMLINK_FOLLOW: 0x400,
   AT_EMPTY_PATH: 0x1000,
   AT_RECURSIVE: 0x8000,
 } as const;
@@ -174,6 +175,8 @@ export const S = {
   S_IFDIR: 0o040000,
   S_IFLNK: 0o120000,
   S_IFREG: 0o100000,
+  S_IFIFO: 0o010000,
+  S_IFSOCK: 0o140000,
 } as const;
 
 /** A file's type and its permissions, as `mknod` takes them. */
@@ -182,12 +185,20 @@ export function fileMode(type: "S_IFBLK" | "S_IFCHR" | "S_IFREG", permissions: n
 }
 
 /** `linux/stat.h`: masks of `statx`. */
-export const STATX = { STATX_TYPE: 1, STATX_NLINK: 4, STATX_BASIC_STATS: 0x7ff } as const;
+export const STATX = { STATX_TYPE: 1, STATX_NLINK: 4, STATX_BASIC_STATS: 0x7ff, STATX_MNT_ID: 0x1000 } as const;
 
 /** `linux/magic.h`: what `fstatfs` says of a filesystem. */
 export const MAGIC = {
   PROC_SUPER_MAGIC: 0x9fa0,
+  SYSFS_MAGIC: 0x62656572,
+  CGROUP_SUPER_MAGIC: 0x27e0eb,
+  CGROUP2_SUPER_MAGIC: 0x63677270,
   DEVPTS_SUPER_MAGIC: 0x1cd1,
+  DEBUGFS_MAGIC: 0x64626720,
+  TRACEFS_MAGIC: 0x74726163,
+  SECURITYFS_MAGIC: 0x73636673,
+  BPF_FS_MAGIC: 0xcafe4a11,
+  OVERLAYFS_SUPER_MAGIC: 0x794c7630,
 } as const;
 
 /** `linux/prctl.h` */
@@ -282,6 +293,13 @@ export const E = {
   EPIPE: 32,
   ERANGE: 34,
   ENOSYS: 38,
+  EFBIG: 27,
+  ENOTEMPTY: 39,
+  EOVERFLOW: 75,
+  ENODATA: 61,
+  EROFS: 30,
+  ENXIO: 6,
+  EXDEV: 18,
   ELOOP: 40,
   EBADFD: 77,
   EOPNOTSUPP: 95,
