@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { hostTest, libflux, temporaryDirectory } from "../support.ts";
+import { hostTest, libflux, temporaryDirectory, usersTest } from "../support.ts";
 import { type Detached, detached, eventually } from "./support.ts";
 
 /** What its health check says. */
@@ -47,7 +47,7 @@ hostTest("without a start period failures count at once, and a check that hangs 
   assert(processes.length <= 3, processes.join("\n"));
 });
 
-hostTest("a health check has every restriction of its container", async () => {
+usersTest("a health check has every restriction of its container", async () => {
   await using container = await detached(
     ["--user", "7", "--workdir", "/tmp", "--env", "A=b", "--tmpfs", "/shared:mode=1777", "--health-interval", "30ms"]
       .concat(
