@@ -6,9 +6,7 @@
 import { SIG, type Signal } from "../ffi/abi/constants.ts";
 import { type Descriptor, syscall, SyscallError } from "../ffi/libc.ts";
 import type { LinkOptions } from "../ffi/link.ts";
-import { abandon } from "../ffi/reactor.ts";
 import { exitStatus } from "../ffi/spawn.ts";
-import { setWindowSize } from "../ffi/terminal.ts";
 import { assemble } from "./assemble.ts";
 import { measured } from "./make_cgroups.ts";
 import type { ContainerStatus } from "./container_status.ts";
@@ -16,12 +14,13 @@ import { LaunchError } from "./errors.ts";
 import { hostError, initError } from "./failure.ts";
 import { isOwnHosts } from "./connect.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
-import { checkSize, type RunOptions, type TerminalSize } from "./spec/options.ts";
+import { SessionStreams } from "./session_streams.ts";
+import type { RunOptions, TerminalSize } from "./spec/options.ts";
 import { thaw } from "./store/cgroup.ts";
 import { newsOfEnd, newsOfStart, tell } from "./store/events.ts";
 import { killNamespace } from "./store/process.ts";
 import { trimAfter } from "./store/trim.ts";
-import { layOut, type Output, readable, writable } from "./streams.ts";
+import { layOut } from "./streams.ts";
 
 export type { ContainerStatus, Signal, Timings };
 
@@ -59,11 +58,8 @@ export class Container implements AsyncDisposable {
   /** Settles when the container has ended and the host is clean; a {@linkcode LaunchError} where PID 1 of libflux's failed. */
   readonly status: Promise<ContainerStatus>;
   readonly #parts: Launched;
-  readonly #streams: readonly (Descriptor | undefined)[];
+  readonly #streams: SessionStreams;
   #timings: Timings;
-  #stdin: WritableStream<Uint8Array<ArrayBuffer>> | undefined;
-  #stdout: Output | undefined;
-  #stderr: Output | undefined;
 
   /** Only {@linkcode run} makes one. */
   constructor(launched: unknown) {
@@ -73,10 +69,9 @@ export class Container implements AsyncDisposable {
     this.id = own.prepared.id;
     this.pid = own.child.pid;
     this.#timings = own.timings;
-    const { terminal } = own;
-    this.#streams = terminal === undefined
-      ? own.plumbing.map(({ ours }) => ours)
-      : [terminal.input, terminal.output, undefined];
+    const { capture, plumbing, terminal } = own;
+    const tap = (): Descriptor | undefined => terminal === undefined ? undefined : capture?.tap();
+    this.#streams = new SessionStreams("container", plumbing, terminal, tap);
     this.status = this.#run();
     // Whoever never asks must not be told by an unhandled rejection.
     this.status.catch(() => {});
@@ -88,7 +83,7 @@ export class Container implements AsyncDisposable {
 
   /** The command's standard input, where it is piped or a terminal. Throws a `TypeError` where it isn't. */
   get stdin(): WritableStream<Uint8Array<ArrayBuffer>> {
-    return this.#stdin ??= writable(this.#stream(0), this.#parts.terminal === undefined ? "pipe" : "terminal");
+    return this.#streams.stdin;
   }
 
   /**
@@ -99,17 +94,17 @@ export class Container implements AsyncDisposable {
    * time afterwards.
    */
   get stdout(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#standardOutput().stream;
+    return this.#streams.stdout;
   }
 
   /** The command's standard error, where it is piped; as {@linkcode Container.stdout}. Throws a `TypeError` where it isn't. */
   get stderr(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#standardError().stream;
+    return this.#streams.stderr;
   }
 
   /** Whether the command has a terminal in place of three streams. */
   get hasTerminal(): boolean {
-    return this.#parts.terminal !== undefined;
+    return this.#streams.terminal !== undefined;
   }
 
   /** Where the time went so far. */
@@ -126,9 +121,7 @@ export class Container implements AsyncDisposable {
 
   /** Tells the command's terminal its new size. Throws a {@link UsageError} where that is no size of a terminal. */
   resize(size: TerminalSize): void {
-    checkSize(size);
-    const { terminal } = this.#parts;
-    if (terminal?.master.isOpen === true) setWindowSize(terminal.master.number, size);
+    this.#streams.resize(size);
   }
 
   /** Kills the container if it still runs, and waits until the host is clean. */
@@ -138,48 +131,6 @@ export class Container implements AsyncDisposable {
     await this.status.catch((error) => {
       if (!(error instanceof LaunchError)) throw error;
     });
-  }
-
-  #standardOutput(): Output {
-    const { capture, terminal } = this.#parts;
-    const tap = terminal === undefined ? undefined : capture?.tap();
-    return this.#stdout ??= readable(this.#stream(1), () => this.#hangUp(), tap);
-  }
-
-  #standardError(): Output {
-    return this.#stderr ??= readable(this.#stream(2));
-  }
-
-  /** Takes what a pump still has to pass on, and what of a terminal's it still has to get. */
-  async #drainStreams(): Promise<void> {
-    const [, output, error] = this.#streams;
-    await Promise.all([
-      output === undefined ? undefined : this.#standardOutput().drain(),
-      error === undefined ? undefined : this.#standardError().drain(),
-    ]);
-  }
-
-  /** Gives back the descriptors of an ended container, whoever holds its streams. */
-  #finishStreams(): void {
-    const [input, output, error] = this.#streams;
-    if (input !== undefined) abandon(input);
-    if (output !== undefined) this.#standardOutput().finish();
-    if (error !== undefined) this.#standardError().finish();
-  }
-
-  /** A terminal hangs up when nobody has its master any more. */
-  #hangUp(): void {
-    const { terminal } = this.#parts;
-    if (terminal === undefined) return;
-    for (const descriptor of Object.values(terminal)) abandon(descriptor);
-  }
-
-  #stream(index: number): Descriptor {
-    const stream = this.#streams[index];
-    if (stream === undefined) {
-      throw new TypeError(`${["stdin", "stdout", "stderr"][index]} of this container is not piped`);
-    }
-    return stream;
   }
 
   /** What is told of it to who follows events. */
@@ -194,7 +145,6 @@ export class Container implements AsyncDisposable {
       plumbing,
       status: report,
       lifeline,
-      terminal,
       mounts,
       capture,
       claim,
@@ -211,7 +161,7 @@ export class Container implements AsyncDisposable {
     const before = performance.now();
     try {
       if (namespace !== undefined) await killNamespace(namespace);
-      if (capture !== undefined) await this.#drainStreams();
+      if (capture !== undefined) await this.#streams.drain();
       await Promise.all([...plumbing.map(({ ended }) => ended()), capture?.ended()]);
       // The command's own status; PID 1's where it was killed before it could report; its report where it failed.
       const raw = new Uint8Array(16);
@@ -228,8 +178,8 @@ export class Container implements AsyncDisposable {
       tell(claim.root, ...newsOfEnd(this.#who, ended, capture !== undefined && !capture.record.remove));
       return ended;
     } finally {
-      this.#finishStreams();
-      for (const descriptor of [report, lifeline, terminal?.master]) descriptor?.close();
+      this.#streams.finish();
+      for (const descriptor of [report, lifeline]) descriptor?.close();
       child[Symbol.dispose]();
       try {
         await cgroups.release();

@@ -17,8 +17,16 @@ export class SessionStreams {
   #stdout: Output | undefined;
   #stderr: Output | undefined;
 
-  /** @param what Whose they are, in a sentence. */
-  constructor(readonly what: string, plumbing: readonly Plumbing[], readonly terminal: TerminalEnds | undefined) {
+  /**
+   * @param what Whose they are, in a sentence.
+   * @param tap What gets all that standard output gives, before it gives it; asked for when that is first used.
+   */
+  constructor(
+    readonly what: "command" | "container",
+    plumbing: readonly Plumbing[],
+    readonly terminal: TerminalEnds | undefined,
+    readonly tap: () => Descriptor | undefined = () => undefined,
+  ) {
     this.#ends = terminal === undefined
       ? plumbing.map(({ ours }) => ours)
       : [terminal.input, terminal.output, undefined];
@@ -45,6 +53,15 @@ export class SessionStreams {
     if (this.terminal?.master.isOpen === true) setWindowSize(this.terminal.master.number, size);
   }
 
+  /** Takes what a pump still has to pass on, and what of a terminal's it still has to get. */
+  async drain(): Promise<void> {
+    const [, output, error] = this.#ends;
+    await Promise.all([
+      output === undefined ? undefined : this.#standardOutput().drain(),
+      error === undefined ? undefined : this.#standardError().drain(),
+    ]);
+  }
+
   /** Gives back the descriptors of a command that has ended, whoever holds its streams. */
   finish(): void {
     const [input, output, error] = this.#ends;
@@ -55,7 +72,7 @@ export class SessionStreams {
   }
 
   #standardOutput(): Output {
-    return this.#stdout ??= readable(this.#end(1), () => this.#hangUp());
+    return this.#stdout ??= readable(this.#end(1), () => this.#hangUp(), this.tap());
   }
 
   #standardError(): Output {
