@@ -19,11 +19,12 @@ import {
   readNames,
   reopen,
   setAttribute,
+  setLinkTimes,
   setTimes,
   toText,
   typeOf,
 } from "../../ffi/files.ts";
-import { type Descriptor, syscall } from "../../ffi/libc.ts";
+import { cString, type Descriptor, syscall } from "../../ffi/libc.ts";
 import { FluxError, printable } from "../errors.ts";
 import { warn } from "../warnings.ts";
 import { failure, isKernels } from "./root.ts";
@@ -52,6 +53,12 @@ const MOST_LEVELS = 400;
 const PERMISSIONS = 0o1777;
 const ALL_PERMISSIONS = 0o7777;
 const show = (path: ByteName): string => printable(toText(path));
+
+/** Whether a directory may be the one that was just made: nothing is in it, and nobody else may look into it. */
+function isFresh(directory: number): boolean {
+  const [facts, names] = [lookAt(directory), readNames(directory)];
+  return typeof facts === "object" && (facts.mode & 0o077) === 0 && typeof names === "object" && names.length === 0;
+}
 
 let count = 0;
 
@@ -152,8 +159,10 @@ export class TreeCopier {
     if (typeof opened === "number") throw failure(`the directory ${show(path)} can't be opened`, -opened, toText(path));
     using directory = opened;
     if (isKernels(directory.number)) return this.#skip(path, "the kernel's own files are there");
+    // What was moved to its name meanwhile, such as a directory of the host's in a volume, is given to nobody.
+    const isOurs = made === 0 && isFresh(directory.number);
     this.#inside(source, directory.number, path, level);
-    if (made < 0) return;
+    if (!isOurs) return;
     this.copied.directories++;
     this.#dress(directory.number, undefined, facts, path);
   }
@@ -222,12 +231,17 @@ export class TreeCopier {
     this.#place(into, name, path, (temporary) => {
       const made = this.manner.as(into, () => syscall("symlinkat", nameBytes(target), into, nameBytes(temporary)));
       if (made < 0) return made;
+      const opened = openName(into, temporary, ["O_PATH"]);
+      if (typeof opened === "number") return opened;
+      using link = opened;
+      const found = lookAt(link.number);
+      // By its descriptor alone from here on: another file may be given its name meanwhile, and to nobody.
+      if (typeof found === "number" || typeOf(found) !== "link") return -E.EBUSY;
       const owner = this.manner.owner(facts);
-      if (owner !== undefined) {
-        const owned = syscall("fchownat", into, nameBytes(temporary), ...owner, AT.AT_SYMLINK_NOFOLLOW);
-        if (owned < 0) return owned;
-      }
-      return setTimes(into, temporary, facts);
+      const owned = owner === undefined ? 0 : syscall("fchownat", link.number, cString(""), ...owner, AT.AT_EMPTY_PATH);
+      if (owned < 0) return owned;
+      setLinkTimes(link.number, facts);
+      return 0;
     });
     this.copied.links++;
   }
@@ -274,6 +288,6 @@ export class TreeCopier {
     }
     const changed = syscall("fchmod", file, facts.mode & (keepsPrivileges ? ALL_PERMISSIONS : PERMISSIONS));
     if (changed < 0) throw failure(`${show(path)} can't be given its permissions`, -changed, toText(path));
-    setTimes(file, "", facts);
+    setTimes(file, facts);
   }
 }
