@@ -119,7 +119,8 @@ export async function copyFrom(
       options.archive === true && isRoot
         ? [toContainer(root.uids, uid) ?? uid, toContainer(root.gids, gid) ?? gid]
         : undefined,
-    keepsPrivileges: options.archive === true,
+    // Nor makes programs that run as themselves of what a container has.
+    keepsPrivileges: options.archive === true && isRoot,
     as: (_directory, call) => call(),
   });
 }

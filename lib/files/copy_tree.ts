@@ -76,6 +76,9 @@ export class TreeCopier {
     { readonly path: ByteName; readonly inode: bigint; readonly filesystem: string }
   >();
 
+  /** Whether it was said that owners can't be kept. */
+  #isTold = false;
+
   /** @param top The directory that all is copied into. */
   constructor(readonly top: Descriptor, readonly manner: Manner) {}
 
@@ -237,9 +240,7 @@ export class TreeCopier {
       const found = lookAt(link.number);
       // By its descriptor alone from here on: another file may be given its name meanwhile, and to nobody.
       if (typeof found === "number" || typeOf(found) !== "link") return -E.EBUSY;
-      const owner = this.manner.owner(facts);
-      const owned = owner === undefined ? 0 : syscall("fchownat", link.number, cString(""), ...owner, AT.AT_EMPTY_PATH);
-      if (owned < 0) return owned;
+      this.#own(facts, path, (ids) => syscall("fchownat", link.number, cString(""), ...ids, AT.AT_EMPTY_PATH));
       setLinkTimes(link.number, facts);
       return 0;
     });
@@ -275,12 +276,24 @@ export class TreeCopier {
     return this.manner.as(into, () => syscall("renameat2", into, nameBytes(from), into, nameBytes(to), 0));
   }
 
+  /** Gives a copy to its owner. @returns Whether it is theirs; what an ordinary user may not give away stays theirs. */
+  #own(facts: Facts, path: ByteName, give: (ids: readonly [number, number]) => number): boolean {
+    const ids = this.manner.owner(facts);
+    const result = ids === undefined ? 0 : give(ids);
+    if (result === -E.EPERM && Deno.uid() !== 0) {
+      if (!this.#isTold) warn(`${show(path)} was not given to its owner, nor is what follows: only root may do that`);
+      this.#isTold = true;
+      return false;
+    }
+    if (result < 0) throw failure(`${show(path)} can't be given to its owner`, -result, toText(path));
+    return true;
+  }
+
   /** Gives a copy its owner, attributes, permissions and times, in an order in which none undoes another. */
   #dress(file: number, source: number | undefined, facts: Facts, path: ByteName): void {
-    const { owner, keepsPrivileges } = this.manner;
-    const ids = owner(facts);
-    const owned = ids === undefined ? 0 : syscall("fchown", file, ...ids);
-    if (owned < 0) throw failure(`${show(path)} can't be given to its owner`, -owned, toText(path));
+    const isOwned = this.#own(facts, path, (ids) => syscall("fchown", file, ...ids));
+    // As somebody else's, a program must not give what it gave as its owner's.
+    const keepsPrivileges = this.manner.keepsPrivileges && isOwned;
     for (const [name, value] of source === undefined ? [] : attributesOf(source)) {
       const isKept = name.startsWith("user.") && !name.startsWith("user.overlay.") ||
         keepsPrivileges && name === "security.capability";
