@@ -270,15 +270,19 @@ function copyChunk(source: number, destination: number, length: number): number 
   return isRefused ? syscall("sendfile", destination, source, 0, length) : copied;
 }
 
+/** `linux/limits.h`: as long as a list of attributes, or a value, can be. */
+const MOST_ATTRIBUTES = 65536;
+let attributes: Uint8Array<ArrayBuffer> | undefined;
+
 /** A file's extended attributes. @returns Nothing where it can have none. */
 export function attributesOf(descriptor: number): [name: ByteName, value: Uint8Array<ArrayBuffer>][] {
-  const list = new Uint8Array(65536);
-  const length = syscall("flistxattr", descriptor, list, list.length);
+  // Made once: a tree has many files, and few of them have any.
+  const memory = attributes ??= new Uint8Array(MOST_ATTRIBUTES);
+  const length = syscall("flistxattr", descriptor, memory, memory.length);
   if (length <= 0) return [];
-  return fromBytes(list.subarray(0, length)).split("\0").filter((name) => name !== "").flatMap((name) => {
-    const value = new Uint8Array(65536);
-    const size = syscall("fgetxattr", descriptor, nameBytes(name), value, value.length);
-    return size < 0 ? [] : [[name, value.slice(0, size)] as [ByteName, Uint8Array<ArrayBuffer>]];
+  return fromBytes(memory.subarray(0, length)).split("\0").filter((name) => name !== "").flatMap((name) => {
+    const size = syscall("fgetxattr", descriptor, nameBytes(name), memory, memory.length);
+    return size < 0 ? [] : [[name, memory.slice(0, size)] as [ByteName, Uint8Array<ArrayBuffer>]];
   });
 }
 

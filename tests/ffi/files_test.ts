@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { E } from "../../ffi/abi/constants.ts";
 import {
+  attributesOf,
   copyContents,
   lookAt,
   openBeneath,
@@ -9,6 +10,7 @@ import {
   openPath,
   readLink,
   readNames,
+  setAttribute,
   toName,
   toText,
   typeOf,
@@ -96,4 +98,18 @@ Deno.test("copyContents() copies as much as there was, however long the file has
   assertEquals(copied(2 ** 20 + 3), Deno.readFileSync(from));
   assertEquals(copied(3), new TextEncoder().encode("beg"));
   assertEquals(copied(0).length, 0);
+});
+
+Deno.test("attributesOf() has all of a file's attributes, each with its own value", () => {
+  using place = temporary();
+  Deno.writeTextFileSync(`${place.path}/file`, "");
+  using file = sure(openPath(`${place.path}/file`, ["O_RDONLY"]));
+  assertEquals(attributesOf(file.number), []);
+  const values = [["user.one", "1"], ["user.two", "22"], ["user.none", ""]] as const;
+  for (const [name, value] of values) {
+    // A tmpfs before Linux 6.6 takes none.
+    if (setAttribute(file.number, name, new TextEncoder().encode(value)) === -E.EOPNOTSUPP) return;
+  }
+  const found = attributesOf(file.number).map(([name, value]) => [name, new TextDecoder().decode(value)]);
+  assertEquals(found.sort(), values.map((pair) => [...pair]).sort());
 });
