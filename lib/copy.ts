@@ -28,7 +28,10 @@ import { warn } from "./warnings.ts";
 export interface CopyOptions {
   /** The state root; `/run/libflux` for root if left out. */
   readonly root?: string;
-  /** Keep each file's owner, as the container numbers it, its set-id bits and its capabilities. */
+  /**
+   * Keep each file's owner, as the container numbers it, its set-id bits and its capabilities. An ordinary user gives
+   * nothing away: copies are then that user's, or the container's root's, without these bits.
+   */
   readonly archive?: boolean;
   /** Where the source is a symbolic link, copy what it leads to. */
   readonly followLink?: boolean;

@@ -33,7 +33,8 @@ export interface Change {
 /**
  * Tells what a running container has changed in its root, sorted by path.
  *
- * What is mounted in the root (volumes, tmpfs, `/proc`, `/dev`, the files of `/etc` that libflux writes) is none of it.
+ * What is mounted in the root (volumes, tmpfs, `/proc`, `/dev`, the files of `/etc` that libflux writes) is none of it, nor
+ * are the directories that libflux has made for that. What is closed to an ordinary user is passed over, with a warning.
  *
  * @param name The container's name.
  *

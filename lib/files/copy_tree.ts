@@ -281,7 +281,7 @@ export class TreeCopier {
     const ids = this.manner.owner(facts);
     const result = ids === undefined ? 0 : give(ids);
     if (result === -E.EPERM && Deno.uid() !== 0) {
-      if (!this.#isTold) warn(`${show(path)} was not given to its owner, nor is what follows: only root may do that`);
+      if (!this.#isTold) warn(`${show(path)} was not given to its owner, as others may not be: only root may do that`);
       this.#isTold = true;
       return false;
     }
