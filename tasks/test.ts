@@ -71,7 +71,8 @@ const ROOTLESS = "tests/integration/rootless";
 const USERS = [
   ...["attacks/process", "attacks/rootfs", "attacks/state", "commands", "descriptors", "errors", "errors_details"],
   ...["hidepid", "instructions", "killed", "library", "mounts", "run", "seccomp", "security", "signals"],
-  ...["signals_details", "stats", "terminal", "terminal_modes"],
+  ...["signals_details", "stats", "terminal", "terminal_modes", "exec", "exec_terminal", "diff", "logs/capture"],
+  ...["run", "stop", "restart", "rename", "attach", "health", "attacks"].map((name) => `detached/${name}`),
 ];
 
 async function integration(): Promise<Summary[]> {

@@ -98,7 +98,8 @@ class Monitor {
     b.copy(b.addressOf(this.#pidfd), pidfd, 4, "remember the container's first process");
     b.copy(b.at(this.#polled, POLLED.child * POLLFD_SIZE), pidfd, 4, "watch it");
     b.syscall("write", [MONITOR.talk, b.addressOf(this.#pid), 4], { label: "tell libflux its pid" });
-    const cgroup = options.health === undefined ? [MONITOR.cgroup] : [];
+    // Only what was given: another number may be that of the descriptor which the kernel has just made.
+    const cgroup = options.hasCgroup && options.health === undefined ? [MONITOR.cgroup] : [];
     // Whatever is the container's would keep its pipes open, and its end from being seen.
     for (
       const [first, last] of ranges([

@@ -21,6 +21,9 @@ function stateRoot(path: string, name = "forged"): string {
   return `${path}/state`;
 }
 
+/** What libflux keeps of a container in the foreground, while it runs. */
+const FILES = ["config.json", "ledger", "lock", "state.json"];
+
 hostTest("rule 22: state is in directories of mode 0700 and files of mode 0600", async () => {
   using directory = temporaryDirectory();
   const root = `${directory.path}/state`;
@@ -30,8 +33,11 @@ hostTest("rule 22: state is in directories of mode 0700 and files of mode 0600",
   const mode = (path: string) => ((Deno.lstatSync(path).mode ?? 0) & 0o7777).toString(8);
   const at = `${root}/containers/modes`;
   assertEquals([root, `${root}/containers`, at].map(mode), ["700", "700", "700"]);
-  assertEquals(Array.from(Deno.readDirSync(at), ({ name }) => name).sort(), ["ledger", "lock", "state.json"]);
-  assertEquals(["ledger", "lock", "state.json"].map((name) => mode(`${at}/${name}`)), ["600", "600", "600"]);
+  assertEquals(Array.from(Deno.readDirSync(at), ({ name }) => name).sort(), FILES);
+  assertEquals(new Set(FILES.map((name) => mode(`${at}/${name}`))), new Set(["600"]));
+  const kept = `${root}/history/modes`;
+  assertEquals([`${root}/history`, kept].map(mode), ["700", "700"]);
+  assertEquals(["log", "record.json"].map((name) => mode(`${kept}/${name}`)), ["600", "600"]);
   await child.stdin.close();
   await Promise.all([reader.cancel(), child.stderr.cancel(), child.status]);
 });

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { hostTest, libflux } from "../support.ts";
+import { hostTest, libflux, rootTest } from "../support.ts";
 import { detached, eventually, isRunning, script } from "./support.ts";
 
 hostTest("run --detach prints the name, returns when the command runs, and leaves no libflux behind", async () => {
@@ -46,7 +46,7 @@ hostTest("a detached container's end is written down: code, signal, time; and it
   }
 });
 
-hostTest("a detached container has every flag of run: limits, users, labels, a name of its own", async () => {
+rootTest("a detached container has every flag of run: limits, users, labels, a name of its own", async () => {
   await using container = await script("cat /proc/self/uid_map; id -u; ulimit -n; hostname; sleep 60", [
     ...["--user", "7", "--ulimit", "nofile=99", "--label", "a=b", "--pids-limit", "20"],
   ]);

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { hostTest, libflux, patience, startLibflux, uniqueName } from "../support.ts";
+import { hostTest, libflux, patience, rootTest, startLibflux, uniqueName } from "../support.ts";
 import { detached, eventually, isRunning, script } from "./support.ts";
 
 hostTest("stop sends SIGTERM, waits for the end, and returns when the host is clean", async () => {
@@ -90,7 +90,7 @@ hostTest("wait prints the exit code, whether the container runs, has ended, or l
   assertStringIncludes((await libflux(["wait", "nobody-at-all"])).stderr, "there is no container");
 });
 
-hostTest("a paused container can be stopped", async () => {
+rootTest("a paused container can be stopped", async () => {
   await using container = await script("sleep 60");
   const paused = await libflux(["pause", container.name]);
   assertEquals([paused.code, paused.stderr], [0, ""]);

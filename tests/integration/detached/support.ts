@@ -38,6 +38,8 @@ export class Detached implements AsyncDisposable {
 
   /** What its log has, the oldest first. */
   records(): LogRecord[] {
+    // There is none of one that couldn't be started.
+    assertEquals(this.started.stderr, "");
     const names = Array.from(Deno.readDirSync(this.logs), ({ name }) => name).filter((name) =>
       /^log(\.\d+)?$/.test(name)
     );
