@@ -59,7 +59,7 @@ export function nameBytes(name: ByteName): Uint8Array<ArrayBuffer> {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** A text as a name. */
 export function toName(text: string): ByteName {
@@ -213,13 +213,20 @@ export function filesystemOf(descriptor: number): number {
   return result < 0 ? result : new DataView(buffer.buffer).getUint32(0, true);
 }
 
-/** Sets when a file was read and changed. @param name Empty for the open file itself. @returns `-errno` on failure. */
-export function setTimes(directory: number, name: ByteName, { accessed, modified }: Facts): number {
+/** Two times, as `utimensat` takes them. */
+function timesOf({ accessed, modified }: Facts): Uint8Array<ArrayBuffer> {
   const times = new BigInt64Array([accessed[0], BigInt(accessed[1]), modified[0], BigInt(modified[1])]);
-  const bytes = new Uint8Array(times.buffer);
-  return name === ""
-    ? syscall("utimensat", directory, 0, bytes, 0)
-    : syscall("utimensat", directory, nameBytes(name), bytes, AT.AT_SYMLINK_NOFOLLOW);
+  return new Uint8Array(times.buffer);
+}
+
+/** Sets when an open file was read and changed. @returns `-errno` on failure. */
+export function setTimes(file: number, facts: Facts): number {
+  return syscall("utimensat", file, 0, timesOf(facts), 0);
+}
+
+/** The same for a link, which can only be open as a path. @returns `-EINVAL` before Linux 5.8. */
+export function setLinkTimes(link: number, facts: Facts): number {
+  return syscall("utimensat", link, cString(""), timesOf(facts), AT.AT_EMPTY_PATH);
 }
 
 const [SEEK_SET, SEEK_DATA, SEEK_HOLE] = [0, 3, 4];
@@ -263,15 +270,19 @@ function copyChunk(source: number, destination: number, length: number): number 
   return isRefused ? syscall("sendfile", destination, source, 0, length) : copied;
 }
 
+/** `linux/limits.h`: as long as a list of attributes, or a value, can be. */
+const MOST_ATTRIBUTES = 65536;
+let attributes: Uint8Array<ArrayBuffer> | undefined;
+
 /** A file's extended attributes. @returns Nothing where it can have none. */
 export function attributesOf(descriptor: number): [name: ByteName, value: Uint8Array<ArrayBuffer>][] {
-  const list = new Uint8Array(65536);
-  const length = syscall("flistxattr", descriptor, list, list.length);
+  // Made once: a tree has many files, and few of them have any.
+  const memory = attributes ??= new Uint8Array(MOST_ATTRIBUTES);
+  const length = syscall("flistxattr", descriptor, memory, memory.length);
   if (length <= 0) return [];
-  return fromBytes(list.subarray(0, length)).split("\0").filter((name) => name !== "").flatMap((name) => {
-    const value = new Uint8Array(65536);
-    const size = syscall("fgetxattr", descriptor, nameBytes(name), value, value.length);
-    return size < 0 ? [] : [[name, value.slice(0, size)] as [ByteName, Uint8Array<ArrayBuffer>]];
+  return fromBytes(memory.subarray(0, length)).split("\0").filter((name) => name !== "").flatMap((name) => {
+    const size = syscall("fgetxattr", descriptor, nameBytes(name), memory, memory.length);
+    return size < 0 ? [] : [[name, memory.slice(0, size)] as [ByteName, Uint8Array<ArrayBuffer>]];
   });
 }
 

@@ -28,7 +28,10 @@ import { warn } from "./warnings.ts";
 export interface CopyOptions {
   /** The state root; `/run/libflux` for root if left out. */
   readonly root?: string;
-  /** Keep each file's owner, as the container numbers it, its set-id bits and its capabilities. */
+  /**
+   * Keep each file's owner, as the container numbers it, its set-id bits and its capabilities. An ordinary user gives
+   * nothing away: copies are then that user's, or the container's root's, without these bits.
+   */
   readonly archive?: boolean;
   /** Where the source is a symbolic link, copy what it leads to. */
   readonly followLink?: boolean;
@@ -119,7 +122,8 @@ export async function copyFrom(
       options.archive === true && isRoot
         ? [toContainer(root.uids, uid) ?? uid, toContainer(root.gids, gid) ?? gid]
         : undefined,
-    keepsPrivileges: options.archive === true,
+    // Nor makes programs that run as themselves of what a container has.
+    keepsPrivileges: options.archive === true && isRoot,
     as: (_directory, call) => call(),
   });
 }

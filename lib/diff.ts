@@ -33,7 +33,8 @@ export interface Change {
 /**
  * Tells what a running container has changed in its root, sorted by path.
  *
- * What is mounted in the root (volumes, tmpfs, `/proc`, `/dev`, the files of `/etc` that libflux writes) is none of it.
+ * What is mounted in the root (volumes, tmpfs, `/proc`, `/dev`, the files of `/etc` that libflux writes) is none of it, nor
+ * are the directories that libflux has made for that. What is closed to an ordinary user is passed over, with a warning.
  *
  * @param name The container's name.
  *
@@ -55,9 +56,20 @@ export async function diff(name: string, options: ControlOptions = {}): Promise<
     });
   }
   using image = openImage(state.image);
-  const comparison = new Comparison(root);
+  const comparison = new Comparison(
+    root,
+    directoriesAbove((config.spec.mounts ?? []).map(({ destination }) => destination)),
+  );
   comparison.directories(own.number, image.number, "");
   return comparison.found.sort((a, b) => a.path < b.path ? -1 : a.path > b.path ? 1 : 0);
+}
+
+/** All directories above absolute paths, as "var/lib". */
+function directoriesAbove(paths: readonly string[]): Set<string> {
+  return new Set(paths.flatMap((path) => {
+    const names = path.split("/").filter((name) => name !== "" && name !== ".");
+    return names.slice(1).map((_, index) => names.slice(0, index + 1).join("/"));
+  }));
 }
 
 /** Opens the image, where that can be had as the overlay sees it: without what is mounted in it. */

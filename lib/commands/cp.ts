@@ -23,7 +23,7 @@ export const CP: Command = {
 A directory that is there is copied into; any other destination is the copy's name. 'DIR/.' as the source copies what is in
 DIR. Copies in the container belong to its root, and copies on the host to who runs libflux. A file or a link that has the
 name already is replaced, and a link is never written through. Sockets, FIFOs and devices are left out with a warning, and
-so is what is the kernel's own, such as /proc.
+so is what is the kernel's own, such as /proc. Only root keeps owners by --archive.
 
 A relative path of a container is one from its root. What has a colon and is no container's is written as ./a:b.`,
   flags: FLAGS,

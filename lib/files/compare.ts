@@ -21,6 +21,8 @@ import {
   toText,
   typeOf,
 } from "../../ffi/files.ts";
+import { printable } from "../errors.ts";
+import { warn } from "../warnings.ts";
 import { failure, type Root, toContainer } from "./root.ts";
 
 /** What has become of a path: added, changed, deleted. */
@@ -40,7 +42,8 @@ const PERMISSIONS = 0o7777;
 export class Comparison {
   readonly found: Difference[] = [];
 
-  constructor(readonly root: Pick<Root, "uids" | "gids">) {}
+  /** @param above The directories above what is mounted, from the root on and without a slash before. */
+  constructor(readonly root: Pick<Root, "uids" | "gids">, readonly above: ReadonlySet<string> = new Set()) {}
 
   /**
    * Compares two open directories.
@@ -51,10 +54,11 @@ export class Comparison {
   directories(own: number, image: number | undefined, path: ByteName): boolean {
     const [here, there] = [lookAt(own), image === undefined ? undefined : lookAt(image)];
     if (typeof here === "number") throw failure(`/${toText(path)} can't be looked at`, -here, toText(path));
-    const names = this.#names(own, path);
-    const old = new Set(image === undefined ? [] : this.#names(image, path));
+    const [names, before] = [this.#names(own, path), image === undefined ? [] : this.#names(image, path)];
+    if (names === undefined || before === undefined) return false;
+    const old = new Set(before);
     const isOverlay = filesystemOf(own) === MAGIC.OVERLAYFS_SUPER_MAGIC;
-    const before = this.found.length;
+    const at = this.found.length;
     for (const name of names) {
       const below = path === "" ? name : `${path}/${name}`;
       const facts = look(own, name);
@@ -75,23 +79,27 @@ export class Comparison {
       this.#compare(own, image ?? own, name, facts, was, below, isOverlay || isMount);
     }
     for (const name of old) this.#tell("D", path === "" ? name : `${path}/${name}`);
-    return this.found.length > before;
+    return this.found.length > at;
   }
 
   #tell(kind: Kind, path: ByteName): void {
     this.found.push({ kind, path: `/${toText(path)}` });
   }
 
-  #names(directory: number, path: ByteName): ByteName[] {
+  /** What is in an open directory; nothing where that can't be told, which is said once for each. */
+  #names(directory: number, path: ByteName): ByteName[] | undefined {
     const opened = openName(directory, ".", ["O_RDONLY", "O_DIRECTORY"]);
-    if (typeof opened === "number") {
-      if (opened === -E.ENOENT) return [];
-      throw failure(`/${toText(path)} can't be read`, -opened, toText(path));
-    }
-    using file = opened;
-    const names = readNames(file.number);
-    if (typeof names === "number") throw failure(`/${toText(path)} can't be read`, -names, toText(path));
-    return names;
+    using file = typeof opened === "number" ? undefined : opened;
+    const names = file === undefined ? opened : readNames(file.number);
+    if (Array.isArray(names)) return names;
+    return this.#unread(typeof names === "number" ? -names : E.EIO, path);
+  }
+
+  /** Passes over what has gone meanwhile, and what an ordinary user may not look into: all else would be a wrong answer. */
+  #unread(errno: number, path: ByteName): undefined {
+    if (errno === E.ENOENT || errno === E.ENOTDIR || errno === E.ELOOP) return;
+    if (errno !== E.EACCES) throw failure(`/${toText(path)} can't be read`, errno, toText(path));
+    warn(`what has changed in /${printable(toText(path))} isn't known: it is closed to this user`);
   }
 
   /** Whether a mount is a part of the root: those of ordinary users' images can be put together of several overlays. */
@@ -104,18 +112,21 @@ export class Comparison {
   }
 
   #added(own: number, name: ByteName, facts: Facts, path: ByteName): void {
-    this.#tell("A", path);
-    if (typeOf(facts) === "directory") this.#inside(own, undefined, name, path);
+    const at = this.found.length;
+    const isIn = typeOf(facts) === "directory" && this.#inside(own, undefined, name, path);
+    // What libflux has made above a place where something is mounted isn't the command's doing either.
+    if (!isIn && this.above.has(toText(path))) return;
+    this.found.splice(at, 0, { kind: "A", path: `/${toText(path)}` });
   }
 
   /** Compares directories of one name. @returns Whether anything in them is different. */
   #inside(own: number, image: number | undefined, name: ByteName, path: ByteName): boolean {
     const one = openName(own, name, ["O_PATH", "O_DIRECTORY"]);
-    // It has gone, or has become something else.
-    if (typeof one === "number") return false;
+    if (typeof one === "number") return this.#unread(-one, path) ?? false;
     using here = one;
     const other = image === undefined ? undefined : openName(image, name, ["O_PATH", "O_DIRECTORY"]);
-    using there = typeof other === "object" ? other : undefined;
+    if (typeof other === "number") return this.#unread(-other, path) ?? false;
+    using there = other;
     return this.directories(here.number, there?.number, path);
   }
 

@@ -19,11 +19,12 @@ import {
   readNames,
   reopen,
   setAttribute,
+  setLinkTimes,
   setTimes,
   toText,
   typeOf,
 } from "../../ffi/files.ts";
-import { type Descriptor, syscall } from "../../ffi/libc.ts";
+import { cString, type Descriptor, syscall } from "../../ffi/libc.ts";
 import { FluxError, printable } from "../errors.ts";
 import { warn } from "../warnings.ts";
 import { failure, isKernels } from "./root.ts";
@@ -53,6 +54,12 @@ const PERMISSIONS = 0o1777;
 const ALL_PERMISSIONS = 0o7777;
 const show = (path: ByteName): string => printable(toText(path));
 
+/** Whether a directory may be the one that was just made: nothing is in it, and nobody else may look into it. */
+function isFresh(directory: number): boolean {
+  const [facts, names] = [lookAt(directory), readNames(directory)];
+  return typeof facts === "object" && (facts.mode & 0o077) === 0 && typeof names === "object" && names.length === 0;
+}
+
 let count = 0;
 
 /** A name that nobody else has. */
@@ -68,6 +75,9 @@ export class TreeCopier {
     string,
     { readonly path: ByteName; readonly inode: bigint; readonly filesystem: string }
   >();
+
+  /** Whether it was said that owners can't be kept. */
+  #isTold = false;
 
   /** @param top The directory that all is copied into. */
   constructor(readonly top: Descriptor, readonly manner: Manner) {}
@@ -152,8 +162,10 @@ export class TreeCopier {
     if (typeof opened === "number") throw failure(`the directory ${show(path)} can't be opened`, -opened, toText(path));
     using directory = opened;
     if (isKernels(directory.number)) return this.#skip(path, "the kernel's own files are there");
+    // What was moved to its name meanwhile, such as a directory of the host's in a volume, is given to nobody.
+    const isOurs = made === 0 && isFresh(directory.number);
     this.#inside(source, directory.number, path, level);
-    if (made < 0) return;
+    if (!isOurs) return;
     this.copied.directories++;
     this.#dress(directory.number, undefined, facts, path);
   }
@@ -222,12 +234,15 @@ export class TreeCopier {
     this.#place(into, name, path, (temporary) => {
       const made = this.manner.as(into, () => syscall("symlinkat", nameBytes(target), into, nameBytes(temporary)));
       if (made < 0) return made;
-      const owner = this.manner.owner(facts);
-      if (owner !== undefined) {
-        const owned = syscall("fchownat", into, nameBytes(temporary), ...owner, AT.AT_SYMLINK_NOFOLLOW);
-        if (owned < 0) return owned;
-      }
-      return setTimes(into, temporary, facts);
+      const opened = openName(into, temporary, ["O_PATH"]);
+      if (typeof opened === "number") return opened;
+      using link = opened;
+      const found = lookAt(link.number);
+      // By its descriptor alone from here on: another file may be given its name meanwhile, and to nobody.
+      if (typeof found === "number" || typeOf(found) !== "link") return -E.EBUSY;
+      this.#own(facts, path, (ids) => syscall("fchownat", link.number, cString(""), ...ids, AT.AT_EMPTY_PATH));
+      setLinkTimes(link.number, facts);
+      return 0;
     });
     this.copied.links++;
   }
@@ -261,12 +276,24 @@ export class TreeCopier {
     return this.manner.as(into, () => syscall("renameat2", into, nameBytes(from), into, nameBytes(to), 0));
   }
 
+  /** Gives a copy to its owner. @returns Whether it is theirs; what an ordinary user may not give away stays theirs. */
+  #own(facts: Facts, path: ByteName, give: (ids: readonly [number, number]) => number): boolean {
+    const ids = this.manner.owner(facts);
+    const result = ids === undefined ? 0 : give(ids);
+    if (result === -E.EPERM && Deno.uid() !== 0) {
+      if (!this.#isTold) warn(`${show(path)} was not given to its owner, as others may not be: only root may do that`);
+      this.#isTold = true;
+      return false;
+    }
+    if (result < 0) throw failure(`${show(path)} can't be given to its owner`, -result, toText(path));
+    return true;
+  }
+
   /** Gives a copy its owner, attributes, permissions and times, in an order in which none undoes another. */
   #dress(file: number, source: number | undefined, facts: Facts, path: ByteName): void {
-    const { owner, keepsPrivileges } = this.manner;
-    const ids = owner(facts);
-    const owned = ids === undefined ? 0 : syscall("fchown", file, ...ids);
-    if (owned < 0) throw failure(`${show(path)} can't be given to its owner`, -owned, toText(path));
+    const isOwned = this.#own(facts, path, (ids) => syscall("fchown", file, ...ids));
+    // As somebody else's, a program must not give what it gave as its owner's.
+    const keepsPrivileges = this.manner.keepsPrivileges && isOwned;
     for (const [name, value] of source === undefined ? [] : attributesOf(source)) {
       const isKept = name.startsWith("user.") && !name.startsWith("user.overlay.") ||
         keepsPrivileges && name === "security.capability";
@@ -274,6 +301,6 @@ export class TreeCopier {
     }
     const changed = syscall("fchmod", file, facts.mode & (keepsPrivileges ? ALL_PERMISSIONS : PERMISSIONS));
     if (changed < 0) throw failure(`${show(path)} can't be given its permissions`, -changed, toText(path));
-    setTimes(file, "", facts);
+    setTimes(file, facts);
   }
 }

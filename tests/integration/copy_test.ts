@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { copyFrom, copyTo, FluxError, NoContainerError, onWarning, PermissionError, UsageError } from "../../mod.ts";
+import { detached } from "./detached/support.ts";
 import { shell } from "./inside.ts";
 import { HAS_USERS, hostTest, IS_USER, libflux, rootTest, temporaryDirectory } from "./support.ts";
 
@@ -201,6 +202,22 @@ if (IS_USER && HAS_USERS) {
   });
 }
 
+if (IS_USER) {
+  hostTest("cp: an ordinary user's --archive gives nothing away, and makes nothing that runs as somebody", async () => {
+    using host = temporaryDirectory();
+    await using inside = await shell();
+    Deno.writeTextFileSync(`${host.path}/file`, "x");
+    Deno.chmodSync(`${host.path}/file`, 0o4755);
+    using told = warnings();
+    await copyTo(inside.name, `${host.path}/file`, "/tmp/in", { archive: true });
+    assertEquals(told.all, ["in was not given to its owner, as others may not be: only root may do that"]);
+    assertEquals(await inside.run("stat -c '%u %a' /tmp/in; chmod 4755 /tmp/in"), "0 755\n");
+    await copyFrom(inside.name, "/tmp/in", `${host.path}/out`, { archive: true });
+    const { uid, mode } = Deno.statSync(`${host.path}/out`);
+    assertEquals([uid, (mode ?? 0) & 0o7777], [Deno.uid(), 0o755]);
+  });
+}
+
 hostTest("cp: what is mounted on a single file isn't taken away, and a failed copy leaves nothing half", async () => {
   using host = temporaryDirectory();
   await using inside = await shell();
@@ -224,4 +241,20 @@ hostTest("cp: a file that is larger than memory could hold is copied as it is", 
   assert(grown < 32 * 2 ** 20, `${grown} bytes more`);
   const { stdout } = new Deno.Command("sha256sum", { args: [`${host.path}/big`] }).outputSync();
   assertEquals(new TextDecoder().decode(stdout).split(" ")[0], sum);
+});
+
+hostTest("cp: a container in the background gives and takes files, and none once it has ended", async () => {
+  using host = temporaryDirectory();
+  const file = `${host.path}/file`;
+  Deno.writeTextFileSync(file, "there and back");
+  await using container = await detached([], ["sleep", "60"]);
+  const { name } = container;
+  for (const args of [[file, `${name}:/tmp/copy`], [`${name}:/tmp/copy`, `${host.path}/back`]]) {
+    assertEquals(await libflux(["cp", ...args]), { code: 0, stdout: "", stderr: "" });
+  }
+  assertEquals(Deno.readTextFileSync(`${host.path}/back`), "there and back");
+  assertEquals((await libflux(["stop", "--time", "0", name])).code, 0);
+  const { code, stderr } = await libflux(["cp", `${name}:/tmp/copy`, `${host.path}/late`]);
+  assertEquals([code, stderr.split("\n").length], [125, 2]);
+  assertStringIncludes(stderr, `there is no container ${name}`);
 });

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { diff, NoContainerError, UsageError } from "../../mod.ts";
+import { diff, NoContainerError, onWarning, UsageError } from "../../mod.ts";
 import { type Shell, shell } from "./inside.ts";
-import { BUSYBOX, hostTest, libflux, patience, rootTest, temporaryDirectory } from "./support.ts";
+import { detached, eventually } from "./detached/support.ts";
+import { BUSYBOX, HAS_USERS, hostTest, IS_USER, libflux, patience, rootTest, temporaryDirectory } from "./support.ts";
 
 const lines = async ({ name }: Shell): Promise<string[]> =>
   (await diff(name)).map(({ kind, path }) => `${kind} ${path}`);
@@ -22,7 +23,10 @@ hostTest("diff: a container that has changed nothing has no changes, whatever li
   await inside.run(
     "cat /etc/passwd /etc/hosts; echo x >/dev/shm/x; echo x >/made/for/it/x; mkdir /tmp/a; rmdir /tmp/a",
   );
-  assertEquals(await lines(inside), ["A /made", "A /made/for"]);
+  assertEquals(await lines(inside), []);
+  // What the command does there is its own.
+  await inside.run("touch /made/x");
+  assertEquals(await lines(inside), ["A /made", "A /made/x"]);
 });
 
 hostTest("diff: what was added, changed and deleted, sorted, with the directories above", async () => {
@@ -110,3 +114,24 @@ hostTest("diff: who isn't there, and what can't be, is told in one sentence", as
     assertEquals([code, stderr.split("\n").length], [125, 2]);
   }
 });
+
+hostTest("diff: a container in the background is looked at as one in the foreground", async () => {
+  await using container = await detached([], ["sh", "-c", "echo x >/tmp/x; rm /etc/group; exec sleep 60"]);
+  const expected = "C /etc\nD /etc/group\nC /tmp\nA /tmp/x\n";
+  await eventually(async () => (await libflux(["diff", container.name])).stdout === expected, "all changes are told");
+});
+
+if (IS_USER && HAS_USERS) {
+  hostTest("diff: what is closed to an ordinary user keeps nobody from all else", async () => {
+    await using inside = await shell();
+    await inside.run("mkdir -m 700 /tmp/theirs; touch /tmp/theirs/x /tmp/y; chown 1000:1000 /tmp/theirs");
+    const told: string[] = [];
+    onWarning((sentence) => told.push(sentence));
+    try {
+      assertEquals(await lines(inside), ["C /tmp", "A /tmp/theirs", "A /tmp/y"]);
+    } finally {
+      onWarning(undefined);
+    }
+    assertEquals(told, ["what has changed in /tmp/theirs isn't known: it is closed to this user"]);
+  });
+}

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { copyFrom, copyTo, FluxError } from "../../../mod.ts";
+import { copyFrom, copyTo, diff, FluxError } from "../../../mod.ts";
 import { type Shell, shell } from "../inside.ts";
 import { hostTest, isThere, temporaryDirectory } from "../support.ts";
 import { swapper } from "./swapper.ts";
@@ -196,3 +196,24 @@ hostTest("cp runs nothing of the container's, whatever its programs and librarie
   assertEquals(await inside.run("ls -A /tmp; cat /root/t/file"), `t\n${OURS}`);
   host.assertSame();
 });
+
+hostTest(
+  "diff of a container that swaps a directory for a link tells nothing of the host (CVE-2018-15664)",
+  async () => {
+    using host = victim();
+    await using inside = await shell();
+    await inside.run(`mkdir -p /tmp/t/d; touch /tmp/t/d/own; ln -s ${host.outside} /tmp/t/l`);
+    await using _swapping = swapper(below(inside, "/tmp/t/d"), below(inside, "/tmp/t/l"));
+    let seen = 0;
+    for (let i = 0; i < 200; i++) {
+      const paths = (await diff(inside.name)).map(({ path }) => path);
+      // What is below the directory by either of its names is its own file.
+      for (const path of paths.filter((path) => /^\/tmp\/t\/[dl]\//.test(path))) {
+        assertEquals(path.slice("/tmp/t/d".length), "/own");
+        seen++;
+      }
+    }
+    assert(seen > 0, "nobody ever looked into it");
+    host.assertSame();
+  },
+);
