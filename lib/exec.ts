@@ -104,7 +104,7 @@ function limitsOf(spec: Spec, pid: number): Rlimit[] {
 function launchOf({ state, config }: Entered, spec: Spec, options: ExecOptions, layout: Layout): ExecLaunch {
   const uid = Deno.uid() ?? 0;
   const { uidMappings = [], gidMappings = [] } = spec.linux ?? {};
-  const { keepGroups, appArmorAttributes } = config.launch;
+  const { keepGroups, guardsLegacyGroups, appArmorAttributes } = config.launch;
   const isRootInside = hostId(uidMappings, 0) === uid && hostId(gidMappings, 0) === Deno.gid();
   const streams = (kind: Layout[number]): number[] => layout.flatMap((how, index) => how === kind ? [index] : []);
   const groups = Object.entries(state.cgroups.legacy);
@@ -123,6 +123,7 @@ function launchOf({ state, config }: Entered, spec: Spec, options: ExecOptions, 
       required: true,
     })),
     isRootInside,
+    ...(guardsLegacyGroups === undefined ? {} : { guardsLegacyGroups }),
     ...(keepGroups === undefined ? {} : { keepGroups }),
     ...(appArmorAttributes === undefined ? {} : { appArmorAttributes }),
     ...(uid !== 0 && wantsLandlock(spec)

@@ -28,6 +28,7 @@ export function healthProgram(
       directory,
       required: true,
     })),
+    guardsLegacyGroups: launch.legacyGroups.length > 0,
     isRootInside: launch.isRootInside ?? false,
     ...(keepGroups === undefined ? {} : { keepGroups }),
     ...(appArmorAttributes === undefined ? {} : { appArmorAttributes }),

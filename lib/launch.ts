@@ -243,6 +243,7 @@ function writeDown(from: LaunchOptions, { pid, monitor = Deno.pid }: Spawned): W
   const facts = {
     init,
     writable,
+    guardsLegacyGroups: prepared.launch.legacyGroups.length > 0,
     ...(keepGroups === undefined ? {} : { keepGroups }),
     ...(appArmorAttributes === undefined ? {} : { appArmorAttributes }),
   };

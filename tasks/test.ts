@@ -70,6 +70,7 @@ const ROOTLESS = "tests/integration/rootless";
 /** What else holds for them: all but what is about bridges, limits, and privileges of libflux itself. */
 const USERS = [
   ...["attacks/process", "attacks/rootfs", "attacks/state", "commands", "descriptors", "errors", "errors_details"],
+  ...["attacks/exec", "exec", "exec_library", "exec_restrictions", "exec_terminal"],
   ...["hidepid", "instructions", "killed", "library", "mounts", "run", "seccomp", "security", "signals"],
   ...["signals_details", "stats", "terminal", "terminal_modes", "exec", "exec_terminal", "diff", "logs/capture"],
   ...["run", "stop", "restart", "rename", "attach", "health", "attacks"].map((name) => `detached/${name}`),

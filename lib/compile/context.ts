@@ -52,6 +52,8 @@ export interface Launch {
   readonly rlimits: readonly Rlimit[];
   /** Cgroups of v1 to join; in one of v2 it is born. */
   readonly legacyGroups: readonly LegacyGroup[];
+  /** Whether the container was made to be in some, whichever it has got: what guards them holds for all of its commands. */
+  readonly guardsLegacyGroups?: boolean;
   /** Let no packet for a loopback address out of the network namespace. */
   readonly guardLoopback?: boolean;
   /** In a user namespace: whether who is born in it is its root, and needn't become that. */

@@ -46,6 +46,7 @@ export interface ExecLaunch extends
     | "lastCapability"
     | "rlimits"
     | "legacyGroups"
+    | "guardsLegacyGroups"
     | "isRootInside"
     | "keepGroups"
     | "appArmorAttributes"

@@ -87,7 +87,8 @@ export function userNamespaceFilter(architecture: Architecture): FilterInstructi
  */
 function guardsLegacyLimits({ spec, launch }: Context): boolean {
   const { seccomp } = spec.linux ?? {};
-  if (launch.legacyGroups.length === 0 || seccomp !== undefined && isDefault(seccomp)) return false;
+  const isGuarded = launch.guardsLegacyGroups ?? launch.legacyGroups.length > 0;
+  if (!isGuarded || seccomp !== undefined && isDefault(seccomp)) return false;
   // Who may do that much already has no limits that a filter could keep.
   return spec.process.capabilities?.bounding?.includes("CAP_SYS_ADMIN") !== true;
 }

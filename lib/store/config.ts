@@ -23,6 +23,8 @@ export interface LaunchFacts {
   readonly writable: boolean;
   /** Whether the command is in the groups that libflux itself was in. */
   readonly keepGroups?: boolean;
+  /** Whether the command was kept from lifting limits of v1. */
+  readonly guardsLegacyGroups?: boolean;
   /** Where AppArmor's files of a process are in `/proc`. */
   readonly appArmorAttributes?: string;
 }
@@ -167,6 +169,7 @@ const FACTS = shaped({
   init: isSwitch,
   writable: isSwitch,
   keepGroups: orNothing(isSwitch),
+  guardsLegacyGroups: orNothing(isSwitch),
   // What the launch program writes to: nothing else in there.
   appArmorAttributes: orNothing(oneOf(["self/attr/apparmor", "self/attr"])),
 });
