@@ -82,6 +82,10 @@ const IGNORED: readonly string[] = [
   "tests/integration/errors_details_test.ts",
   // Servers and compilers, which say nothing about cgroups. The dangerous operations are tried there.
   "tests/integration/operations/everyday_test.ts",
+  // Logs, copies, terminals and shells, which say nothing about cgroups either.
+  "tests/integration/logs",
+  "tests/integration/attacks/copy_test.ts",
+  ...["completion", "copy", "diff", "display", "exec_terminal"].map((name) => `tests/integration/${name}_test.ts`),
 ];
 
 /** Of networks one file tells whether this kernel has what they take: the emulator takes 20 seconds for a test of theirs. */
