@@ -3,19 +3,20 @@
  *
  * @module
  */
-import { F } from "../ffi/abi/constants.ts";
-import { checked, Descriptor } from "../ffi/libc.ts";
+import { F, SIG } from "../ffi/abi/constants.ts";
+import { checked, Descriptor, syscall } from "../ffi/libc.ts";
 import { abandon, read, writeAll, writeInBackground } from "../ffi/reactor.ts";
 import { rawMode, setWindowSize, windowSize } from "../ffi/terminal.ts";
 import { askForDescriptor, openDirectory } from "../ffi/unix_listener.ts";
 import type { ControlOptions } from "./control.ts";
 import { UsageError } from "./errors.ts";
-import { kill, wait } from "./lifecycle.ts";
+import { wait } from "./lifecycle.ts";
 import { follow } from "./logs/follow.ts";
 import { listen } from "./signals.ts";
 import { ATTACH_SOCKET } from "./spec/container_files.ts";
 import { DETACH_KEYS, DetachFilter, parseDetachKeys } from "./spec/detach_keys.ts";
 import { findRunning, openStore } from "./store/open.ts";
+import { openProcess } from "./store/process.ts";
 import type { State, Store } from "./store/state.ts";
 import { setNonBlocking } from "./streams.ts";
 
@@ -82,7 +83,12 @@ export async function attachTo(
   const over = new AbortController();
   const begin = (): void => void opened.use(new Session(state, input, keys, () => over.abort()));
   if (state.terminal !== true && options.signals !== false) {
-    opened.use(listen(PROXIED, (signal) => void kill(name, signal, options).catch(() => {})));
+    const process = openProcess(state);
+    // By its descriptor: by then the name may be another's.
+    if (process !== undefined) {
+      opened.use(process);
+      opened.use(listen(PROXIED, (signal) => void syscall("pidfd_send_signal", process.number, SIG[signal], 0, 0)));
+    }
   }
   try {
     await show(store, state, over.signal, begin);

@@ -38,7 +38,7 @@ async function find(name: string, { root }: ControlOptions): Promise<State> {
 }
 
 /** The file that holds a container, and what it says. */
-function freezer(
+export function freezer(
   { cgroups }: Pick<State, "cgroups">,
 ): { readonly directory: string; readonly file: string; readonly words: readonly [string, string] } | undefined {
   if (cgroups.unified !== undefined) return { directory: cgroups.unified, file: "cgroup.freeze", words: ["0", "1"] };

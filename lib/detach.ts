@@ -8,11 +8,13 @@ import { ARCHITECTURE, checked, Descriptor, SyscallError } from "../ffi/libc.ts"
 import { listenAt, openDirectory } from "../ffi/unix_listener.ts";
 import { resolve } from "@std/path";
 import { assemble, type Assembled, type Before } from "./assemble.ts";
+import type { MonitorOptions } from "./compile/monitor_options.ts";
+import { freezer } from "./control.ts";
 import { callersVariable } from "./caller.ts";
 import { recordOf } from "./capture.ts";
 import { daemonOf, openDaemon } from "./logs/daemon.ts";
 import { openLog } from "./logs/files.ts";
-import { ATTACH_SOCKET, EXIT_FILE } from "./spec/container_files.ts";
+import { ATTACH_SOCKET, EXIT, EXIT_FILE } from "./spec/container_files.ts";
 import { isOwnHosts } from "./connect.ts";
 import { UsageError } from "./errors.ts";
 import { hostError } from "./failure.ts";
@@ -125,7 +127,9 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
     const logs = opened.use(openLogs(assembled, record, again));
     const file = opened.use(openLog(logs));
     const attach = opened.use(listenAt(directory, ATTACH_SOCKET));
-    opened.use(make(directory, EXIT_FILE));
+    const exit = opened.use(make(directory, EXIT_FILE));
+    // All that it takes, as long as there is room for it.
+    checked("write", exit.number, new Uint8Array(EXIT.size), EXIT.size);
     const health = options.health === undefined ? undefined : checkHealth(options.health);
     const legacy = assembled.cgroups.legacy;
     const check = health === undefined ? undefined : opened.use(healthProgram(health, prepared, legacy));
@@ -151,7 +155,7 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
               init: options.init ?? true,
               terminal: terminal !== undefined,
               sharesPids: options.pid === "host",
-              ...(health === undefined ? {} : { health }),
+              ...(health === undefined ? {} : { health, ...heldBySomebody(assembled) }),
               log: log.driver === "none" ? SPOOL : log,
               ...(daemon === undefined ? {} : { daemon }),
               argv,
@@ -204,13 +208,29 @@ function openLogs(
     store.history.writeOptions(name, kept);
     return directory;
   }
-  return openDirectory(store.history.directory(name));
+  try {
+    return openDirectory(store.history.directory(name));
+  } catch {
+    // Somebody has removed it, or it was to go with the container.
+    const directory = store.history.begin(record);
+    store.history.writeOptions(name, kept);
+    return directory;
+  }
 }
 
 /** Makes a file of libflux's own, if need be, to write to its end. */
 function make(directory: Descriptor, name: string): Descriptor {
-  const flags = openFlags(ARCHITECTURE, "O_WRONLY", "O_CREAT", "O_APPEND", "O_NOFOLLOW", "O_CLOEXEC").value;
+  const flags = openFlags(ARCHITECTURE, "O_WRONLY", "O_CREAT", "O_TRUNC", "O_NOFOLLOW", "O_CLOEXEC").value;
   return new Descriptor(checked("openat", directory.number, name, flags, 0o600));
+}
+
+/** How the monitor sees that the container is held. */
+function heldBySomebody({ cgroups }: Assembled): Pick<MonitorOptions, "freezer"> {
+  const { unified, legacy } = cgroups;
+  const found = freezer({ cgroups: { legacy, ...(unified === undefined ? {} : { unified }) } });
+  if (found === undefined) return {};
+  const { directory, file, words } = found;
+  return { freezer: { path: `${directory}/${file}`, held: words[1].charCodeAt(0) } };
 }
 
 /** What has to stay open as long as the container runs. */

@@ -16,7 +16,7 @@ import { ownEnvironment, ownProgram } from "./program.ts";
 import { nextStart, type Restart } from "./spec/restart.ts";
 import { bootId } from "./store/directory.ts";
 import { STOPPING_FILE } from "./spec/container_files.ts";
-import { isCurrent } from "./store/lock.ts";
+import { isCurrent, isLocked, isOurs } from "./store/lock.ts";
 import { Claim, type State, type Store } from "./store/state.ts";
 import { startTime } from "./store/process.ts";
 import { trim } from "./store/trim.ts";
@@ -27,15 +27,23 @@ interface Waiting {
   readonly restart: Restart;
 }
 
+function linkOf(path: string): string {
+  try {
+    return Deno.readLinkSync(path);
+  } catch {
+    return "";
+  }
+}
+
 /** Takes the name that the monitor has held, and that this process holds by now. */
 function inherit(store: Store): Claim {
-  const path = Deno.readLinkSync(`/proc/self/fd/${MONITOR.directory}`);
+  const path = linkOf(`/proc/self/fd/${MONITOR.directory}`);
   const name = path.slice(path.lastIndexOf("/") + 1);
   const lock = new Descriptor(MONITOR.lock);
-  // By its descriptor: it may have been renamed meanwhile.
-  if (path !== store.directory(name) || !isCurrent(lock, `${path}/lock`)) {
-    throw new LaunchError(`${path} isn't the directory of a container that has ended`, {
-      hint: "only a container's monitor calls 'finish'",
+  // By its descriptor: it may have been renamed meanwhile. Whoever else opens the lock hasn't got it.
+  if (path !== store.directory(name) || !isCurrent(lock, `${path}/lock`) || !isOurs(lock)) {
+    throw new LaunchError("only a container's monitor calls 'finish'", {
+      hint: "'libflux stop' ends a container, and 'libflux rm' removes what is kept of it",
     });
   }
   return new Claim(name, path, lock, store.history);
@@ -47,27 +55,33 @@ export async function finish(store: Store): Promise<void> {
   const state = store.state(claim.name);
   const options = store.options(claim.name) as DetachedOptions | undefined;
   if (state?.restarting === true && options !== undefined) return await startAgain(store, claim, state, options);
-  const isStopped = syscall("faccessat", AT.AT_FDCWD, `${claim.directory}/${STOPPING_FILE}`, 0) === 0;
-  const left = await claim.clear();
-  const { ended } = claim;
-  const restart = ended === undefined || state === undefined || isStopped || left.length > 0 ? undefined : nextStart(
+  const ended = claim.settle();
+  // One whose libflux was killed before it had done its part was never started: nobody was told its name.
+  const hasStarted = state?.started !== undefined;
+  const restart = ended === undefined || state === undefined || !hasStarted ? undefined : nextStart(
     options?.restart ?? "no",
     ended.code,
     ended.finished.getTime() - Date.parse(state.started ?? state.created),
     state.attempts ?? 0,
   );
-  if (restart === undefined || state === undefined || options === undefined) {
-    await claim.release();
-    await trim(store);
-    return;
+  if (restart !== undefined && state !== undefined && options !== undefined && !isStopping(claim)) {
+    const left = await claim.ledger.undo();
+    // Without a moment in which nothing is known of it: who stops it now finds what is to be stopped.
+    writeWaiting(claim, { state, restart });
+    if (left.length === 0 && !isStopping(claim)) wait(store, options, restart);
   }
-  wait(store, claim, options, { state, restart });
+  await claim.release();
+  await trim(store);
 }
 
-/** Waits without JavaScript: becomes a few instructions that execute libflux when it is time. */
-function wait(store: Store, claim: Claim, options: DetachedOptions, { state, restart }: Waiting): never {
+/** Whether somebody is ending it, and wants it not to be started again. */
+function isStopping({ directory }: Claim): boolean {
+  return isLocked(`${directory}/${STOPPING_FILE}`);
+}
+
+/** Writes down that it waits to be started again. */
+function writeWaiting(claim: Claim, { state, restart }: Waiting): void {
   const { name, id, image, command, created, labels } = state;
-  store.writeOptions(claim.name, options);
   claim.write({
     ...{ name, id, image, command, created, labels },
     pid: Deno.pid,
@@ -79,6 +93,10 @@ function wait(store: Store, claim: Claim, options: DetachedOptions, { state, res
     attempts: restart.attempt,
     bootId: bootId(),
   });
+}
+
+/** Waits without JavaScript: becomes a few instructions that execute libflux when it is time. */
+function wait(store: Store, options: DetachedOptions, restart: Restart): never {
   const program = ownProgram();
   const root = options.root === undefined ? [] : ["--root", store.root];
   return executeInPlace(sleeperProgram({

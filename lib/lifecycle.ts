@@ -11,9 +11,9 @@ import { type DetachedContainer, type DetachedOptions, startDetached } from "./d
 import { LaunchError, NoContainerError, UsageError } from "./errors.ts";
 import { STOPPING_FILE } from "./spec/container_files.ts";
 import { checkName } from "./spec/options.ts";
-import { thaw } from "./store/cgroup.ts";
-import { writeAtomically } from "./store/directory.ts";
+import { thaw, write } from "./store/cgroup.ts";
 import { type Ended, openEnd, readEnd } from "./store/ended.ts";
+import { lockFile } from "./store/lock.ts";
 import { findRunning, openStore } from "./store/open.ts";
 import { openProcess } from "./store/process.ts";
 import type { State, Store } from "./store/state.ts";
@@ -62,7 +62,10 @@ export async function stop(name: string, options: StopOptions = {}): Promise<voi
   checkTime(options.time);
   const store = await openStore(options.root);
   checkName(name);
-  if (store.state(name) === undefined) throw missing(name, store);
+  if (store.state(name) === undefined) {
+    if (store.history.read(name) !== undefined) return;
+    throw missing(name, store);
+  }
   await end(store, name, options);
 }
 
@@ -86,11 +89,16 @@ async function end(store: Store, name: string, { time, signal }: StopOptions): P
   const first = store.state(name);
   const grace = (time ?? first?.stopTimeout ?? GRACE) * 1000;
   const deadline = performance.now() + grace + PATIENCE;
+  using marks = new DisposableStack();
+  let marked: string | undefined;
   while (performance.now() < deadline) {
     const state = store.state(name);
     // Not the next of that name.
     if (state === undefined || state.id !== first?.id) break;
-    if (state.detached === true) mark(store, name);
+    if (state.detached === true && marked !== state.id) {
+      mark(store, name, marks);
+      marked = state.id;
+    }
     if (state.restarting === true) {
       using waiting = openProcess(state);
       if (waiting !== undefined) syscall("pidfd_send_signal", waiting.number, SIG.SIGKILL, 0, 0);
@@ -105,13 +113,21 @@ async function end(store: Store, name: string, { time, signal }: StopOptions): P
   }
 }
 
-/** Tells the monitor that somebody cleans up in its place, and that it isn't to start the container again. */
-function mark(store: Store, name: string): void {
+/** Tells the monitor that somebody cleans up in its place, and that it isn't to start the container again: as long as that is there. */
+function mark(store: Store, name: string, marks: DisposableStack): void {
   try {
-    writeAtomically(`${store.directory(name)}/${STOPPING_FILE}`, "");
+    const file = lockFile(`${store.directory(name)}/${STOPPING_FILE}`);
+    // Somebody else is at it already.
+    if (typeof file === "object") marks.use(file);
   } catch {
     // It has just gone.
   }
+}
+
+/** Lets what is held go on: else it hears nothing. */
+function letGoOn({ cgroups: { unified, legacy } }: State): void {
+  for (const directory of Object.values(legacy)) thaw(directory);
+  if (unified !== undefined) write(`${unified}/cgroup.freeze`, "0");
 }
 
 /** Waits for a descriptor, but no longer than some milliseconds; answers whether it was ready. */
@@ -132,11 +148,10 @@ async function terminate(state: State, signal: number, grace: number): Promise<v
   if (pidfd === undefined) return;
   if (grace > 0) {
     syscall("pidfd_send_signal", pidfd.number, signal, 0, 0);
-    // One that is held hears nothing.
-    for (const directory of Object.values(state.cgroups.legacy)) thaw(directory);
+    letGoOn(state);
     if (await within(pidfd, grace)) return;
   }
-  for (const directory of Object.values(state.cgroups.legacy)) thaw(directory);
+  letGoOn(state);
   syscall("pidfd_send_signal", pidfd.number, SIG.SIGKILL, 0, 0);
   await within(pidfd, PATIENCE);
 }
@@ -168,10 +183,13 @@ async function monitorsEnd(store: Store, { name, id, monitor, detached }: State,
  * ```
  */
 export async function kill(name: string, signal: Signal = "SIGKILL", options: ControlOptions = {}): Promise<void> {
-  const state = findRunning(await openStore(options.root), name);
+  const store = await openStore(options.root);
+  const state = findRunning(store, name);
+  // As with docker, it isn't started again: whoever kills it wants it to be gone.
+  if (signal === "SIGKILL" && state.detached === true) return await end(store, name, { time: 0 });
   using pidfd = openProcess(state);
   if (pidfd === undefined) return;
-  if (signal === "SIGKILL") { for (const directory of Object.values(state.cgroups.legacy)) thaw(directory); }
+  if (signal === "SIGKILL") letGoOn(state);
   syscall("pidfd_send_signal", pidfd.number, SIG[signal], 0, 0);
 }
 

@@ -34,7 +34,7 @@ export interface MonitorParts {
   readonly program: string;
   readonly options: Pick<
     MonitorOptions,
-    "init" | "terminal" | "sharesPids" | "health" | "log" | "daemon" | "argv" | "env"
+    "init" | "terminal" | "sharesPids" | "health" | "freezer" | "log" | "daemon" | "argv" | "env"
   >;
 }
 

@@ -47,6 +47,10 @@ export async function rename(name: string, to: string, options: ControlOptions =
     });
   }
   if (state === undefined || !isAlive(state)) return await renameEnded(store, name, to);
+  if (store.history.read(to) !== undefined) throw inUse(to);
+  if (state.restarting === true) {
+    throw new UsageError(`the container ${name} is about to be started again`, { hint: "try again in a moment" });
+  }
   move(store, name, to);
   writeAtomically(`${store.directory(to)}/state.json`, JSON.stringify({ ...state, name: to }));
   moveRecord(store, name, to);
@@ -65,12 +69,10 @@ function move(store: Store, name: string, to: string): void {
 const inUse = (name: string): NameInUseError =>
   new NameInUseError(`the name ${name} is in use by another container`, { hint: "use another name" });
 
-/** A record of the new name goes: it was of one that has ended. */
 function moveRecord(store: Store, name: string, to: string): void {
   const { history } = store;
   const record = history.read(name);
   if (record === undefined) return;
-  history.remove(to);
   syscall("renameat2", AT.AT_FDCWD, history.directory(name), AT.AT_FDCWD, history.directory(to), RENAME_NOREPLACE);
   history.write({ ...record, name: to });
 }

@@ -166,7 +166,10 @@ export async function waitCommand(args: readonly string[]): Promise<number> {
   if (line === undefined) return 0;
   return await toEach("waiting for", line.names, async (name) => {
     const { code } = await wait(name, line.root);
-    return code === undefined ? "unknown" : String(code);
+    if (code !== undefined) return String(code);
+    throw new FluxError(`nobody has written down how the container ${name} has ended`, {
+      hint: "its libflux was killed, or it has no record: see --log-driver",
+    });
   });
 }
 

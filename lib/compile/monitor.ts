@@ -24,6 +24,8 @@ const POLLED = {
 } as const;
 const POLLFD_SIZE = 8;
 const POLLIN = 1;
+/** As many reads as a pipe of the largest size that a user may give it takes, of a log with the smallest files. */
+const MOST_ROUNDS = 1200;
 
 /** Compiles a monitor. */
 export function monitorProgram(options: MonitorOptions): LaunchProgram {
@@ -121,7 +123,7 @@ class Monitor {
       ...(daemon === undefined ? {} : { daemon: { ...daemon, socket: MONITOR.daemon } }),
     });
     const [next, ended, finished, abort] = [b.target(), b.target(), b.target(), b.target()];
-    const timeout = b.slot("timeout");
+    const [timeout, rounds] = [b.slot("timeout"), b.slot("rounds")];
     const health = this.#health();
     health?.prepare();
 
@@ -142,7 +144,14 @@ class Monitor {
       this.#when("command", () => health.onCommand());
       this.#when("timer", () => health.onTimer());
     }
-    if (sharesPids) b.branch(timeout, "!=", 0, finished, "whoever still writes is nobody to wait for");
+    if (sharesPids) {
+      // A pipe holds no more than this many reads give, and whoever goes on writing is nobody to wait for.
+      const more = b.target();
+      b.branch(timeout, "==", 0, more, "as long as it runs, go on");
+      b.add(rounds, rounds, 1, "count what is read after its end");
+      b.branch(rounds, ">", MOST_ROUNDS, finished, "whoever still writes is nobody to wait for");
+      b.place(more);
+    }
     this.#when("child", () => b.goto(ended, "it has ended"));
     b.goto(next, "wait for more");
 
@@ -168,7 +177,7 @@ class Monitor {
   }
 
   #health(): HealthProgram | undefined {
-    const { health, hasCgroup } = this.options;
+    const { health, hasCgroup, freezer } = this.options;
     if (health === undefined) return undefined;
     const b = this.#b;
     const watch = {
@@ -176,7 +185,7 @@ class Monitor {
         b.copy(b.at(this.#polled, POLLED[what] * POLLFD_SIZE), b.addressOf(descriptor), 4, `watch ${what}`),
       end: (what: keyof typeof POLLED): void => this.#forget(what),
     };
-    return new HealthProgram(b, health, watch, this.#pidfd, hasCgroup);
+    return new HealthProgram(b, health, watch, this.#pidfd, hasCgroup, freezer);
   }
 
   /** Adds what is to be done when a descriptor is ready. */
@@ -268,7 +277,7 @@ class Monitor {
       b.copy(b.at(record, EXIT.reportSize), b.addressOf(size), 8, "note whether it was told");
     }
     b.syscall("clock_gettime", [0, b.at(record, EXIT.seconds)], { label: "note when" });
-    const flags = openFlags(architecture, "O_WRONLY", "O_CREAT", "O_TRUNC", "O_NOFOLLOW", "O_CLOEXEC");
+    const flags = openFlags(architecture, "O_WRONLY", "O_CREAT", "O_NOFOLLOW", "O_CLOEXEC");
     const file = b.call("openat", [MONITOR.directory, b.string(EXIT_FILE), flags, named(0o600, "0600")], "file", {
       label: "write down how it ended",
       optional: true,
@@ -276,11 +285,18 @@ class Monitor {
     b.syscall("write", [file, record, EXIT.size], { label: "write it", optional: true });
     b.syscall("close", [file], { label: "close it", optional: true });
     const alone = b.target();
-    const other = b.call("faccessat", [MONITOR.directory, b.string(STOPPING_FILE), 0], "other", {
+    const LOCK_EX_NB = named(6, "LOCK_EX|LOCK_NB");
+    const reading = openFlags(architecture, "O_RDONLY", "O_NOFOLLOW", "O_CLOEXEC");
+    const other = b.call("openat", [MONITOR.directory, b.string(STOPPING_FILE), reading, 0], "other", {
       label: "see whether somebody else cleans up",
-      tolerate: E.ENOENT,
+      optional: true,
     });
-    b.branch(other, "!=", 0, alone, "if nobody does, go on");
+    b.branch(other, "<", 0, alone, "if nobody wants to, go on");
+    const locked = b.call("flock", [other, LOCK_EX_NB], "locked", {
+      label: "see whether they still do",
+      optional: true,
+    });
+    b.branch(locked, "!=", -E.EAGAIN, alone, "if they have gone, go on");
     b.exit(0, "leave it to them");
     b.place(alone);
     // Descriptors stay open across the execution that aren't marked: the name is held without a gap.

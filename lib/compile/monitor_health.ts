@@ -5,11 +5,11 @@
  * @module
  */
 import { AT, CLONE, CLOSE_RANGE, openFlags, or, SIG } from "../../ffi/abi/constants.ts";
-import type { ProgramBuilder, Slot } from "../../ffi/program.ts";
+import type { ProgramBuilder, Slot, Target } from "../../ffi/program.ts";
 import { type Health, HEALTH_FILE, HEALTH_SIZE, type HealthCheck, healthText } from "../spec/health.ts";
 import { named } from "./context.ts";
 import { EXEC } from "./exec.ts";
-import { MONITOR } from "./monitor_options.ts";
+import { MONITOR, type MonitorOptions } from "./monitor_options.ts";
 
 /** How the monitor waits for descriptors. */
 export interface Watch {
@@ -48,6 +48,7 @@ export class HealthProgram {
     readonly container: Slot,
     /** Whether the checks are born in {@link MONITOR.cgroup}. */
     readonly hasCgroup: boolean,
+    readonly freezer: MonitorOptions["freezer"],
   ) {
     this.#timer = b.slot("health_timer");
     this.#starter = b.slot("health_starter");
@@ -81,36 +82,25 @@ export class HealthProgram {
     b.syscall("read", [this.#timer, b.buffer(8), 8], { label: "hear the timer", optional: true });
     b.branch(this.#isRunning, "==", 0, start, "if no check runs, begin one");
     // What is killed is seen to end.
-    for (const pidfd of [this.#commandPidfd, this.#starterPidfd]) {
-      b.syscall("pidfd_send_signal", [pidfd, named(SIG.SIGKILL, "SIGKILL"), 0, 0], {
-        label: "kill a check that takes too long",
-        optional: true,
-      });
-    }
+    for (const pidfd of [this.#commandPidfd, this.#starterPidfd]) this.#kill(pidfd);
     b.goto(done, "wait for its end");
     b.place(start);
+    this.#endLate();
+    const rest = b.target();
+    this.#whenHeld(rest);
     this.#start();
+    b.goto(done, "wait for its end");
+    b.place(rest);
+    this.#arm(this.check.interval);
     b.place(done);
   }
 
   /** The process that enters the container has ended: with 0 once the command runs there. */
   onStarter(): void {
     const { b } = this;
-    const done = b.target();
+    const [done, failed] = [b.target(), b.target()];
     this.#reap("starter", this.#starter, this.#starterPidfd);
-    const failed = b.target();
-    b.branch(this.#status, "!=", 0, failed, "if it couldn't, the check has failed");
-    const control = b.buffer(32);
-    const iov = b.words([b.buffer(8), 8]);
-    // struct msghdr: no name, one iov, the control message, no flags.
-    const message = b.words([0, 0, iov, 1, control, 32, 0]);
-    const size = b.call("recvmsg", [MONITOR.announce, message, MSG_DONTWAIT], "size", {
-      label: "hear which process is the command",
-      optional: true,
-    });
-    b.branch(size, "<=", 0, failed, "if none is, the check has failed");
-    // struct cmsghdr, then struct ucred: the pid first, as this process knows it.
-    b.copy(b.addressOf(this.#command), b.at(control, 16), 4, "take its pid");
+    this.#hearWho(failed);
     b.syscall("pidfd_open", [this.#command, 0], {
       label: "watch the command",
       result: this.#commandPidfd,
@@ -118,10 +108,48 @@ export class HealthProgram {
     });
     b.branch(this.#commandPidfd, "<", 0, failed, "if it can't be watched, the check has failed");
     this.watch.begin("command", this.#commandPidfd);
+    b.branch(this.#status, "==", 0, done, "wait for its end");
+    // Killed in the middle, it has left a command behind.
+    this.#kill(this.#commandPidfd);
     b.goto(done, "wait for its end");
     b.place(failed);
     this.#hasFailed();
     b.place(done);
+  }
+
+  /** Takes the pid of a command that has announced itself. @param none Where none has. */
+  #hearWho(none: Target): void {
+    const { b } = this;
+    const control = b.buffer(32);
+    const iov = b.words([b.buffer(8), 8]);
+    // struct msghdr: no name, one iov, the control message, no flags; the kernel changes what it says of lengths.
+    const message = b.words([0, 0, iov, 1, control, 32, 0]);
+    b.copy(b.at(message, 40), b.words([32]), 8, "make room for who it is");
+    const size = b.call("recvmsg", [MONITOR.announce, message, MSG_DONTWAIT], "size", {
+      label: "hear which process is the command",
+      optional: true,
+    });
+    b.branch(size, "<=", 0, none, "if nobody has said anything, go on there");
+    // struct cmsghdr, then struct ucred: the pid first, as this process knows it.
+    b.copy(b.addressOf(this.#command), b.at(control, 16), 4, "take its pid");
+  }
+
+  #kill(pidfd: Slot): void {
+    this.b.syscall("pidfd_send_signal", [pidfd, named(SIG.SIGKILL, "SIGKILL"), 0, 0], {
+      label: "kill a check that takes too long",
+      optional: true,
+    });
+  }
+
+  /** Ends what announced itself after its check had been given up: a child of this process, whose pid is nobody else's. */
+  #endLate(): void {
+    const { b } = this;
+    const [next, none] = [b.target(), b.target()];
+    b.place(next);
+    this.#hearWho(none);
+    b.syscall("kill", [this.#command, named(SIG.SIGKILL, "SIGKILL")], { label: "end a late command", optional: true });
+    b.goto(next, "look for another");
+    b.place(none);
   }
 
   /** The command has ended. */
@@ -183,6 +211,21 @@ export class HealthProgram {
     b.place(failed);
     this.#hasFailed();
     b.place(done);
+  }
+
+  /** No check of a container that is held: none of its processes would do anything. */
+  #whenHeld(rest: Target): void {
+    const { b, freezer } = this;
+    if (freezer === undefined) return;
+    const meaning = { path: freezer.path, label: "see whether the container is held", optional: true };
+    const flags = openFlags(b.architecture, "O_RDONLY", "O_CLOEXEC");
+    const file = b.call("openat", [AT.AT_FDCWD, b.string(freezer.path), flags, 0], "file", meaning);
+    const text = b.buffer(16);
+    b.syscall("read", [file, text, 1], meaning);
+    b.syscall("close", [file], meaning);
+    const first = b.slot("first");
+    b.copy(b.addressOf(first), text, 1, meaning.label);
+    b.branch(first, "==", freezer.held, rest, "if it is, look again later");
   }
 
   #becomeCheck(): void {

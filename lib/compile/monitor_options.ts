@@ -82,6 +82,8 @@ export interface MonitorOptions {
   readonly sharesPids: boolean;
   /** What is run in the container again and again. */
   readonly health?: Required<HealthCheck>;
+  /** The file that says whether the container is held, and the byte that it begins with then. */
+  readonly freezer?: { readonly path: string; readonly held: number };
   readonly log: Pick<Log, "maxSize" | "maxFile">;
   /** What gets the log too. */
   readonly daemon?: Daemon;

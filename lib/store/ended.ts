@@ -30,7 +30,10 @@ export function openEnd(directory: string): Descriptor | undefined {
 export function readEnd(file: Descriptor): Ended | undefined {
   const bytes = new Uint8Array(EXIT.size);
   syscall("lseek", file.number, 0, 0);
-  return syscall("read", file.number, bytes, bytes.length) === bytes.length ? parseEnd(bytes) : undefined;
+  if (syscall("read", file.number, bytes, bytes.length) !== bytes.length) return undefined;
+  const ended = parseEnd(bytes);
+  // Zeroes are there from the beginning, so that there is room for it on a full disk, too.
+  return ended.finished.getTime() === 0 ? undefined : ended;
 }
 
 /** PID 1 of libflux's failed: as where libflux itself does. */

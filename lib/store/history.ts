@@ -97,7 +97,7 @@ export class History {
 
   /** What a container was asked to be; nothing where that isn't known. */
   options(name: string): object | undefined {
-    return parseObject(readState(`${this.directory(name)}/${OPTIONS_FILE}`));
+    return parseOptions(readState(`${this.directory(name)}/${OPTIONS_FILE}`));
   }
 
   /** Removes a record and the log. */
@@ -116,12 +116,16 @@ const RECORD = "record.json";
 /** The file of what a container was asked to be. */
 export const OPTIONS_FILE = "options.json";
 
-/** Reads an object of JSON as what it is: a file that somebody else may have written. */
-export function parseObject(text: string | undefined): object | undefined {
+/** Reads what a container was asked to be as what it is: a file that somebody else may have written. */
+export function parseOptions(text: string | undefined): object | undefined {
   if (text === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
+    if (typeof value !== "object" || value === null) return undefined;
+    const { command, image, restart } = value as Record<string, unknown>;
+    const isCommand = Array.isArray(command) && command.every((part) => typeof part === "string");
+    const isPolicy = restart === undefined || typeof restart === "string";
+    return isCommand && typeof image === "string" && isPolicy ? value : undefined;
   } catch {
     return undefined;
   }

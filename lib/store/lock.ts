@@ -32,6 +32,20 @@ export function isCurrent(file: Descriptor, path: string): boolean {
   return typeof named === "object" && typeof locked === "object" && named.inode === locked.inode;
 }
 
+/** Whether an open file has its lock, or can have it, and nobody else. */
+export function isOurs({ number }: Descriptor): boolean {
+  return syscall("flock", number, LOCK_EX | LOCK_NB) === 0;
+}
+
+/** Whether somebody has the lock of a file; not where there is none, which isn't made. */
+export function isLocked(path: string): boolean {
+  const flags = openFlags(ARCHITECTURE, "O_RDWR", "O_NOFOLLOW", "O_CLOEXEC").value;
+  const opened = syscall("openat", AT.AT_FDCWD, path, flags, 0);
+  if (opened < 0) return false;
+  using file = new Descriptor(opened);
+  return !isOurs(file);
+}
+
 /** Milliseconds: nobody has a lock for longer, however many wait for it. */
 const PATIENCE = 60_000;
 

@@ -14,10 +14,10 @@ import type { PublishedPort } from "../spec/ports.ts";
 import { bootId, checkPrivateDirectory, makePrivateDirectory, readState, writeAtomically } from "./directory.ts";
 import { warn } from "../warnings.ts";
 import { describeEntry, type Entry, isContainerCgroup, Ledger } from "./ledger.ts";
-import { isCurrent, lockFile } from "./lock.ts";
+import { isCurrent, isLocked, lockFile } from "./lock.ts";
 import { newsOfEnd, tell } from "./events.ts";
 import { type Ended, openEnd, ranOutOfMemory, readEnd } from "./ended.ts";
-import { History, historyRoot, OPTIONS_FILE, parseObject } from "./history.ts";
+import { History, historyRoot, OPTIONS_FILE, parseOptions } from "./history.ts";
 import { reconcileNetworks } from "./leave.ts";
 import { deadlineIn, startTime } from "./process.ts";
 
@@ -60,6 +60,8 @@ export interface State {
   readonly bootId: string;
 }
 
+/** 128 + SIGKILL */
+const KILLED = 137;
 /** Milliseconds that a command spends on what others left behind. */
 const HURRY = 1_000;
 /** Milliseconds between two looks at a lock. */
@@ -98,7 +100,7 @@ export class Store {
 
   /** What a container was asked to be; nothing where that isn't known. */
   options(name: string): object | undefined {
-    return parseObject(readState(`${this.directory(name)}/${OPTIONS_FILE}`));
+    return parseOptions(readState(`${this.directory(name)}/${OPTIONS_FILE}`));
   }
 
   /** Takes a name. Throws a {@link NameInUseError} while another container has it. */
@@ -166,9 +168,7 @@ export class Store {
 
   /** Whether somebody runs, makes or cleans up a container of this name. */
   isHeld(name: string): boolean {
-    const file = checkPrivateDirectory(this.directory(name)) ? lockFile(`${this.directory(name)}/lock`) : "gone";
-    if (typeof file === "object") file.close();
-    return file === "busy";
+    return checkPrivateDirectory(this.directory(name)) && isLocked(`${this.directory(name)}/lock`);
   }
 
   /** Removes what is left of one container, if nobody has its name. */
@@ -220,7 +220,7 @@ export class Claim {
 
   /** Undoes what is in the ledger, and forgets what is known; answers what couldn't be undone. */
   async clear(deadline?: number): Promise<readonly Entry[]> {
-    this.#settle();
+    this.settle();
     const left = await this.ledger.undo(deadline);
     for (const name of this.#files()) {
       if (name !== "lock" && name !== "ledger") this.#unlink(name);
@@ -228,30 +228,31 @@ export class Claim {
     return left;
   }
 
-  /** How it has ended, once that was seen to. */
-  get ended(): Ended | undefined {
-    return this.#ended;
-  }
-  #ended: Ended | undefined;
-
-  /** Writes down for later how a container of a monitor's has ended, while its cgroups can still tell. */
-  #settle(): void {
-    using file = openEnd(this.directory);
-    const ended = file === undefined ? undefined : readEnd(file);
-    if (ended === undefined || this.#ended !== undefined) return;
+  /** Writes down for later how a container of a monitor's has ended, while its cgroups can still tell; answers how. */
+  settle(): Ended | undefined {
     const state = parseState(readState(`${this.directory}/state.json`));
-    const killed = state !== undefined && ended.code !== 0 && ranOutOfMemory(state);
+    if (this.#ended !== undefined || state?.detached !== true || state.restarting === true) return this.#ended;
+    // Its libflux has failed, or was killed, before anybody was told of it.
+    if (state.started === undefined) return undefined;
+    using file = openEnd(this.directory);
+    // A monitor that was killed has said nothing, and has taken the container with it.
+    const ended = (file === undefined ? undefined : readEnd(file)) ??
+      { code: KILLED, signal: "SIGKILL", finished: new Date() };
+    const killed = ended.code !== 0 && ranOutOfMemory(state);
     this.#ended = ended;
     const record = this.history.read(this.name);
-    if (state === undefined) return;
     const isKept = record?.id === state.id && !record.remove;
     tell(this.root, ...newsOfEnd(state, { ...ended, outOfMemory: killed }, isKept));
-    if (record?.id !== state.id) return;
-    if (record.remove) return this.history.remove(this.name);
-    const { code, signal, finished } = ended;
-    const how = { code, ...(signal === undefined ? {} : { signal }), ...(killed ? { outOfMemory: true } : {}) };
-    this.history.write({ ...record, ...how, finished: finished.toISOString() });
+    if (record?.id !== state.id) return ended;
+    if (record.remove) this.history.remove(this.name);
+    else {
+      const { code, signal, finished } = ended;
+      const how = { code, ...(signal === undefined ? {} : { signal }), ...(killed ? { outOfMemory: true } : {}) };
+      this.history.write({ ...record, ...how, finished: finished.toISOString() });
+    }
+    return ended;
   }
+  #ended: Ended | undefined;
 
   /** What is in its directory; nothing once that has gone. */
   #files(): string[] {

@@ -9,6 +9,7 @@ import {
   type RunOptions,
   unpause,
 } from "../../mod.ts";
+import { onDisk } from "./disk.ts";
 import { BUSYBOX, hostTest, IS_USER, libflux, uniqueName, usersTest } from "./support.ts";
 
 const sleeper = (options: Partial<RunOptions> = {}) =>
@@ -38,7 +39,8 @@ const KINDS: Readonly<Record<string, Partial<RunOptions>>> = {
   "with the host's network": { network: "host" },
   "with other capabilities": { capDrop: ["ALL"], capAdd: ["CHOWN"] },
   "with another clock": { timeOffset: 86_400 },
-  "of nobody else's users": { userns: "auto" },
+  // Not every filesystem has id-mapped mounts.
+  "of nobody else's users": { userns: "auto", image: onDisk(BUSYBOX) },
 };
 
 for (const [kind, options] of Object.entries(KINDS)) {

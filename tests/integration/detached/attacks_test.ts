@@ -18,8 +18,8 @@ hostTest("SIGKILL to the monitor ends the container, and the next command cleans
     await eventually(() => !isRunning(state.pid), "PID 1 is gone");
     assertEquals((await libflux(["ps", "-q"])).stdout.split("\n").includes(container.name), false);
     assertEquals([container.state, hasCgroups(state.cgroups)], [undefined, false]);
-    // Nobody knows how it has ended, and nobody says so.
-    assertEquals(container.record?.code, undefined);
+    // Whoever kills a monitor kills its container.
+    assertEquals([container.record?.code, container.record?.signal], [137, "SIGKILL"]);
   }
 });
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { hostTest, libflux, temporaryDirectory, usersTest } from "../support.ts";
+import { hostTest, libflux, patience, rootTest, temporaryDirectory, usersTest } from "../support.ts";
 import { type Detached, detached, eventually } from "./support.ts";
 
 /** What its health check says. */
@@ -81,4 +81,16 @@ hostTest("flags of a health check are refused in sentences where they can't be",
   assertStringIncludes(await refusal("--health-cmd", "true", "--health-retries", "0"), "can't be tried 0 times");
   const { stderr } = await libflux(["run", "fg", "--health-cmd", "true", "--", "true"]);
   assertStringIncludes(stderr, "in the foreground has no health check");
+});
+
+rootTest("a container that is held isn't checked, and as healthy afterwards as before", async () => {
+  await using container = await detached(["--health-cmd", "true", ...FAST], ["sleep", "60"]);
+  await eventually(() => health(container) === "healthy", "it is well");
+  assertEquals((await libflux(["pause", container.name])).code, 0);
+  // Many times as long as two checks take, and their time-outs.
+  await new Promise((resolve) => setTimeout(resolve, patience(600)));
+  assertEquals(health(container), "healthy");
+  assertEquals((await libflux(["unpause", container.name])).code, 0);
+  const { stdout } = await libflux(["top", container.name]);
+  assertEquals(stdout.split("\n").filter((line) => line.includes("true")), []);
 });

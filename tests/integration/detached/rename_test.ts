@@ -42,6 +42,7 @@ hostTest("rename refuses names that are taken, wrong or nobody's, and moves reco
   assertStringIncludes(await refusal("nobody-at-all", "x"), "there is no container nobody-at-all");
   assertStringIncludes(await refusal(b.name, "../x"), "can't be a container's name");
   assertStringIncludes(await refusal(b.name, a.name), "is in use");
+  assertStringIncludes(await refusal(a.name, b.name), "is in use");
   assertStringIncludes(await refusal(a.name, a.name), "has this name already");
   assertStringIncludes(await refusal(a.name), "takes two names");
   const to = `${b.name}-old`;

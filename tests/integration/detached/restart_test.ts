@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { hostTest, libflux } from "../support.ts";
+import { hostTest, libflux, startLibflux } from "../support.ts";
 import { detached, eventually, isRunning, script, signal } from "./support.ts";
 
 hostTest("--restart on-failure:2 tries it three times, goes on with the log, and says how often", async () => {
@@ -68,4 +68,39 @@ hostTest("restart starts it again with the same options, name, id and log", asyn
 
 hostTest("restart refuses whom nobody knows, and what runs in the foreground", async () => {
   assertStringIncludes((await libflux(["restart", "nobody-at-all"])).stderr, "there is no container nobody-at-all");
+});
+
+hostTest("a container that is removed at its end can be started again before", async () => {
+  await using container = await detached(["--rm"], ["sleep", "60"]);
+  assertEquals((await libflux(["restart", "-t", "0", container.name])).stderr, "");
+  assert(isRunning(container.state?.pid ?? 0));
+});
+
+hostTest("a stop that is interrupted changes nothing: what it was to end goes on, and is started again", async () => {
+  await using container = await script("trap 'echo term' TERM; while ! test -e /tmp/end; do sleep 0.05; done; exit 4", [
+    ...["--restart", "on-failure:1"],
+  ]);
+  const stop = startLibflux(["stop", "-t", "60", container.name]);
+  await stop.stdin.close();
+  await eventually(() => container.output() === "term\n", "it was asked to end");
+  stop.kill("SIGKILL");
+  await stop.output();
+  const end = await libflux(["exec", container.name, "--", "touch", "/tmp/end"]);
+  assertEquals(end.stderr, "");
+  await eventually(() => container.record?.restarts === 1, "it was started again");
+});
+
+hostTest("nobody but a monitor finishes a container", async () => {
+  await using container = await script("sleep 60");
+  const { directory } = container;
+  const command = new Deno.Command("sh", {
+    args: ["-c", `./libflux finish 5<"${directory}/lock" 6<"${directory}"`],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+  const { code, stderr } = await command.output();
+  assertEquals(code, 125);
+  assertStringIncludes(new TextDecoder().decode(stderr), "only a container's monitor calls 'finish'");
+  assert(isRunning(container.state?.pid ?? 0));
 });
