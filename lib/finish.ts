@@ -4,8 +4,7 @@
  *
  * @module
  */
-import { AT } from "../ffi/abi/constants.ts";
-import { ARCHITECTURE, Descriptor, syscall } from "../ffi/libc.ts";
+import { ARCHITECTURE, Descriptor } from "../ffi/libc.ts";
 import { executeInPlace } from "../ffi/replace.ts";
 import { callersVariable } from "./caller.ts";
 import { sleeperProgram } from "./compile/sleeper.ts";
