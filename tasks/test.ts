@@ -69,10 +69,9 @@ const ROOTLESS = "tests/integration/rootless";
 
 /** What else holds for them: all but what is about bridges, limits, and privileges of libflux itself. */
 const USERS = [
-  ...["attacks/process", "attacks/rootfs", "attacks/state", "commands", "descriptors", "errors", "errors_details"],
-  ...["attacks/exec", "exec", "exec_library", "exec_restrictions", "exec_terminal"],
-  ...["hidepid", "instructions", "killed", "library", "mounts", "run", "seccomp", "security", "signals"],
-  ...["signals_details", "stats", "terminal", "terminal_modes", "exec", "exec_terminal", "diff", "logs/capture"],
+  ...["attacks/process", "attacks/rootfs", "attacks/state", "commands", "descriptors", "diff", "errors"],
+  ...["errors_details", "exec", "exec_terminal", "hidepid", "instructions", "killed", "library", "logs/capture"],
+  ...["mounts", "run", "seccomp", "security", "signals", "signals_details", "stats", "terminal", "terminal_modes"],
   ...["run", "stop", "restart", "rename", "attach", "health", "attacks"].map((name) => `detached/${name}`),
 ];
 
@@ -85,6 +84,8 @@ async function integration(): Promise<Summary[]> {
   if (!await build({ output: BINARY, quiet: true })) results.push(failure("./libflux could not be built"));
   // from here on there is no network: what the tests import, and what they prepare, has to be there before
   await capture(Deno.execPath(), ["cache", ...configArgs(), "mod.ts", "cli.ts"]);
+  const missing = USERS.map((name) => `tests/integration/${name}_test.ts`).filter((path) => !exists(path));
+  if (missing.length > 0) results.push(failure(`there is no ${missing.join(", ")}`));
   if (exists("tests/integration/prepare.ts")) {
     const code = await run(Deno.execPath(), ["run", "-A", ...configArgs(), "tests/integration/prepare.ts"]);
     if (code !== 0) results.push(failure("tests/integration/prepare.ts failed"));
