@@ -86,6 +86,7 @@ const IGNORED: readonly string[] = [
   "tests/integration/logs",
   "tests/integration/attacks/copy_test.ts",
   ...["completion", "copy", "diff", "display", "exec_terminal"].map((name) => `tests/integration/${name}_test.ts`),
+  ...["attach", "rename", "restart"].map((name) => `tests/integration/detached/${name}_test.ts`),
 ];
 
 /** Of networks one file tells whether this kernel has what they take: the emulator takes 20 seconds for a test of theirs. */
