@@ -23,6 +23,8 @@ export interface Watch {
 export type HealthEvent = "timer" | "starter" | "command";
 
 const CLOCK_MONOTONIC = named(1, "CLOCK_MONOTONIC");
+/** No process has so high a pid (PID_MAX_LIMIT). */
+const NOBODY = 1 << 30;
 /** A wait status: 125. */
 const UNKNOWN = 125 << 8;
 const MSG_DONTWAIT = named(0x40, "MSG_DONTWAIT");
@@ -38,6 +40,8 @@ export class HealthProgram {
   readonly #hasSucceeded: Slot;
   readonly #deadline: Slot;
   readonly #isRunning: Slot;
+  /** The last command that was killed since nobody waited for it any more. */
+  readonly #late: Slot;
   readonly #status: Slot;
 
   constructor(
@@ -60,6 +64,7 @@ export class HealthProgram {
     this.#deadline = b.slot("health_deadline");
     this.#isRunning = b.slot("health_is_running");
     this.#status = b.slot("health_status");
+    this.#late = b.slot("health_late");
   }
 
   /** Before the monitor's loop. */
@@ -71,6 +76,8 @@ export class HealthProgram {
       result: this.#timer,
     });
     this.watch.begin("timer", this.#timer);
+    // Nobody, until there is one: 0 would be any child of this process's own group.
+    b.add(this.#late, NOBODY, 0, "no command is late yet");
     b.add(this.#deadline, this.#now(), Math.ceil(this.check.startPeriod), "when failures begin to count");
     this.#arm(this.check.interval);
   }
@@ -145,9 +152,13 @@ export class HealthProgram {
   #endLate(): void {
     const { b } = this;
     const [next, none] = [b.target(), b.target()];
+    const WNOHANG = named(1, "WNOHANG");
     b.place(next);
+    // That of the last time: it counts as one of the container's processes until it is reaped.
+    b.syscall("wait4", [this.#late, 0, WNOHANG, 0], { label: "reap a late command", optional: true });
     this.#hearWho(none);
     b.syscall("kill", [this.#command, named(SIG.SIGKILL, "SIGKILL")], { label: "end a late command", optional: true });
+    b.add(this.#late, this.#command, 0, "reap it next time");
     b.goto(next, "look for another");
     b.place(none);
   }

@@ -30,7 +30,7 @@ hostTest("a health check runs inside: starting, healthy, unhealthy after retries
 
 hostTest("without a start period failures count at once, and a check that hangs is killed and has failed", async () => {
   await using failing = await detached(["--health-cmd", "exit 1", ...FAST], ["sleep", "60"]);
-  await using hanging = await detached(["--health-cmd", "sleep 60", ...FAST, "--health-timeout", "50ms"], [
+  await using hanging = await detached(["--health-cmd", "sleep 60", ...FAST, "--health-timeout", `${patience(50)}ms`], [
     "sleep",
     "60",
   ]);
