@@ -37,7 +37,7 @@ await setupOrExit("demo");
 if (!await build({ output: BINARY })) Deno.exit(1);
 
 console.log("\n$ ./libflux run demo --image / -- sh -c '…'");
-const code = await run(BINARY, ["run", "demo", "--image", "/", "--", "sh", "-c", SCRIPT]);
+const code = await run(BINARY, ["run", "demo", "--rm", "--image", "/", "--", "sh", "-c", SCRIPT]);
 if (code !== 0) {
   console.error(`demo: the container ended with exit code ${code}`);
   Deno.exit(code);
