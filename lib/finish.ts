@@ -15,6 +15,7 @@ import { ownEnvironment, ownProgram } from "./program.ts";
 import { nextStart, type Restart } from "./spec/restart.ts";
 import { bootId } from "./store/directory.ts";
 import { STOPPING_FILE } from "./spec/container_files.ts";
+import { OPTIONS_FILE } from "./store/history.ts";
 import { isCurrent, isLocked, isOurs } from "./store/lock.ts";
 import { Claim, type State, type Store } from "./store/state.ts";
 import { startTime } from "./store/process.ts";
@@ -67,6 +68,8 @@ export async function finish(store: Store): Promise<void> {
     const left = await claim.ledger.undo();
     // Without a moment in which nothing is known of it: who stops it now finds what is to be stopped.
     writeWaiting(claim, { state, restart });
+    // What is told of a container that runs.
+    claim.forget(["state.json", OPTIONS_FILE, STOPPING_FILE]);
     if (left.length === 0 && !isStopping(claim)) wait(store, options, restart);
   }
   await claim.release();

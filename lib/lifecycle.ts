@@ -184,9 +184,10 @@ async function monitorsEnd(store: Store, { name, id, monitor, detached }: State,
  */
 export async function kill(name: string, signal: Signal = "SIGKILL", options: ControlOptions = {}): Promise<void> {
   const store = await openStore(options.root);
-  const state = findRunning(store, name);
+  checkName(name);
   // As with docker, it isn't started again: whoever kills it wants it to be gone.
-  if (signal === "SIGKILL" && state.detached === true) return await end(store, name, { time: 0 });
+  if (signal === "SIGKILL" && store.state(name)?.detached === true) return await end(store, name, { time: 0 });
+  const state = findRunning(store, name);
   using pidfd = openProcess(state);
   if (pidfd === undefined) return;
   if (signal === "SIGKILL") letGoOn(state);

@@ -198,7 +198,7 @@ async function running(names: readonly string[], options: { readonly root?: stri
   if (names.length > 0) return names.map((name) => findRunning(store, name));
   return store.names().flatMap((name) => {
     const state = store.state(name);
-    return state !== undefined && isAlive(state) ? [state] : [];
+    return state !== undefined && state.restarting !== true && isAlive(state) ? [state] : [];
   });
 }
 

@@ -9,7 +9,7 @@ import { checkName } from "../spec/options.ts";
 import { defaultRoot } from "./directory.ts";
 import { History, historyRoot } from "./history.ts";
 import { thaw } from "./cgroup.ts";
-import { isAlive, killProcess } from "./process.ts";
+import { isAlive, killProcess, mountNamespace } from "./process.ts";
 import { type State, Store } from "./state.ts";
 
 const reconciled = new Set<string>();
@@ -41,11 +41,21 @@ function resolved(path: string): string {
   }
 }
 
-/** What is known of a container that runs. Throws a {@link NoContainerError} where there is none of this name. */
+/**
+ * What is known of a container that runs. Throws a {@link NoContainerError} where there is none of this name.
+ *
+ * Between two starts the process that is named is one of this host's, and whoever entered that would be on this host.
+ */
 export function findRunning(store: Store, name: string): State {
   checkName(name);
   const state = store.state(name);
-  if (state !== undefined && isAlive(state)) return state;
+  if (state?.restarting === true) {
+    throw new NoContainerError(`the container ${name} has ended, and is about to be started again`, {
+      hint: `try again in a moment; 'libflux stop ${name}' ends it for good`,
+    });
+  }
+  // Every container has its own mounts: one that hasn't is none, whatever its state says.
+  if (state !== undefined && isAlive(state) && mountNamespace(state.pid) !== mountNamespace("self")) return state;
   throw new NoContainerError(`there is no container ${name}`, { hint: "'libflux ps' lists those that run" });
 }
 

@@ -222,10 +222,13 @@ export class Claim {
   async clear(deadline?: number): Promise<readonly Entry[]> {
     this.settle();
     const left = await this.ledger.undo(deadline);
-    for (const name of this.#files()) {
-      if (name !== "lock" && name !== "ledger") this.#unlink(name);
-    }
+    this.forget();
     return left;
+  }
+
+  /** Removes the files of its directory but for the lock, the ledger and those that are named. */
+  forget(others: readonly string[] = []): void {
+    for (const name of this.#files()) if (!["lock", "ledger", ...others].includes(name)) this.#unlink(name);
   }
 
   /** Writes down for later how a container of a monitor's has ended, while its cgroups can still tell; answers how. */

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { hostTest, libflux, startLibflux } from "../support.ts";
+import { hostTest, libflux, startLibflux, temporaryDirectory } from "../support.ts";
 import { detached, eventually, isRunning, script, signal } from "./support.ts";
 
 hostTest("--restart on-failure:2 tries it three times, goes on with the log, and says how often", async () => {
@@ -103,4 +103,32 @@ hostTest("nobody but a monitor finishes a container", async () => {
   assertEquals(code, 125);
   assertStringIncludes(new TextDecoder().decode(stderr), "only a container's monitor calls 'finish'");
   assert(isRunning(container.state?.pid ?? 0));
+});
+
+hostTest("nobody gets onto the host by a container that waits to be started again", async () => {
+  using outside = temporaryDirectory();
+  await using container = await script("exit 1", ["--restart", "always"]);
+  // The sixth pause is 3.2 s long, and leaves time for all that is tried.
+  await eventually(() => container.state?.restarting === true && (container.state.attempts ?? 0) >= 6, "it waits");
+  const { name } = container;
+  for (
+    const args of [
+      ["exec", name, "--", "touch", `${outside.path}/touched`],
+      ["cp", `${name}:/etc/hostname`, `${outside.path}/copied`],
+      ["cp", "README.md", `${name}:${outside.path}/copied`],
+      ["diff", name],
+      ["top", name],
+      ["pause", name],
+      ["kill", "-s", "TERM", name],
+      ["attach", name],
+      ["run", "joins", "--network", `container:${name}`, "--image", "build/rootfs/busybox", "--", "true"],
+    ]
+  ) {
+    const { code, stderr } = await libflux(args);
+    assertEquals(code, 125, args.join(" "));
+    assertStringIncludes(stderr, `the container ${name} has ended, and is about to be started again`);
+  }
+  assertEquals(Array.from(Deno.readDirSync(outside.path)), []);
+  assertEquals((await libflux(["kill", name])).code, 0);
+  assertEquals(container.state, undefined);
 });
