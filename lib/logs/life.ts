@@ -9,7 +9,7 @@ import { type Inotify, isRemoved } from "../../ffi/inotify.ts";
 import { abandon, ready } from "../../ffi/reactor.ts";
 import { readState } from "../store/directory.ts";
 import { startTime } from "../store/process.ts";
-import { parseState } from "../store/state.ts";
+import { parseState } from "../store/parse_state.ts";
 
 const FLAGS = openFlags(ARCHITECTURE, "O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC").value;
 

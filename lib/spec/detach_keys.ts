@@ -43,11 +43,13 @@ export class DetachFilter {
         if (this.#matched === this.keys.length) return { passed: Uint8Array.from(passed), isDetached: true };
         continue;
       }
-      // What was held back is the container's after all; the byte itself may begin the sequence anew.
-      passed.push(...this.keys.subarray(0, this.#matched));
-      this.#matched = byte === this.keys[0] ? 1 : 0;
-      if (this.#matched === 0) passed.push(byte);
-      else if (this.keys.length === 1) return { passed: Uint8Array.from(passed), isDetached: true };
+      // The longest end of what was held back, with this byte, that begins the sequence anew; the rest is the container's.
+      const held = [...this.keys.subarray(0, this.#matched), byte];
+      const begins = (from: number): boolean => held.slice(from).every((one, index) => one === this.keys[index]);
+      let from = 1;
+      while (!begins(from)) from++;
+      passed.push(...held.slice(0, from));
+      this.#matched = held.length - from;
     }
     return { passed: Uint8Array.from(passed), isDetached: false };
   }

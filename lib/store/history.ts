@@ -92,12 +92,12 @@ export class History {
 
   /** Writes what a container was asked to be, to make it again when it has ended. */
   writeOptions(name: string, options: object): void {
-    writeAtomically(`${this.directory(name)}/${OPTIONS_FILE}`, JSON.stringify(options));
+    writeOptions(this.directory(name), options);
   }
 
   /** What a container was asked to be; nothing where that isn't known. */
   options(name: string): object | undefined {
-    return parseOptions(readState(`${this.directory(name)}/${OPTIONS_FILE}`));
+    return readOptions(this.directory(name));
   }
 
   /** Removes a record and the log. */
@@ -115,6 +115,16 @@ export class History {
 const RECORD = "record.json";
 /** The file of what a container was asked to be. */
 export const OPTIONS_FILE = "options.json";
+
+/** Writes what a container was asked to be into a directory. */
+export function writeOptions(directory: string, options: object): void {
+  writeAtomically(`${directory}/${OPTIONS_FILE}`, JSON.stringify(options));
+}
+
+/** Reads it from there; nothing where it isn't. */
+export function readOptions(directory: string): object | undefined {
+  return parseOptions(readState(`${directory}/${OPTIONS_FILE}`));
+}
 
 /** Reads what a container was asked to be as what it is: a file that somebody else may have written. */
 export function parseOptions(text: string | undefined): object | undefined {

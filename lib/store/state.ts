@@ -3,21 +3,19 @@
  *
  * @module
  */
-import { AT, SIG, type Signal } from "../../ffi/abi/constants.ts";
+import { AT, type Signal } from "../../ffi/abi/constants.ts";
 import { type Descriptor, syscall } from "../../ffi/libc.ts";
 import { NameInUseError, printable } from "../errors.ts";
-import { isAddress } from "../spec/addresses.ts";
-import { isWhole } from "../spec/limits.ts";
-import { isNetworkName } from "../spec/networks.ts";
 import { checkName, isName } from "../spec/options.ts";
 import type { PublishedPort } from "../spec/ports.ts";
-import { bootId, checkPrivateDirectory, makePrivateDirectory, readState, writeAtomically } from "./directory.ts";
+import { checkPrivateDirectory, makePrivateDirectory, readState, writeAtomically } from "./directory.ts";
 import { warn } from "../warnings.ts";
-import { describeEntry, type Entry, isContainerCgroup, Ledger } from "./ledger.ts";
+import { parseState } from "./parse_state.ts";
+import { describeEntry, type Entry, Ledger } from "./ledger.ts";
 import { isCurrent, isLocked, lockFile } from "./lock.ts";
 import { newsOfEnd, tell } from "./events.ts";
 import { type Ended, openEnd, ranOutOfMemory, readEnd } from "./ended.ts";
-import { History, historyRoot, OPTIONS_FILE, parseOptions } from "./history.ts";
+import { History, historyRoot, readOptions, writeOptions } from "./history.ts";
 import { reconcileNetworks } from "./leave.ts";
 import { deadlineIn, startTime } from "./process.ts";
 
@@ -95,12 +93,12 @@ export class Store {
 
   /** Writes what a container was asked to be, to make it again. */
   writeOptions(name: string, options: object): void {
-    writeAtomically(`${this.directory(name)}/${OPTIONS_FILE}`, JSON.stringify(options));
+    writeOptions(this.directory(name), options);
   }
 
   /** What a container was asked to be; nothing where that isn't known. */
   options(name: string): object | undefined {
-    return parseOptions(readState(`${this.directory(name)}/${OPTIONS_FILE}`));
+    return readOptions(this.directory(name));
   }
 
   /** Takes a name. Throws a {@link NameInUseError} while another container has it. */
@@ -292,60 +290,4 @@ export class Claim {
     syscall("unlinkat", AT.AT_FDCWD, this.directory, AT.AT_REMOVEDIR);
     this.lock.close();
   }
-}
-
-/** Reads a state as what it is: a file that somebody else may have written. */
-export function parseState(text: string | undefined): State | undefined {
-  if (text === undefined) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (typeof value !== "object" || value === null) return undefined;
-  const state = value as Record<string, unknown>;
-  const strings = ["name", "image", "created", "bootId"].every((key) => typeof state[key] === "string") &&
-    /^[0-9a-f]{64}$/.test(String(state.id)) && !Number.isNaN(Date.parse(String(state.created)));
-  const isCount = (value: unknown, least: number): boolean => Number.isSafeInteger(value) && Number(value) >= least;
-  // Never init, whoever says so: --replace ends what is named here.
-  const numbers = isCount(state.pid, 2) && isCount(state.monitor, 1) && isCount(state.startTime, 0);
-  const command = Array.isArray(state.command) && state.command.length > 0 &&
-    state.command.every((part) => typeof part === "string");
-  const labels = typeof state.labels === "object" && state.labels !== null && !Array.isArray(state.labels) &&
-    Object.values(state.labels).every((label) => typeof label === "string");
-  const cgroups = state.cgroups as { readonly unified?: unknown; readonly legacy?: unknown } | null | undefined;
-  const groups = typeof cgroups === "object" && cgroups !== null && typeof cgroups.legacy === "object" &&
-    cgroups.legacy !== null &&
-    [...cgroups.unified === undefined ? [] : [cgroups.unified], ...Object.values(cgroups.legacy)].every(
-      isContainerCgroup,
-    );
-  const isStop = (state.stopSignal === undefined || Object.hasOwn(SIG, String(state.stopSignal))) &&
-    (state.stopTimeout === undefined || Number.isFinite(state.stopTimeout));
-  const flags = isStop &&
-    [state.detached, state.terminal, state.restarting].every((flag) =>
-      flag === undefined || typeof flag === "boolean"
-    ) && (state.started === undefined || !Number.isNaN(Date.parse(String(state.started)))) &&
-    (state.attempts === undefined || isCount(state.attempts, 0));
-  const { network } = state;
-  const isOnline = network === undefined || isPlace(network);
-  const ports = state.ports === undefined || Array.isArray(state.ports) && state.ports.every(isPublished);
-  // A pid means nothing after a reboot.
-  return strings && numbers && command && labels && groups && isOnline && ports && flags && state.bootId === bootId()
-    ? value as State
-    : undefined;
-}
-
-function isPlace(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  const { name, address, ipv6Address } = value as Record<string, unknown>;
-  return isNetworkName(String(name)) && isAddress(String(address)) &&
-    (ipv6Address === undefined || isAddress(String(ipv6Address)));
-}
-
-function isPublished(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  const { hostAddress, hostPort, containerPort, protocol } = value as Record<string, unknown>;
-  return (hostAddress === undefined || isAddress(String(hostAddress))) && isWhole(Number(hostPort), 1, 65535) &&
-    isWhole(Number(containerPort), 1, 65535) && (protocol === "tcp" || protocol === "udp");
 }

@@ -40,3 +40,9 @@ Deno.test("DetachFilter with one key, and with none", () => {
   assertEquals(new DetachFilter(bytes("q")).take(bytes("xqy")), { passed: Uint8Array.from([120]), isDetached: true });
   assertEquals(new DetachFilter(new Uint8Array()).take(bytes("ab")).isDetached, false);
 });
+
+Deno.test("DetachFilter finds keys that begin with themselves", () => {
+  const filter = new DetachFilter(bytes("aab"));
+  const { passed, isDetached } = filter.take(bytes("xaaab"));
+  assertEquals([text(passed), isDetached], ["xa", true]);
+});

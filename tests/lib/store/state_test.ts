@@ -1,7 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { NameInUseError, UsageError } from "../../../lib/errors.ts";
 import { bootId } from "../../../lib/store/directory.ts";
-import { parseState, type State, Store } from "../../../lib/store/state.ts";
+import { parseState } from "../../../lib/store/parse_state.ts";
+import { type State, Store } from "../../../lib/store/state.ts";
 
 const STATE: State = {
   name: "web",

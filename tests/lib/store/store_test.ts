@@ -9,7 +9,8 @@ import {
 } from "../../../lib/store/directory.ts";
 import { type Entry, Ledger, parseLedger } from "../../../lib/store/ledger.ts";
 import { isAlive, killProcess, startTime } from "../../../lib/store/process.ts";
-import { parseState, type State, Store } from "../../../lib/store/state.ts";
+import { parseState } from "../../../lib/store/parse_state.ts";
+import { type State, Store } from "../../../lib/store/state.ts";
 
 const STATE: State = {
   name: "web",
