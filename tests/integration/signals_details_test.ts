@@ -178,24 +178,26 @@ hostTest("signals: those that end a command end libflux where there is no contai
     using file = Deno.openSync(`${directory}/lock`, { write: true, create: true });
     file.lockSync(true);
     for (
-      const [signals, code, told] of [
-        [["SIGTERM"], 143, /^$/],
-        [["SIGHUP"], 129, /^$/],
-        // Two that come at once are one: on a slow machine it takes some more.
-        [["SIGINT", "SIGINT", "SIGINT", "SIGINT"], 130, /^(libflux: second interrupt: giving up\n)+$/],
+      const [signal, times, code, told] of [
+        ["SIGTERM", 1, 143, /^$/],
+        ["SIGHUP", 1, 129, /^$/],
+        // Those that come before the first was heard are one with it: how many that takes is the machine's to say.
+        ["SIGINT", 1000, 130, /^(libflux: second interrupt: giving up\n)+$/],
       ] as const
     ) {
       await using running = new Running(["--replace"], ["true"], name);
       await running.handles(SIGUSR2);
       await new Promise((resolve) => setTimeout(resolve, 200));
       const begin = performance.now();
-      for (const signal of signals) {
+      let ended = false;
+      running.child.status.then(() => ended = true);
+      for (let i = 0; i < times && !ended; i++) {
         try {
           running.child.kill(signal);
         } catch {
           // ended already
         }
-        await new Promise((resolve) => setTimeout(resolve, 100));
+        await new Promise((resolve) => setTimeout(resolve, 20));
       }
       assertEquals(await running.ended(), code);
       assertMatch(running.stderr, told);
