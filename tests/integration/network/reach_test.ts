@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { libflux, temporaryDirectory } from "../support.ts";
-import { askFrom, Container, createNetwork, inspect, serve, twice } from "./container.ts";
+import { askFrom, Container, inspect, serve } from "./container.ts";
 import { both, type Target } from "./echo.ts";
 import { backendTest, labTest } from "./lab.ts";
 import { must } from "./place.ts";
@@ -52,22 +52,6 @@ labTest("network: the host's resolvers are the container's, without those at its
   ]);
 });
 
-backendTest("network: containers and the host answer each other, by address", async ({ here, left }) => {
-  await using web = await serve(IPV6);
-  await using db = await serve(IPV6);
-  const gateways = await web.gateways();
-  await using _server = await here.serve("here", [7000], [...gateways, ...left.gateways]);
-  assertEquals(await here.ask(both([...web.addresses, ...db.addresses], 80)), [
-    ...twice(gateways.map((from) => `${web.name} ${from}`)),
-    ...twice(gateways.map((from) => `${db.name} ${from}`)),
-  ]);
-  const sees = web.addresses.map((from) => `here ${from}`);
-  assertEquals(await web.ask(both([...gateways, ...left.gateways], 7000)), twice([...sees, ...sees]));
-  assertEquals(await web.ask(both(db.addresses, 80)), twice(web.addresses.map((from) => `${db.name} ${from}`)));
-  assertEquals(await db.ask(both(web.addresses, 80)), twice(db.addresses.map((from) => `${web.name} ${from}`)));
-  assertEquals(await web.askInVain(both(db.addresses, 81)), Array(4).fill("ECONNREFUSED"));
-});
-
 const byName = (name: string): Target[] =>
   (["tcp", "udp", "tcp6", "udp6"] as const).map((protocol): Target => [protocol, name, 80]);
 
@@ -81,23 +65,6 @@ backendTest("network: containers reach each other by name", async () => {
   // And a container whose client is its command, from its first moment.
   const answers = await askFrom(IPV6, byName(web.name), 5000);
   assertEquals(answers.map((line) => line.split(" ")[0]), Array(4).fill(web.name));
-});
-
-backendTest("network: other hosts answer a container, and see the host's address", async ({ left, right }) => {
-  await using _left = await left.serve("left", [7000]);
-  await using _right = await right.serve("right", [7000]);
-  const targets = both([...left.addresses, ...right.addresses], 7000);
-  const expected = [
-    ...twice(left.gateways.map((from) => `left ${from}`)),
-    ...twice(right.gateways.map((from) => `right ${from}`)),
-  ];
-  await using web = await serve(IPV6);
-  assertEquals(await web.ask(targets), expected);
-  assertEquals(await askFrom(IPV6, targets, 5000), expected);
-  // One that came with a network of its own does so too.
-  await using own = await createNetwork("--ipv6");
-  await using other = await serve(["--network", own.name]);
-  assertEquals(await other.ask(targets), expected);
 });
 
 labTest("network: with none there is only lo, and nobody to reach", async ({ here, left }) => {
