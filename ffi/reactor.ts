@@ -2,6 +2,9 @@
  * Waiting for descriptors without blocking the event loop: one `epoll` on one thread of Deno's pool serves all of them,
  * so a server with a thousand containers doesn't need a thousand threads.
  *
+ * It waits for moments too: Deno loads its timers at the first call of `setTimeout`, which takes 5 ms, and a command that
+ * waits for 2 ms shouldn't take 7.
+ *
  * @module
  */
 import { E, EPOLL, POLL } from "./abi/constants.ts";
@@ -17,7 +20,16 @@ interface Epoll {
   readonly wake: number;
 }
 
+/** A moment that something is to happen at, as `performance.now()` counts. */
+interface Deadline {
+  readonly at: number;
+  readonly pass: () => void;
+  readonly reject: (error: Error) => void;
+}
+
 interface Waiter {
+  /** When it is given up. */
+  readonly deadline: Deadline | undefined;
   /** Tells it from an earlier one of a descriptor with the same number, whose event may still be on its way. */
   readonly generation: number;
   readonly resolve: (events: number) => void;
@@ -25,6 +37,7 @@ interface Waiter {
 }
 
 const waiting = new Map<number, Waiter>();
+const deadlines = new Set<Deadline>();
 /** Room for events, which is never given back. */
 const buffers: NativeMemory[] = [];
 let generations = 0;
@@ -48,14 +61,22 @@ function open(): Epoll {
   return reactor = { epoll, wake };
 }
 
+/** Milliseconds until the first deadline, as `epoll_pwait` takes them; -1 where there is none. */
+function timeout(): number {
+  let first = Infinity;
+  for (const { at } of deadlines) first = Math.min(first, at);
+  // What is longer than the kernel can count is looked at again then.
+  return first === Infinity ? -1 : Math.min(Math.max(0, Math.ceil(first - performance.now())), 2 ** 31 - 1);
+}
+
 /** Waits for all of them, as long as there is one. What goes wrong is theirs to hear. */
 async function run({ epoll, wake }: Epoll): Promise<void> {
   running = true;
   // Not JavaScript's memory: a worker may be gone while the kernel still waits to write here.
   const events = buffers.pop() ?? new NativeMemory(MAX_EVENTS * EVENT.size);
   const view = new DataView(events.bytes.buffer);
-  while (waiting.size > 0) {
-    const count = await syscallInBackground("epoll_pwait", epoll, events.address, MAX_EVENTS, -1, 0, 8);
+  while (waiting.size > 0 || deadlines.size > 0) {
+    const count = await syscallInBackground("epoll_pwait", epoll, events.address, MAX_EVENTS, timeout(), 0, 8);
     if (count < 0 && count !== -E.EINTR) fail(new Error(`epoll_pwait: errno ${-count}`));
     for (let i = 0; i < count; i++) {
       const descriptor = view.getInt32(i * EVENT.size + EVENT.data, true);
@@ -68,6 +89,11 @@ async function run({ epoll, wake }: Epoll): Promise<void> {
       take(epoll, descriptor);
       waiter.resolve(view.getUint32(i * EVENT.size, true));
     }
+    for (const deadline of deadlines) {
+      if (deadline.at > performance.now()) continue;
+      deadlines.delete(deadline);
+      deadline.pass();
+    }
   }
   buffers.push(events);
   // In the same turn as the look at who waits: the next to come starts it again.
@@ -77,12 +103,27 @@ async function run({ epoll, wake }: Epoll): Promise<void> {
 /** Tells all who wait; those who come later begin with a new epoll. */
 function fail(error: Error): void {
   reactor = undefined;
-  for (const { reject } of waiting.values()) reject(error);
+  for (const { reject } of [...waiting.values(), ...deadlines]) reject(error);
   waiting.clear();
+  deadlines.clear();
+}
+
+/** Has the thread look again at what is waited for. */
+function ring({ wake }: Epoll): void {
+  syscall("write", wake, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]), 8);
+}
+
+/** Begins to wait, or to wait for a deadline that may come before the others. */
+function begin(epoll: Epoll, deadline: Deadline | undefined): void {
+  if (deadline !== undefined) deadlines.add(deadline);
+  if (!running) run(epoll);
+  else if (deadline !== undefined) ring(epoll);
 }
 
 /** Waits for a descriptor no longer. */
 function take(epoll: number, descriptor: number): void {
+  const deadline = waiting.get(descriptor)?.deadline;
+  if (deadline !== undefined) deadlines.delete(deadline);
   waiting.delete(descriptor);
   syscall("epoll_ctl", epoll, EPOLL.EPOLL_CTL_DEL, descriptor, 0);
 }
@@ -92,9 +133,12 @@ function take(epoll: number, descriptor: number): void {
  * given up: then its number may be another's.
  *
  * One waiter for each descriptor: duplicate it to wait for both directions.
+ *
+ * @param within Milliseconds after which it is given up.
  */
-export function ready(descriptor: number, events: number = POLL.POLLIN): Promise<number> {
-  const { epoll, wake } = open();
+export function ready(descriptor: number, events: number = POLL.POLLIN, within = Infinity): Promise<number> {
+  const reactor = open();
+  const { epoll } = reactor;
   if (waiting.has(descriptor)) throw new Error(`descriptor ${descriptor} is waited for already`);
   generations = (generations + 1) >>> 0;
   const generation = generations;
@@ -109,8 +153,20 @@ export function ready(descriptor: number, events: number = POLL.POLLIN): Promise
   if (added === -E.EPERM) return Promise.resolve(events);
   if (added < 0) throw new Error(`epoll_ctl: errno ${-added}`);
   return new Promise((resolve, reject) => {
-    waiting.set(descriptor, { generation, resolve, reject });
-    if (!running) run({ epoll, wake });
+    const pass = (): void => {
+      take(epoll, descriptor);
+      resolve(0);
+    };
+    const deadline = within === Infinity ? undefined : { at: performance.now() + within, pass, reject };
+    waiting.set(descriptor, { deadline, generation, resolve, reject });
+    begin(reactor, deadline);
+  });
+}
+
+/** Waits for so many milliseconds. */
+export function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    begin(open(), { at: performance.now() + milliseconds, pass: resolve, reject });
   });
 }
 
@@ -121,7 +177,7 @@ export function forget(descriptor: number): void {
   take(reactor.epoll, descriptor);
   waiter.resolve(0);
   // Lets the thread go home, so that a process with nothing to wait for can end.
-  if (waiting.size === 0) syscall("write", reactor.wake, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]), 8);
+  if (waiting.size === 0 && deadlines.size === 0) ring(reactor);
 }
 
 /** Stops waiting for a descriptor and closes it. Does nothing to a closed one, whose number may be another's by now. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sleep } from "../ffi/reactor.ts";
 import { applyAll } from "./cgroups/cgroup.ts";
 import { type CgroupPlan, NoControllerError, planCgroups } from "./cgroups/plan.ts";
 import { cgroupFacts, topOf } from "./cgroups/host.ts";
@@ -77,7 +78,7 @@ async function freeze(name: string, held: boolean, options: ControlOptions): Pro
   const deadline = performance.now() + PATIENCE;
   while (performance.now() < deadline) {
     if (isDone()) return tell(store.root, { type: held ? "paused" : "unpaused", ...eventOf(state) });
-    await new Promise((resolve) => setTimeout(resolve, MOMENT));
+    await sleep(MOMENT);
   }
   // Not half of it.
   if (held) write(path, words[0]);

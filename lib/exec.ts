@@ -6,7 +6,7 @@
 import { CLONE, SIG } from "../ffi/abi/constants.ts";
 import { ARCHITECTURE, type Descriptor, syscall, SyscallError } from "../ffi/libc.ts";
 import { type Image, link } from "../ffi/link.ts";
-import { read } from "../ffi/reactor.ts";
+import { read, sleep } from "../ffi/reactor.ts";
 import { adopt, type Child, executable, spawn, type SpawnOptions } from "../ffi/spawn.ts";
 import { askForSenders, receiveSender, socketPair } from "../ffi/unix_socket.ts";
 import { compileExec, EXEC, type ExecLaunch } from "./compile/exec.ts";
@@ -70,7 +70,7 @@ async function find(store: Store, name: string, signal: AbortSignal | undefined)
         hint: "try again; one that was started by an older libflux can't be entered at all",
       });
     }
-    await new Promise((resolve) => setTimeout(resolve, MOMENT));
+    await sleep(MOMENT);
   }
 }
 

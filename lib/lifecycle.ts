@@ -5,7 +5,7 @@
  */
 import { POLL, SIG, type Signal } from "../ffi/abi/constants.ts";
 import { Descriptor, syscall } from "../ffi/libc.ts";
-import { forget, ready } from "../ffi/reactor.ts";
+import { ready, sleep } from "../ffi/reactor.ts";
 import type { ControlOptions } from "./control.ts";
 import { type DetachedContainer, type DetachedOptions, startDetached } from "./detach.ts";
 import { LaunchError, NoContainerError, UsageError } from "./errors.ts";
@@ -133,13 +133,7 @@ function letGoOn({ cgroups: { unified, legacy } }: State): void {
 /** Waits for a descriptor, but no longer than some milliseconds; answers whether it was ready. */
 async function within(descriptor: Descriptor, milliseconds: number): Promise<boolean> {
   if (milliseconds <= 0) return false;
-  if (milliseconds === Infinity) return await ready(descriptor.number, POLL.POLLIN) !== 0;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<false>((resolve) => timer = setTimeout(() => resolve(false), milliseconds));
-  const first = await Promise.race([ready(descriptor.number, POLL.POLLIN).then(() => true), late]);
-  clearTimeout(timer);
-  forget(descriptor.number);
-  return first;
+  return await ready(descriptor.number, POLL.POLLIN, milliseconds) !== 0;
 }
 
 /** Asks PID 1 to end, and kills it when it hasn't. */
@@ -164,7 +158,7 @@ async function monitorsEnd(store: Store, { name, id, monitor, detached }: State,
     await within(pidfd, deadline - performance.now());
   }
   while (performance.now() < deadline && store.isHeld(name) && store.state(name)?.id === id) {
-    await new Promise((resolve) => setTimeout(resolve, MOMENT));
+    await sleep(MOMENT);
   }
 }
 

@@ -7,7 +7,7 @@
 import { UsageError } from "./errors.ts";
 import { AT, E, F, O } from "../ffi/abi/constants.ts";
 import { checked, Descriptor, pipe, syscall } from "../ffi/libc.ts";
-import { abandon, forget, read, ready, writeAll, writeInBackground } from "../ffi/reactor.ts";
+import { abandon, forget, read, ready, sleep, writeAll, writeInBackground } from "../ffi/reactor.ts";
 import { openReadOnly } from "../ffi/read_only.ts";
 import { streamKind } from "../ffi/stream_kind.ts";
 import type { Capture } from "./logs/capture.ts";
@@ -234,7 +234,7 @@ export function readable(source: Descriptor, cancelled: () => void = () => {}, t
         const size = syscall("read", source.number, buffer, buffer.length);
         if (size === -E.EAGAIN) continue;
         if (size === -E.EIO) {
-          await new Promise((resolve) => setTimeout(resolve, PAUSE));
+          await sleep(PAUSE);
           continue;
         }
         if (size > 0) {

@@ -12,6 +12,7 @@ import { ARCHITECTURE, checked, Descriptor, pipe } from "../../ffi/libc.ts";
 import { link, REPORT_DESCRIPTOR } from "../../ffi/link.ts";
 import { ProgramBuilder } from "../../ffi/program.ts";
 import { type Child, executable, spawn } from "../../ffi/spawn.ts";
+import { sleep } from "../../ffi/reactor.ts";
 import { LimitError, ScopeError } from "../errors.ts";
 import { readIfThere } from "../store/directory.ts";
 import { write } from "../store/cgroup.ts";
@@ -216,6 +217,6 @@ async function arrive(scope: Scope, pid: number, signal: AbortSignal | undefined
     }
     signal?.throwIfAborted();
     if (performance.now() > deadline) throw failure(scope, `it hasn't within ${PATIENCE / 1000} seconds`);
-    await new Promise((resolve) => setTimeout(resolve, MOMENT));
+    await sleep(MOMENT);
   }
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sleep } from "../../ffi/reactor.ts";
 import { printable } from "../errors.ts";
 import { readIfThere } from "../store/directory.ts";
 import { Ledger } from "../store/ledger.ts";
@@ -71,6 +72,6 @@ export async function holderOf(store: Store, port: number, protocol: "tcp" | "ud
     if (found !== undefined) return `${found.name} (pid ${found.pid})`;
     // A socket of TCP that is only bound, as libflux has them, is in no table.
     if (performance.now() > deadline) return "somebody else";
-    await new Promise((resolve) => setTimeout(resolve, MOMENT));
+    await sleep(MOMENT);
   }
 }

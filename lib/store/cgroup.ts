@@ -5,6 +5,7 @@
  */
 import { AT, E, O, openFlags, SIG } from "../../ffi/abi/constants.ts";
 import { ARCHITECTURE, Descriptor, syscall } from "../../ffi/libc.ts";
+import { sleep } from "../../ffi/reactor.ts";
 import { readIfThere } from "./directory.ts";
 
 /** Milliseconds between two tries: a killed process takes a moment to go. */
@@ -106,7 +107,7 @@ export async function removeScope(directory: string, deadline: number): Promise<
   const patience = Math.min(deadline, performance.now() + SCOPE_PATIENCE);
   while (performance.now() < patience) {
     if (!isCgroup(directory)) return true;
-    await new Promise((resolve) => setTimeout(resolve, SCOPE_PAUSE));
+    await sleep(SCOPE_PAUSE);
   }
   return await removeCgroup(directory, deadline);
 }
@@ -120,6 +121,6 @@ export async function removeCgroup(directory: string, deadline: number): Promise
   for (;;) {
     if (!isCgroup(directory) || removeTree(directory) === 0) return true;
     if (performance.now() > deadline) return false;
-    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    await sleep(PAUSE);
   }
 }

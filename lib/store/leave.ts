@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sleep } from "../../ffi/reactor.ts";
 import { tellNeighbours } from "./hosts.ts";
 import { type Entry, Ledger } from "./ledger.ts";
 import { removePorts } from "./firewall.ts";
@@ -100,7 +101,7 @@ export async function reconcileNetworks(root: string): Promise<void> {
   const deadline = performance.now() + HURRY;
   while (!networks.isIdle) {
     if (performance.now() > deadline) return;
-    await new Promise((resolve) => setTimeout(resolve, MOMENT));
+    await sleep(MOMENT);
   }
   await networks.exclusively(async () => {
     for (const name of networks.names().filter(isIdle)) await takeDown(networks, name);

@@ -8,6 +8,7 @@ import { SyscallError } from "../../ffi/libc.ts";
 import { sendAside } from "../../ffi/errand.ts";
 import { batchInBackground, NetlinkError, openNetlink } from "../../ffi/netlink.ts";
 import { deleteLink, findLink, type Link } from "../../ffi/rtnetlink.ts";
+import { sleep } from "../../ffi/reactor.ts";
 
 /** What the alias of a bridge of libflux's begins with. */
 export const ALIAS = "libflux network ";
@@ -46,15 +47,13 @@ export function listedLinks(): string[] {
 
 const isListed = (name: string): boolean => listedLinks().includes(name);
 
-const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, MOMENT));
-
 /** Removes a link, and waits until nobody sees it any more: what the kernel does after that is waited for by nobody. */
 async function remove(name: string, index: number): Promise<void> {
   sendAside([deleteLink(name, index)]);
   const deadline = performance.now() + LONG;
   while (isListed(name)) {
     if (performance.now() > deadline) return await removeNow(name, index);
-    await pause();
+    await sleep(MOMENT);
   }
 }
 
@@ -81,7 +80,7 @@ export async function removeVeth(name: string): Promise<void> {
       const link = linkNamed(name);
       return link?.kind === "veth" ? await remove(name, link.index) : undefined;
     }
-    await pause();
+    await sleep(MOMENT);
   }
 }
 
@@ -120,7 +119,7 @@ export async function awaitGone(name: string, milliseconds: number = LONG): Prom
   const deadline = performance.now() + milliseconds;
   while (isListed(name)) {
     if (performance.now() > deadline) return false;
-    await pause();
+    await sleep(MOMENT);
   }
   return true;
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sleep } from "../../ffi/reactor.ts";
 import { callersPath } from "../caller.ts";
 import { NameInUseError, NoContainerError } from "../errors.ts";
 import { checkName } from "../spec/options.ts";
@@ -71,7 +72,7 @@ export async function replace(store: Store, name: string, signal?: AbortSignal):
     await store.reconcile();
     if (!store.isHeld(name)) return;
     signal?.throwIfAborted();
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await sleep(5);
   }
   throw new NameInUseError(`the container ${name} could not be ended`, { hint: "end the libflux that runs it" });
 }

@@ -5,7 +5,7 @@
  */
 import { POLL, SIG } from "../../ffi/abi/constants.ts";
 import { Descriptor, syscall } from "../../ffi/libc.ts";
-import { forget, ready } from "../../ffi/reactor.ts";
+import { ready } from "../../ffi/reactor.ts";
 import { readIfThere } from "./directory.ts";
 
 /** A process that once ran. */
@@ -60,14 +60,7 @@ export async function killProcess(id: ProcessId, deadline: number = deadlineIn(P
   using pidfd = openProcess(id);
   if (pidfd === undefined) return true;
   syscall("pidfd_send_signal", pidfd.number, SIG.SIGKILL, 0, 0);
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const patience = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), Math.max(0, deadline - performance.now()));
-  });
-  const gone = await Promise.race([ready(pidfd.number, POLL.POLLIN).then(() => true), patience]);
-  clearTimeout(timer);
-  forget(pidfd.number);
-  return gone;
+  return await ready(pidfd.number, POLL.POLLIN, Math.max(0, deadline - performance.now())) !== 0;
 }
 
 /** The inode that identifies a process's mount namespace; nothing where it can't be read. */

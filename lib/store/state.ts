@@ -5,6 +5,7 @@
  */
 import { AT, type Signal } from "../../ffi/abi/constants.ts";
 import { type Descriptor, syscall } from "../../ffi/libc.ts";
+import { sleep } from "../../ffi/reactor.ts";
 import { NameInUseError, printable } from "../errors.ts";
 import { checkName, isName } from "../spec/options.ts";
 import type { PublishedPort } from "../spec/ports.ts";
@@ -128,7 +129,7 @@ export class Store {
         if (performance.now() > deadline || state !== undefined && startTime(state.monitor) !== undefined) {
           throw this.#inUse(name);
         }
-        await new Promise((resolve) => setTimeout(resolve, MOMENT));
+        await sleep(MOMENT);
         continue;
       }
       if (!isCurrent(file, lock)) {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { E, F, O } from "../../ffi/abi/constants.ts";
+import { E, F, O, POLL } from "../../ffi/abi/constants.ts";
 import { checked, Descriptor, pipe, syscall } from "../../ffi/libc.ts";
-import { abandon, read, ready, writeInBackground } from "../../ffi/reactor.ts";
+import { abandon, forget, read, ready, sleep, writeInBackground } from "../../ffi/reactor.ts";
 import { openPty } from "../../ffi/terminal.ts";
 import { readable } from "../../lib/streams.ts";
 
@@ -121,4 +121,31 @@ Deno.test("writeInBackground() waits for a full pipe that doesn't make it wait",
   reader.close();
   assertEquals(await writeInBackground(write.number, bytes("x")), -E.EPIPE);
   write.close();
+});
+
+Deno.test("ready() gives up after its time, and can be asked again", async () => {
+  const { read: end, write } = pipe();
+  assertEquals(await ready(end.number, POLL.POLLIN, 5), 0);
+  // What is longer than the kernel counts is no shorter for that.
+  const waiting = ready(end.number, POLL.POLLIN, 1e12);
+  syscall("write", write.number, bytes("x"), 1);
+  assertEquals(await waiting, POLL.POLLIN);
+  for (const one of [end, write]) one.close();
+});
+
+Deno.test("sleep() ends in its order, whatever else is waited for, and a shorter one isn't held up by a longer", async () => {
+  const { read: end, write } = pipe();
+  const order: string[] = [];
+  const begin = performance.now();
+  const waiting = ready(end.number).then(() => order.push("forgotten"));
+  const long = sleep(60).then(() => order.push("long"));
+  const given = ready(write.number, POLL.POLLERR, 30).then((events) => order.push(`given up ${events}`));
+  await sleep(1);
+  order.push("short");
+  await Promise.all([given, long]);
+  assert(performance.now() - begin >= 60);
+  forget(end.number);
+  await waiting;
+  assertEquals(order, ["short", "given up 0", "long", "forgotten"]);
+  for (const one of [end, write]) one.close();
 });
