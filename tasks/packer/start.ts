@@ -5,5 +5,8 @@
  * @module
  */
 import { isFast, main as fast } from "../../lib/commands/fast.ts";
+import { settleCache } from "./cache.ts";
 
-Deno.exit(await (isFast(Deno.args) ? fast : (await import("../../cli.ts")).main)(Deno.args));
+const code = await (isFast(Deno.args) ? fast : (await import("../../cli.ts")).main)(Deno.args);
+await settleCache(Deno.env.get("DENO_DIR") ?? "");
+Deno.exit(code);

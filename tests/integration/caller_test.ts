@@ -85,6 +85,22 @@ hostTest("caller: root uses no code cache that others own or can write to, or th
   assertEquals(await uses(`chmod 700 ${path}/other; ln -s ${path}/other /var/cache/libflux;`), false);
 });
 
+hostTest(
+  "caller: what was compiled is kept by the first command of all, in the database and not in its log",
+  async () => {
+    // a mount namespace of its own, so that this host's own cache stays as it is
+    const script = `mount -t tmpfs -o mode=755 none /var/cache && "$@" && "$@" && stat -c '%n %s' /var/cache/libflux/*`;
+    const inner = ["-m", "bash", "-c", script, "bash", packed, "--version"];
+    const { code, stdout } = await new Deno.Command("unshare", { args: inner, stdin: "null" }).output();
+    assertEquals(code, 0);
+    const sizes = new Map(Array.from(new TextDecoder().decode(stdout).matchAll(/(\w+_v2(?:-wal)?) (\d+)$/gm), (
+      [, name, size],
+    ) => [name, Number(size)]));
+    assert((sizes.get("v8_code_cache_v2") ?? 0) > 2 ** 20, String([...sizes]));
+    assertEquals(Array.from(sizes).filter(([name, size]) => name?.endsWith("-wal") && size > 0), []);
+  },
+);
+
 hostTest("caller: other users have their code cache in their own HOME, if it is absolute", async () => {
   using directory = temporaryDirectory();
   const { path } = directory;
