@@ -16,6 +16,9 @@ export const ARCHITECTURE: Architecture = Deno.build.arch;
 /** What a syscall takes: numbers, memory (its address is passed), or text (passed as a C string). */
 export type Argument = number | bigint | Uint8Array<ArrayBuffer> | string;
 
+/** Six at most; those left out are 0. */
+type Arguments = [a?: Argument, b?: Argument, c?: Argument, d?: Argument, e?: Argument, f?: Argument];
+
 /** A syscall that failed on the host's side. */
 export class SyscallError extends Error {
   override readonly name = "SyscallError";
@@ -122,16 +125,62 @@ const seven = (name: SyscallName, [a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0
   f,
 ];
 
+/** Where texts are put for the kernel; what is longer gets memory of its own. */
+const SCRATCH_SIZE = 2 ** 16;
+let scratch: { readonly bytes: Uint8Array<ArrayBuffer>; readonly address: number } | undefined;
+/** Bytes of it that the call being made has taken. */
+let taken = 0;
+/** The buffers of the last calls: nothing may free them between the look at their address and the call. */
+const kept: unknown[] = [0, 0, 0, 0, 0, 0, 0, 0];
+let calls = 0;
+
+/** A number for the kernel, in memory that is there until the call has been made. */
+function word(arg: Argument): bigint {
+  if (typeof arg === "number") {
+    if (!Number.isSafeInteger(arg)) throw new RangeError(`${arg} can't be passed to the kernel`);
+    // Deno takes numbers as well, whatever its types say, and making a BigInt of each takes as long as the call.
+    return arg as unknown as bigint;
+  }
+  if (typeof arg === "bigint") return arg;
+  if (typeof arg === "string") {
+    if (arg.includes("\0")) throw new TypeError("a NUL byte can't be passed to the kernel");
+    scratch ??= inScratch();
+    const { read, written } = encoder.encodeInto(arg, scratch.bytes.subarray(taken, -1));
+    if (read === arg.length) {
+      const begin = taken;
+      taken += written + 1;
+      scratch.bytes[taken - 1] = 0;
+      return (scratch.address + begin) as unknown as bigint;
+    }
+    arg = cString(arg);
+  }
+  kept[calls = (calls + 1) & 7] = arg;
+  return addressOf(arg) as unknown as bigint;
+}
+
+function inScratch(): { readonly bytes: Uint8Array<ArrayBuffer>; readonly address: number } {
+  const bytes = new Uint8Array(SCRATCH_SIZE);
+  return { bytes, address: addressOf(bytes) };
+}
+
 /** Calls the kernel; returns its result, `-errno` on failure. */
-export function syscall(name: SyscallName, ...args: readonly Argument[]): number {
-  const { words, kept } = lower(args);
-  const result = Number(load().call.call(...seven(name, words)));
-  // Keeps the optimiser from dropping the buffers before the call has returned.
-  return kept.length >= 0 ? result : 0;
+export function syscall(
+  name: SyscallName,
+  a: Argument = 0,
+  b: Argument = 0,
+  c: Argument = 0,
+  d: Argument = 0,
+  e: Argument = 0,
+  f: Argument = 0,
+): number {
+  taken = 0;
+  const { call } = native ?? load();
+  const number = syscallNumber(name, ARCHITECTURE) as unknown as bigint;
+  return Number(call.call(number, word(a), word(b), word(c), word(d), word(e), word(f)));
 }
 
 /** Calls the kernel; throws a {@link SyscallError} on failure. */
-export function checked(name: SyscallName, ...args: readonly Argument[]): number {
+export function checked(name: SyscallName, ...args: Arguments): number {
   const result = syscall(name, ...args);
   if (result < 0) throw new SyscallError(name, -result, args.find((arg) => typeof arg === "string"));
   return result;
