@@ -18,6 +18,7 @@ import { STOPPING_FILE } from "./spec/container_files.ts";
 import { OPTIONS_FILE } from "./store/history.ts";
 import { isCurrent, isLocked, isOurs } from "./store/lock.ts";
 import { Claim, type State, type Store } from "./store/state.ts";
+import { completeRename, holdDirectory } from "./store/naming.ts";
 import { startTime } from "./store/process.ts";
 import { trim } from "./store/trim.ts";
 
@@ -36,22 +37,24 @@ function linkOf(path: string): string {
 }
 
 /** Takes the name that the monitor has held, and that this process holds by now. */
-function inherit(store: Store): Claim {
+async function inherit(store: Store): Promise<Claim> {
+  const hold = await holdDirectory(`/proc/self/fd/${MONITOR.directory}/.`);
   const path = linkOf(`/proc/self/fd/${MONITOR.directory}`);
   const name = path.slice(path.lastIndexOf("/") + 1);
   const lock = new Descriptor(MONITOR.lock);
-  // By its descriptor: it may have been renamed meanwhile. Whoever else opens the lock hasn't got it.
-  if (path !== store.directory(name) || !isCurrent(lock, `${path}/lock`) || !isOurs(lock)) {
+  // By its descriptor: it may have been renamed before, and isn't from here on. Whoever else opens the lock hasn't got it.
+  if (hold === undefined || path !== store.directory(name) || !isCurrent(lock, `${path}/lock`) || !isOurs(lock)) {
     throw new LaunchError("only a container's monitor calls 'finish'", {
       hint: "'libflux stop' ends a container, and 'libflux rm' removes what is kept of it",
     });
   }
-  return new Claim(name, path, lock, store.history);
+  completeRename(store.history, path, name);
+  return new Claim(name, path, lock, store.history, hold);
 }
 
 /** Finishes the container whose monitor has become this process. */
 export async function finish(store: Store): Promise<void> {
-  const claim = inherit(store);
+  const claim = await inherit(store);
   const state = store.state(claim.name);
   const options = store.options(claim.name) as DetachedOptions | undefined;
   if (state?.restarting === true && options !== undefined) return await startAgain(store, claim, state, options);
