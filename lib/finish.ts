@@ -87,12 +87,14 @@ function isStopping({ directory }: Claim): boolean {
 /** Writes down that it waits to be started again. */
 function writeWaiting(claim: Claim, { state, restart }: Waiting): void {
   const { name, id, image, command, created, labels } = state;
+  const started = startTime(Deno.pid) ?? 0;
   claim.write({
     ...{ name, id, image, command, created, labels },
     pid: Deno.pid,
-    startTime: startTime(Deno.pid) ?? 0,
+    startTime: started,
     cgroups: { legacy: {} },
     monitor: Deno.pid,
+    monitorStartTime: started,
     detached: true,
     restarting: true,
     attempts: restart.attempt,

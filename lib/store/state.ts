@@ -18,7 +18,7 @@ import { newsOfEnd, tell } from "./events.ts";
 import { type Ended, openEnd, ranOutOfMemory, readEnd } from "./ended.ts";
 import { History, historyRoot, readOptions, writeOptions } from "./history.ts";
 import { reconcileNetworks } from "./leave.ts";
-import { deadlineIn, startTime } from "./process.ts";
+import { deadlineIn, isAlive, monitorOf } from "./process.ts";
 
 /** `state.json` of a container. */
 export interface State {
@@ -44,6 +44,8 @@ export interface State {
   readonly ports?: readonly PublishedPort[];
   /** The process that waits for the container. */
   readonly monitor: number;
+  /** When that started, as {@link startTime}. */
+  readonly monitorStartTime: number;
   /** Whether that is a native monitor's, and no libflux's. */
   readonly detached?: boolean;
   /** Whether its command has a terminal. */
@@ -126,7 +128,7 @@ export class Store {
       if (file === "busy") {
         const state = this.state(name);
         // Without a living monitor it is somebody who cleans up, or who will be told apart in a moment.
-        if (performance.now() > deadline || state !== undefined && startTime(state.monitor) !== undefined) {
+        if (performance.now() > deadline || state !== undefined && isAlive(monitorOf(state))) {
           throw this.#inUse(name);
         }
         await new Promise((resolve) => setTimeout(resolve, MOMENT));
