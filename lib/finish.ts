@@ -9,12 +9,14 @@ import { executeInPlace } from "../ffi/replace.ts";
 import { callersVariable } from "./caller.ts";
 import { sleeperProgram } from "./compile/sleeper.ts";
 import { type DetachedOptions, startDetached } from "./detach.ts";
-import { LaunchError } from "./errors.ts";
+import { FluxError, LaunchError } from "./errors.ts";
 import { MONITOR } from "./compile/monitor_options.ts";
 import { ownEnvironment, ownProgram } from "./program.ts";
-import { nextStart, type Restart } from "./spec/restart.ts";
+import type { Restart } from "./spec/restart.ts";
 import { bootId } from "./store/directory.ts";
 import { STOPPING_FILE } from "./spec/container_files.ts";
+import { restartOf } from "./store/ended.ts";
+import { newsOfEnd, tell } from "./store/events.ts";
 import { OPTIONS_FILE } from "./store/history.ts";
 import { isCurrent, isLocked, isOurs } from "./store/lock.ts";
 import { Claim, type State, type Store } from "./store/state.ts";
@@ -61,12 +63,9 @@ export async function finish(store: Store): Promise<void> {
   const ended = claim.settle();
   // One whose libflux was killed before it had done its part was never started: nobody was told its name.
   const hasStarted = state?.started !== undefined;
-  const restart = ended === undefined || state === undefined || !hasStarted ? undefined : nextStart(
-    options?.restart ?? "no",
-    ended.code,
-    ended.finished.getTime() - Date.parse(state.started ?? state.created),
-    state.attempts ?? 0,
-  );
+  const restart = ended === undefined || state === undefined || !hasStarted
+    ? undefined
+    : restartOf(state, options, ended);
   if (restart !== undefined && state !== undefined && options !== undefined && !isStopping(claim)) {
     const left = await claim.ledger.undo();
     // Without a moment in which nothing is known of it: who stops it now finds what is to be stopped.
@@ -123,8 +122,14 @@ async function startAgain(store: Store, claim: Claim, state: State, options: Det
       { claim, id: state.id, store, attempts: state.attempts ?? 1, restarts },
     );
   } catch (error) {
-    // Nobody is there to be told.
-    if (record !== undefined) store.history.write({ ...record, error: error instanceof Error ? error.message : "" });
+    // Nobody is there to be told. As docker has it: an end of its own, with the code that a first start would have had.
+    const [code, finished] = [error instanceof FluxError ? error.exitCode : 125, new Date()];
+    const message = error instanceof Error ? error.message : "";
+    tell(store.root, ...newsOfEnd(state, { code, finished, error: message }, record !== undefined));
+    if (record !== undefined) {
+      const { signal: _signal, outOfMemory: _killed, ...rest } = record;
+      store.history.write({ ...rest, code, finished: finished.toISOString(), error: message });
+    }
     throw error;
   }
 }

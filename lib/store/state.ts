@@ -6,6 +6,7 @@
 import { AT, type Signal } from "../../ffi/abi/constants.ts";
 import { type Descriptor, syscall } from "../../ffi/libc.ts";
 import { NameInUseError, printable } from "../errors.ts";
+import { STOPPING_FILE } from "../spec/container_files.ts";
 import { checkName, isName } from "../spec/options.ts";
 import type { PublishedPort } from "../spec/ports.ts";
 import { checkPrivateDirectory, makePrivateDirectory, readState, writeAtomically } from "./directory.ts";
@@ -15,7 +16,7 @@ import { describeEntry, type Entry, Ledger } from "./ledger.ts";
 import { isCurrent, isLocked, lockDirectory, lockFile } from "./lock.ts";
 import { completeRename, RENAMING_FILE } from "./naming.ts";
 import { newsOfEnd, tell } from "./events.ts";
-import { type Ended, openEnd, ranOutOfMemory, readEnd } from "./ended.ts";
+import { type Ended, openEnd, ranOutOfMemory, readEnd, restartOf } from "./ended.ts";
 import { History, historyRoot, readOptions, writeOptions } from "./history.ts";
 import { reconcileNetworks } from "./leave.ts";
 import { deadlineIn, isAlive, monitorOf } from "./process.ts";
@@ -145,6 +146,7 @@ export class Store {
       }
       const claim = new Claim(name, directory, file, this.history, hold);
       try {
+        claim.explain();
         // What a stale one of the same name left. What can't be undone now is tried again when this one ends.
         await claim.clear(deadlineIn(HURRY));
       } catch (error) {
@@ -195,6 +197,7 @@ export class Store {
     try {
       if (!isCurrent(file, lock)) return claim.leave();
       this.#completeRename(directory);
+      claim.explain();
       await claim.release(deadline);
     } catch (error) {
       // No trouble with one keeps anybody from all the others.
@@ -285,6 +288,19 @@ export class Claim {
     return ended;
   }
   #ended: Ended | undefined;
+
+  /** Says in the record of one that was to be started again why it wasn't: to be called by who finds what a killed libflux left. */
+  explain(): void {
+    const state = parseState(readState(`${this.directory}/state.json`));
+    const ended = this.settle();
+    const record = this.history.read(this.name);
+    if (state?.detached !== true || record?.id !== state.id || record.error !== undefined) return;
+    // Somebody has ended it, and says so by this.
+    if (isLocked(`${this.directory}/${STOPPING_FILE}`)) return;
+    const isBegun = state.restarting === true || state.started === undefined && record.finished !== undefined;
+    if (!isBegun && (ended === undefined || restartOf(state, readOptions(this.directory), ended) === undefined)) return;
+    this.history.write({ ...record, error: "libflux was killed before it had started it again" });
+  }
 
   /** What is in its directory; nothing once that has gone. */
   #files(): string[] {
