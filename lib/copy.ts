@@ -8,7 +8,8 @@ import { lookAt, type OpenFlag, openInRoot, openPath, toName, typeOf } from "../
 import { type Descriptor, syscall } from "../ffi/libc.ts";
 import { callersPath } from "./caller.ts";
 import { FluxError, printable, UsageError } from "./errors.ts";
-import { type Copied, type Manner, TreeCopier } from "./files/copy_tree.ts";
+import { TreeCopier } from "./files/copy_tree.ts";
+import type { Copied, Manner } from "./files/placer.ts";
 import { failure, isKernels, type Root, toContainer, toHost } from "./files/root.ts";
 import { openRunning } from "./files/running.ts";
 import { warn } from "./warnings.ts";
