@@ -40,6 +40,7 @@ export { type DetachedContainer, type DetachedOptions, runDetached } from "./lib
 export { kill, restart, stop, type StopOptions, wait } from "./lib/lifecycle.ts";
 export { type AttachOptions, attachTo } from "./lib/attach_to.ts";
 export { rename } from "./lib/rename.ts";
+export { archiveFrom, type ArchiveSink, type ArchiveSource, extractTo } from "./lib/archive.ts";
 export { copyFrom, type CopyOptions, type CopyResult, copyTo } from "./lib/copy.ts";
 export { type Change, diff } from "./lib/diff.ts";
 export type { Health, HealthCheck } from "./lib/spec/health.ts";

@@ -214,18 +214,18 @@ export function filesystemOf(descriptor: number): number {
 }
 
 /** Two times, as `utimensat` takes them. */
-function timesOf({ accessed, modified }: Facts): Uint8Array<ArrayBuffer> {
+function timesOf({ accessed, modified }: Pick<Facts, "accessed" | "modified">): Uint8Array<ArrayBuffer> {
   const times = new BigInt64Array([accessed[0], BigInt(accessed[1]), modified[0], BigInt(modified[1])]);
   return new Uint8Array(times.buffer);
 }
 
 /** Sets when an open file was read and changed. @returns `-errno` on failure. */
-export function setTimes(file: number, facts: Facts): number {
+export function setTimes(file: number, facts: Pick<Facts, "accessed" | "modified">): number {
   return syscall("utimensat", file, 0, timesOf(facts), 0);
 }
 
 /** The same for a link, which can only be open as a path. @returns `-EINVAL` before Linux 5.8. */
-export function setLinkTimes(link: number, facts: Facts): number {
+export function setLinkTimes(link: number, facts: Pick<Facts, "accessed" | "modified">): number {
   return syscall("utimensat", link, cString(""), timesOf(facts), AT.AT_EMPTY_PATH);
 }
 

@@ -4,11 +4,12 @@
  * @module
  */
 import { E } from "../ffi/abi/constants.ts";
-import { lookAt, type OpenFlag, openInRoot, openPath, toName, typeOf } from "../ffi/files.ts";
+import { type Facts, lookAt, type OpenFlag, openInRoot, openPath, toName, typeOf } from "../ffi/files.ts";
 import { type Descriptor, syscall } from "../ffi/libc.ts";
 import { callersPath } from "./caller.ts";
 import { FluxError, printable, UsageError } from "./errors.ts";
-import { type Copied, type Manner, TreeCopier } from "./files/copy_tree.ts";
+import { TreeCopier } from "./files/copy_tree.ts";
+import type { Copied, Manner } from "./files/placer.ts";
 import { failure, isKernels, type Root, toContainer, toHost } from "./files/root.ts";
 import { openRunning } from "./files/running.ts";
 import { warn } from "./warnings.ts";
@@ -61,7 +62,7 @@ export interface CopyResult {
 }
 
 /** One side of a copy: a path of the host's, or one below a container's root. */
-interface Side {
+export interface Side {
   readonly path: string;
   /** As it is shown. */
   readonly shown: string;
@@ -74,13 +75,13 @@ const hostSide = (path: string): Side => ({
   open: (path, flags) => openPath(path, flags),
 });
 
-const containerSide = (name: string, { directory }: Root, path: string): Side => ({
+export const containerSide = (name: string, { directory }: Root, path: string): Side => ({
   path,
   shown: `${name}:${path}`,
   open: (path, flags) => openInRoot(directory.number, path, flags),
 });
 
-function checkPath(path: string): void {
+export function checkPath(path: string): void {
   if (path === "") throw new UsageError("a path is empty", { hint: "write NAME:/ for the root of a container" });
   if (path.includes("\0")) throw new UsageError("a path has a NUL byte in it");
 }
@@ -153,10 +154,14 @@ export async function copyTo(
   checkPath(destination);
   const { root } = await openRunning(name, options);
   using _directory = root.directory;
-  const { uids, gids } = root;
+  return copy(hostSide(source), containerSide(name, root, destination), options, mannerTo(name, root, options));
+}
+
+/** How files are copied into a container. */
+export function mannerTo(name: string, { uids, gids }: Root, options: CopyOptions): Manner {
   const base = [toHost(uids, 0) ?? 0, toHost(gids, 0) ?? 0] as const;
   let isTold = false;
-  return copy(hostSide(source), containerSide(name, root, destination), options, {
+  return {
     owner: ({ uid, gid }) => {
       if (options.archive !== true) return base;
       const own = [toHost(uids, uid), toHost(gids, gid)] as const;
@@ -168,7 +173,7 @@ export async function copyTo(
     keepsPrivileges: options.archive === true,
     // In a filesystem of a user namespace only its own users make files; nobody but root may act as one of them.
     as: Deno.uid() === 0 && base[0] !== 0 ? asOwner : (_directory, call) => call(),
-  });
+  };
 }
 
 /** Calls the kernel as who owns a directory, on this thread, for as long as the call takes. */
@@ -185,18 +190,24 @@ function asOwner(directory: number, call: () => number): number {
   }
 }
 
-function copy(from: Side, to: Side, { followLink }: CopyOptions, manner: Manner): CopyResult {
-  const opened = from.open(from.path, followLink === true ? ["O_PATH"] : ["O_PATH", "O_NOFOLLOW"]);
-  if (typeof opened === "number") throw failure(`${printable(from.shown)} can't be opened`, -opened, from.path);
-  using source = opened;
+/** Opens what is copied, as a path only. */
+export function openSource(from: Side, { followLink }: CopyOptions): readonly [Descriptor, Facts] {
+  const source = from.open(from.path, followLink === true ? ["O_PATH"] : ["O_PATH", "O_NOFOLLOW"]);
+  if (typeof source === "number") throw failure(`${printable(from.shown)} can't be opened`, -source, from.path);
   const facts = lookAt(source.number);
+  const isOwn = isKernels(source.number);
+  if (typeof facts !== "number" && !isOwn) return [source, facts];
+  source.close();
   if (typeof facts === "number") throw failure(`${printable(from.shown)} can't be looked at`, -facts, from.path);
-  if (isKernels(source.number)) {
-    throw new FluxError(`${printable(from.shown)} is the kernel's own, and can't be copied`, {
-      path: from.path,
-      hint: "read it by 'libflux exec NAME -- cat PATH'",
-    });
-  }
+  throw new FluxError(`${printable(from.shown)} is the kernel's own, and can't be copied`, {
+    path: from.path,
+    hint: "read it by 'libflux exec NAME -- cat PATH'",
+  });
+}
+
+function copy(from: Side, to: Side, options: CopyOptions, manner: Manner): CopyResult {
+  const [opened, facts] = openSource(from, options);
+  using source = opened;
   const isDirectory = typeOf(facts) === "directory";
   const base = baseName(from.path);
   const found = to.open(to.path, ["O_PATH", "O_DIRECTORY"]);
@@ -232,13 +243,13 @@ function copy(from: Side, to: Side, { followLink }: CopyOptions, manner: Manner)
   return told(copier.copied, () => copier.copy(source, facts, toName(name), from.shown));
 }
 
-function checkWritten(top: Descriptor, { path, shown }: Side): void {
+export function checkWritten(top: Descriptor, { path, shown }: Side): void {
   if (!isKernels(top.number)) return;
   throw new FluxError(`nothing can be copied to ${printable(shown)}: the files there are the kernel's own`, { path });
 }
 
 /** What was copied; on failure the error says how far it came. */
-function told(copied: Copied, work: () => void): CopyResult {
+export function told(copied: Copied, work: () => void): CopyResult {
   try {
     work();
     return copied;
@@ -257,10 +268,10 @@ function told(copied: Copied, work: () => void): CopyResult {
 }
 
 /** Whether what is in a directory is meant. */
-const isContents = (path: string): boolean => path === "." || path.endsWith("/.");
+export const isContents = (path: string): boolean => path === "." || path.endsWith("/.");
 
 /** The last name of a path; nothing where that is no name. */
-function baseName(path: string): string | undefined {
+export function baseName(path: string): string | undefined {
   const stripped = path.replace(/(?:\/+\.?)+$/, "");
   const name = stripped.slice(stripped.lastIndexOf("/") + 1);
   return name === "" || name === "." || name === ".." ? undefined : name;

@@ -184,7 +184,7 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
   closeEnds(launched, plumbing);
   mounts?.close();
   for (const held of heldBy(assembled)) held.close();
-  assembled.claim.lock.close();
+  assembled.claim.leave();
   return { name: prepared.name, id: prepared.id, pid: child.pid };
 }
 

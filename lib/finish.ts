@@ -9,15 +9,18 @@ import { executeInPlace } from "../ffi/replace.ts";
 import { callersVariable } from "./caller.ts";
 import { sleeperProgram } from "./compile/sleeper.ts";
 import { type DetachedOptions, startDetached } from "./detach.ts";
-import { LaunchError } from "./errors.ts";
+import { FluxError, LaunchError } from "./errors.ts";
 import { MONITOR } from "./compile/monitor_options.ts";
 import { ownEnvironment, ownProgram } from "./program.ts";
-import { nextStart, type Restart } from "./spec/restart.ts";
+import type { Restart } from "./spec/restart.ts";
 import { bootId } from "./store/directory.ts";
 import { STOPPING_FILE } from "./spec/container_files.ts";
+import { restartOf } from "./store/ended.ts";
+import { newsOfEnd, tell } from "./store/events.ts";
 import { OPTIONS_FILE } from "./store/history.ts";
 import { isCurrent, isLocked, isOurs } from "./store/lock.ts";
 import { Claim, type State, type Store } from "./store/state.ts";
+import { completeRename, holdDirectory } from "./store/naming.ts";
 import { startTime } from "./store/process.ts";
 import { trim } from "./store/trim.ts";
 
@@ -36,34 +39,33 @@ function linkOf(path: string): string {
 }
 
 /** Takes the name that the monitor has held, and that this process holds by now. */
-function inherit(store: Store): Claim {
+async function inherit(store: Store): Promise<Claim> {
+  const hold = await holdDirectory(`/proc/self/fd/${MONITOR.directory}/.`);
   const path = linkOf(`/proc/self/fd/${MONITOR.directory}`);
   const name = path.slice(path.lastIndexOf("/") + 1);
   const lock = new Descriptor(MONITOR.lock);
-  // By its descriptor: it may have been renamed meanwhile. Whoever else opens the lock hasn't got it.
-  if (path !== store.directory(name) || !isCurrent(lock, `${path}/lock`) || !isOurs(lock)) {
+  // By its descriptor: it may have been renamed before, and isn't from here on. Whoever else opens the lock hasn't got it.
+  if (hold === undefined || path !== store.directory(name) || !isCurrent(lock, `${path}/lock`) || !isOurs(lock)) {
     throw new LaunchError("only a container's monitor calls 'finish'", {
       hint: "'libflux stop' ends a container, and 'libflux rm' removes what is kept of it",
     });
   }
-  return new Claim(name, path, lock, store.history);
+  completeRename(store.history, path, name);
+  return new Claim(name, path, lock, store.history, hold);
 }
 
 /** Finishes the container whose monitor has become this process. */
 export async function finish(store: Store): Promise<void> {
-  const claim = inherit(store);
+  const claim = await inherit(store);
   const state = store.state(claim.name);
   const options = store.options(claim.name) as DetachedOptions | undefined;
   if (state?.restarting === true && options !== undefined) return await startAgain(store, claim, state, options);
   const ended = claim.settle();
   // One whose libflux was killed before it had done its part was never started: nobody was told its name.
   const hasStarted = state?.started !== undefined;
-  const restart = ended === undefined || state === undefined || !hasStarted ? undefined : nextStart(
-    options?.restart ?? "no",
-    ended.code,
-    ended.finished.getTime() - Date.parse(state.started ?? state.created),
-    state.attempts ?? 0,
-  );
+  const restart = ended === undefined || state === undefined || !hasStarted
+    ? undefined
+    : restartOf(state, options, ended);
   if (restart !== undefined && state !== undefined && options !== undefined && !isStopping(claim)) {
     const left = await claim.ledger.undo();
     // Without a moment in which nothing is known of it: who stops it now finds what is to be stopped.
@@ -84,12 +86,14 @@ function isStopping({ directory }: Claim): boolean {
 /** Writes down that it waits to be started again. */
 function writeWaiting(claim: Claim, { state, restart }: Waiting): void {
   const { name, id, image, command, created, labels } = state;
+  const started = startTime(Deno.pid) ?? 0;
   claim.write({
     ...{ name, id, image, command, created, labels },
     pid: Deno.pid,
-    startTime: startTime(Deno.pid) ?? 0,
+    startTime: started,
     cgroups: { legacy: {} },
     monitor: Deno.pid,
+    monitorStartTime: started,
     detached: true,
     restarting: true,
     attempts: restart.attempt,
@@ -118,8 +122,14 @@ async function startAgain(store: Store, claim: Claim, state: State, options: Det
       { claim, id: state.id, store, attempts: state.attempts ?? 1, restarts },
     );
   } catch (error) {
-    // Nobody is there to be told.
-    if (record !== undefined) store.history.write({ ...record, error: error instanceof Error ? error.message : "" });
+    // Nobody is there to be told. As docker has it: an end of its own, with the code that a first start would have had.
+    const [code, finished] = [error instanceof FluxError ? error.exitCode : 125, new Date()];
+    const message = error instanceof Error ? error.message : "";
+    tell(store.root, ...newsOfEnd(state, { code, finished, error: message }, record !== undefined));
+    if (record !== undefined) {
+      const { signal: _signal, outOfMemory: _killed, ...rest } = record;
+      store.history.write({ ...rest, code, finished: finished.toISOString(), error: message });
+    }
     throw error;
   }
 }

@@ -29,8 +29,6 @@ import type { Store } from "./store/state.ts";
  * ```
  */
 export interface ContainerDetails extends ContainerInfo {
-  /** Why it couldn't be started again. */
-  readonly error?: string;
   /** Whether it runs in the background. */
   readonly detached?: boolean;
   /** Whether its command has a terminal. */
@@ -103,9 +101,9 @@ function ofEnded(store: Store, info: ContainerInfo): ContainerDetails {
   const record = store.history.read(info.name);
   // Another one may have taken the name meanwhile.
   if (record?.id !== info.id) return info;
-  const { terminal, restarts, error } = record;
+  const { terminal, restarts } = record;
   const restart = policyOf(store.history.options(info.name));
-  return { ...info, terminal, restarts, ...given({ error, restart, log: logOf(store, record) }) };
+  return { ...info, terminal, restarts, ...given({ restart, log: logOf(store, record) }) };
 }
 
 /**

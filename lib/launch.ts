@@ -234,6 +234,8 @@ function writeDown(from: LaunchOptions, { pid, monitor = Deno.pid }: Spawned): W
     },
     ...from.connection?.shown,
     monitor,
+    // It is a child of this process, which hasn't waited for it: the number is its own.
+    monitorStartTime: startTime(monitor) ?? 0,
     ...(options.stopSignal === undefined ? {} : { stopSignal: options.stopSignal }),
     ...(options.stopTimeout === undefined ? {} : { stopTimeout: options.stopTimeout }),
     ...from.also,

@@ -4,7 +4,7 @@
  * @module
  */
 import { POLL, SIG, type Signal } from "../ffi/abi/constants.ts";
-import { Descriptor, syscall } from "../ffi/libc.ts";
+import { type Descriptor, syscall } from "../ffi/libc.ts";
 import { ready, sleep } from "../ffi/reactor.ts";
 import type { ControlOptions } from "./control.ts";
 import { type DetachedContainer, type DetachedOptions, startDetached } from "./detach.ts";
@@ -15,7 +15,7 @@ import { thaw, write } from "./store/cgroup.ts";
 import { type Ended, openEnd, readEnd } from "./store/ended.ts";
 import { lockFile } from "./store/lock.ts";
 import { findRunning, openStore } from "./store/open.ts";
-import { openProcess } from "./store/process.ts";
+import { monitorOf, openProcess } from "./store/process.ts";
 import type { State, Store } from "./store/state.ts";
 
 /**
@@ -151,12 +151,10 @@ async function terminate(state: State, signal: number, grace: number): Promise<v
 }
 
 /** Waits until nobody holds the container's name any more. */
-async function monitorsEnd(store: Store, { name, id, monitor, detached }: State, deadline: number): Promise<void> {
-  const opened = detached === true ? syscall("pidfd_open", monitor, 0) : -1;
-  if (opened >= 0) {
-    using pidfd = new Descriptor(opened);
-    await within(pidfd, deadline - performance.now());
-  }
+async function monitorsEnd(store: Store, state: State, deadline: number): Promise<void> {
+  const { name, id, detached } = state;
+  using pidfd = detached === true ? openProcess(monitorOf(state)) : undefined;
+  if (pidfd !== undefined) await within(pidfd, deadline - performance.now());
   while (performance.now() < deadline && store.isHeld(name) && store.state(name)?.id === id) {
     await sleep(MOMENT);
   }

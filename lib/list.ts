@@ -64,6 +64,8 @@ export interface ContainerInfo {
   readonly signal?: string;
   /** Whether it, or a process of it, was killed since it had no memory left. */
   readonly outOfMemory?: boolean;
+  /** Why it couldn't be started again by its restart policy. */
+  readonly error?: string;
 }
 
 /**
@@ -113,7 +115,7 @@ export async function list(options: ListOptions = {}): Promise<ContainerInfo[]> 
 }
 
 function endedOne(record: ContainerRecord): ContainerInfo {
-  const { name, id, image, command, created, labels, started, finished, code, signal, outOfMemory } = record;
+  const { name, id, image, command, created, labels, started, finished, code, signal, outOfMemory, error } = record;
   return {
     name,
     id,
@@ -129,6 +131,7 @@ function endedOne(record: ContainerRecord): ContainerInfo {
     ...(code === undefined ? {} : { code }),
     ...(signal === undefined ? {} : { signal }),
     ...(outOfMemory === undefined ? {} : { outOfMemory }),
+    ...(error === undefined ? {} : { error }),
   };
 }
 

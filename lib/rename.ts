@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { AT, E } from "../ffi/abi/constants.ts";
+import { AT } from "../ffi/abi/constants.ts";
 import { syscall, SyscallError } from "../ffi/libc.ts";
 import type { ControlOptions } from "./control.ts";
 import { NameInUseError, NoContainerError, UsageError } from "./errors.ts";
@@ -12,11 +12,13 @@ import { writeAtomically } from "./store/directory.ts";
 import { eventOf, tell } from "./store/events.ts";
 import { tellNeighbours } from "./store/hosts.ts";
 import { Networks } from "./store/network.ts";
+import { isLocked } from "./store/lock.ts";
+import { completeRename, holdDirectory, RENAMING_FILE } from "./store/naming.ts";
 import { openStore } from "./store/open.ts";
-import { isAlive } from "./store/process.ts";
-import type { State, Store } from "./store/state.ts";
+import { Claim, type State, type Store } from "./store/state.ts";
 
 const RENAME_NOREPLACE = 1;
+const RENAME_EXCHANGE = 2;
 
 /**
  * Gives a container in the background, or one that has ended, another name. Its neighbours on a network find it by the new
@@ -40,30 +42,58 @@ export async function rename(name: string, to: string, options: ControlOptions =
   checkName(to);
   const store = await openStore(options.root);
   if (name === to) throw new UsageError(`the container ${name} has this name already`);
-  const state = store.state(name);
-  if (state !== undefined && state.detached !== true) {
-    throw new UsageError(`the container ${name} runs in the foreground, and keeps its name`, {
-      hint: "containers of 'libflux run --detach' can be renamed",
-    });
+  if (!check(name, store.state(name))) return await renameEnded(store, name, to);
+  // Whoever starts it, or cleans up after it, has this: neither the state nor the record changes below our hands.
+  using hold = await holdDirectory(store.directory(name));
+  const state = hold === undefined ? undefined : store.state(name);
+  if (!check(name, state) || hold === undefined || !isLocked(`${store.directory(name)}/lock`)) {
+    hold?.close();
+    // Without a monitor nobody else does it.
+    await store.reconcileOne(name);
+    return await renameEnded(store, name, to);
   }
-  if (state === undefined || !isAlive(state)) return await renameEnded(store, name, to);
-  if (store.history.read(to) !== undefined) throw inUse(to);
-  if (state.restarting === true) {
-    throw new UsageError(`the container ${name} is about to be started again`, { hint: "try again in a moment" });
-  }
-  move(store, name, to);
-  writeAtomically(`${store.directory(to)}/state.json`, JSON.stringify({ ...state, name: to }));
-  moveRecord(store, name, to);
+  await move(store, name, to);
   await tellNetwork(store, state, to);
   tell(store.root, { ...eventOf(state), type: "renamed", name: to, from: name });
 }
 
+/** Whether a container is there; throws where it keeps its name. */
+function check(name: string, state: State | undefined): state is State {
+  if (state === undefined) return false;
+  if (state.detached !== true) {
+    throw new UsageError(`the container ${name} runs in the foreground, and keeps its name`, {
+      hint: "containers of 'libflux run --detach' can be renamed",
+    });
+  }
+  if (state.restarting === true) {
+    throw new UsageError(`the container ${name} is about to be started again`, { hint: "try again in a moment" });
+  }
+  return true;
+}
+
 /** Moves the directory, whose lock the monitor goes on to hold: so the new name is taken as the old one was. */
-function move(store: Store, name: string, to: string): void {
+async function move(store: Store, name: string, to: string): Promise<void> {
+  if (store.history.read(to) !== undefined) throw inUse(to);
+  let claim: Claim;
+  try {
+    claim = await store.claim(to);
+  } catch (error) {
+    throw error instanceof NameInUseError ? inUse(to) : error;
+  }
   const [from, there] = [store.directory(name), store.directory(to)];
-  const moved = syscall("renameat2", AT.AT_FDCWD, from, AT.AT_FDCWD, there, RENAME_NOREPLACE);
-  if (moved === -E.EEXIST) throw inUse(to);
-  if (moved < 0) throw new SyscallError("renameat2", -moved, from);
+  let owned = claim;
+  try {
+    if (store.history.read(to) !== undefined) throw inUse(to);
+    // Should this process be killed, what it leaves behind tells what is to be done.
+    writeAtomically(`${there}/${RENAMING_FILE}`, to);
+    // Both names are taken all the time: nobody begins a container, or removes a record, whose name is just changing.
+    const moved = syscall("renameat2", AT.AT_FDCWD, from, AT.AT_FDCWD, there, RENAME_EXCHANGE);
+    if (moved < 0) throw new SyscallError("renameat2", -moved, from);
+    owned = new Claim(name, from, claim.lock, store.history, claim.hold);
+    completeRename(store.history, there, to);
+  } finally {
+    await owned.release();
+  }
 }
 
 const inUse = (name: string): NameInUseError =>

@@ -103,6 +103,7 @@ const FLOORS: readonly (readonly string[])[] = [
     ) => `lib/${name}.ts`),
     ...[
       "copy",
+      "archive",
       "diff",
       "explain",
       "inspect",

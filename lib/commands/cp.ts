@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { archiveFrom, extractTo } from "../archive.ts";
 import { copyFrom, copyTo } from "../copy.ts";
 import { printable, UsageError } from "../errors.ts";
 import type { Command } from "./command.ts";
@@ -17,7 +18,7 @@ const FLAGS: readonly Flag[] = [
 /** `libflux cp`. */
 export const CP: Command = {
   name: "cp",
-  usage: ["cp [FLAG…] NAME:PATH PATH", "cp [FLAG…] PATH NAME:PATH"],
+  usage: ["cp [FLAG…] NAME:PATH PATH|-", "cp [FLAG…] PATH|- NAME:PATH"],
   about: `Copies files and directories between a running container and this host.
 
 A directory that is there is copied into; any other destination is the copy's name. 'DIR/.' as the source copies what is in
@@ -25,12 +26,17 @@ DIR. Copies in the container belong to its root, and copies on the host to who r
 name already is replaced, and a link is never written through. Sockets, FIFOs and devices are left out with a warning, and
 so is what is the kernel's own, such as /proc. Only root keeps owners by --archive.
 
+With '-' as the destination, a tar archive is written to standard output, with owners as the container numbers them; with '-'
+as the source, one is read from standard input and extracted into a directory that is there. Nothing in an archive leads out of
+that: no link is followed, and a name with '..' ends it.
+
 A relative path of a container is one from its root. What has a colon and is no container's is written as ./a:b.`,
   flags: FLAGS,
   operands: { names: "running", files: "files" },
   maxOperands: 2,
   examples: [
     { line: "libflux cp web:/var/log/nginx ." },
+    { line: "libflux cp web:/var/lib/app - | gzip >app.tar.gz", about: "keep a directory as an archive" },
     { line: "libflux cp ./site/. web:/usr/share/nginx/html", about: "put what is in ./site there" },
   ],
   run: cpCommand,
@@ -57,11 +63,6 @@ export async function cpCommand(args: readonly string[]): Promise<number> {
       hint: "write libflux cp NAME:PATH PATH, or libflux cp PATH NAME:PATH",
     });
   }
-  if (source === "-" || destination === "-") {
-    throw new UsageError("'libflux cp' copies no tar archives", {
-      hint: "write libflux exec NAME -- tar -c PATH, or --interactive and tar -x",
-    });
-  }
   const [from, to] = [parsePlace(source), parsePlace(destination)];
   const root = flags.value("root");
   const options = {
@@ -72,7 +73,21 @@ export async function cpCommand(args: readonly string[]): Promise<number> {
   if (from !== undefined && to !== undefined) {
     throw new UsageError("both paths are in containers", { hint: "copy to a directory of this host first" });
   }
-  if (from !== undefined) await copyFrom(from.name, from.path, destination, options);
+  if (from !== undefined && destination === "-") {
+    if (Deno.stdout.isTerminal()) {
+      throw new UsageError("standard output is a terminal, which no archive is written to", {
+        hint: "write it to a file by '>FILE', or to a program by '| tar -x'",
+      });
+    }
+    await archiveFrom(from.name, from.path, Deno.stdout, options);
+  } else if (to !== undefined && source === "-") {
+    if (Deno.stdin.isTerminal()) {
+      throw new UsageError("standard input is a terminal, which no archive comes from", {
+        hint: "read it from a file by '<FILE', or from a program by 'tar -c PATH |'",
+      });
+    }
+    await extractTo(to.name, Deno.stdin, to.path, options);
+  } else if (from !== undefined) await copyFrom(from.name, from.path, destination, options);
   else if (to !== undefined) await copyTo(to.name, source, to.path, options);
   else {
     throw new UsageError(`neither ${printable(source)} nor ${printable(destination)} is in a container`, {

@@ -12,7 +12,7 @@ import type { Command } from "./command.ts";
 import { type Flag, helpText, parseFlags, refuseArguments } from "./flags.ts";
 import { print } from "./output.ts";
 
-const FIELDS = ["Time", "Type", "Name", "ID", "Image", "Code", "Signal", "Labels", "From"] as const;
+const FIELDS = ["Time", "Type", "Name", "ID", "Image", "Code", "Signal", "Labels", "From", "Error"] as const;
 
 const FLAGS: readonly Flag[] = [
   { name: "follow", short: "f", help: "what happens from now on, until interrupted" },
@@ -76,11 +76,12 @@ function readFilters(texts: readonly string[]): Pick<EventsOptions, "names" | "t
 }
 
 /** An event as a line of text. */
-export function line({ time, type, name, id, image, code, signal, labels = {}, from }: ContainerEvent): string {
+export function line({ time, type, name, id, image, code, signal, error, labels = {}, from }: ContainerEvent): string {
   const more = [
     ...(from === undefined ? [] : [`from=${from}`]),
     ...(code === undefined ? [] : [`code=${code}`]),
     ...(signal === undefined ? [] : [`signal=${signal}`]),
+    ...(error === undefined ? [] : [`error=${error}`]),
     ...(image === undefined ? [] : [`image=${image}`]),
     ...Object.entries(labels).map(([key, value]) => `${key}=${value}`),
   ];
@@ -97,9 +98,10 @@ async function readFormat(format: string | undefined): Promise<(event: Container
   }
   const { readTemplate } = await import("../template.ts");
   const template = readTemplate(format.replaceAll("\\t", "\t"), { fields: FIELDS });
-  return ({ time, type, name, id, image = "", code = "", signal = "", labels = {}, from = "" }) =>
+  return ({ time, type, name, id, image = "", code = "", signal = "", error = "", labels = {}, from = "" }) =>
     template({
       ...{ Time: time, Type: type, Name: name, ID: id, Image: image, Code: code, Signal: signal, From: from },
+      Error: error,
       Labels: Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(","),
     });
 }

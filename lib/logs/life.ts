@@ -8,7 +8,7 @@ import { ARCHITECTURE, Descriptor, syscall } from "../../ffi/libc.ts";
 import { type Inotify, isRemoved } from "../../ffi/inotify.ts";
 import { abandon, ready } from "../../ffi/reactor.ts";
 import { readState } from "../store/directory.ts";
-import { startTime } from "../store/process.ts";
+import { monitorOf, openProcess, type ProcessId } from "../store/process.ts";
 import { parseState } from "../store/parse_state.ts";
 
 const FLAGS = openFlags(ARCHITECTURE, "O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC").value;
@@ -21,10 +21,13 @@ export function openIfThere(path: string): Descriptor | undefined {
 
 /** A process that was waited for. */
 interface Watched {
-  readonly pid: number;
+  readonly id: ProcessId;
   readonly descriptor: Descriptor;
   gone: boolean;
 }
+
+const isSame = (one: ProcessId, other: ProcessId | undefined): boolean =>
+  one.pid === other?.pid && one.startTime === other.startTime;
 
 /**
  * A container's life, automatic restarts included: over when its directory is removed, or its monitor is killed.
@@ -62,26 +65,26 @@ export class Life implements Disposable {
     if (this.#isNews || this.#monitor?.gone === true) {
       this.#isNews = false;
       const state = parseState(readState(`/proc/self/fd/${this.#directory.number}/state.json`));
-      if (state !== undefined && state.monitor !== this.#monitor?.pid) this.#await(state.monitor);
+      const id = state === undefined ? undefined : monitorOf(state);
+      if (id !== undefined && !isSame(id, this.#monitor?.id)) this.#await(id);
     }
     // Without a state it is being made, cleaned up or started again: its directory tells what becomes of it.
     return this.#monitor?.gone === true;
   }
 
-  #await(pid: number): void {
+  #await(id: ProcessId): void {
     this.#forget();
-    const opened = syscall("pidfd_open", pid, 0);
-    if (opened < 0 || startTime(pid) === undefined) {
-      if (opened >= 0) syscall("close", opened);
+    const descriptor = openProcess(id);
+    if (descriptor === undefined) {
       // Closed already: all that counts is that it has gone.
       const nothing = new Descriptor(-1);
       nothing.close();
-      this.#monitor = { pid, descriptor: nothing, gone: true };
+      this.#monitor = { id, descriptor: nothing, gone: true };
       return;
     }
-    const monitor: Watched = { pid, descriptor: new Descriptor(opened), gone: false };
+    const monitor: Watched = { id, descriptor, gone: false };
     this.#monitor = monitor;
-    ready(opened, POLL.POLLIN).then((events) => {
+    ready(descriptor.number, POLL.POLLIN).then((events) => {
       if (events === 0) return;
       monitor.gone = true;
       this.#wake();

@@ -7,6 +7,7 @@ import { AT, openFlags } from "../../ffi/abi/constants.ts";
 import { ARCHITECTURE, Descriptor, syscall } from "../../ffi/libc.ts";
 import { exitStatus } from "../../ffi/spawn.ts";
 import { EXIT, EXIT_FILE } from "../spec/container_files.ts";
+import { nextStart, type Restart, type RestartPolicy } from "../spec/restart.ts";
 import { readIfThere } from "./directory.ts";
 import type { State } from "./state.ts";
 
@@ -34,6 +35,15 @@ export function readEnd(file: Descriptor): Ended | undefined {
   const ended = parseEnd(bytes);
   // Zeroes are there from the beginning, so that there is room for it on a full disk, too.
   return ended.finished.getTime() === 0 ? undefined : ended;
+}
+
+/** Whether, and when, its restart policy has a container that has ended started again. @param options What it was asked to be. */
+export function restartOf(
+  { created, started, attempts = 0 }: Pick<State, "created" | "started" | "attempts">,
+  options: { readonly restart?: RestartPolicy } | undefined,
+  { code, finished }: Pick<Ended, "code" | "finished">,
+): Restart | undefined {
+  return nextStart(options?.restart ?? "no", code, finished.getTime() - Date.parse(started ?? created), attempts);
 }
 
 /** PID 1 of libflux's failed: as where libflux itself does. */

@@ -47,6 +47,8 @@ export interface ContainerEvent {
   readonly code?: number;
   /** The signal that killed it. */
   readonly signal?: string;
+  /** Of one that couldn't be started again by its restart policy: why. */
+  readonly error?: string;
   /** Its labels. */
   readonly labels?: Readonly<Record<string, string>>;
   /** Of one that was renamed: the name before. */
@@ -113,18 +115,23 @@ export function newsOfStart(who: Parameters<typeof eventOf>[0], created: Date, a
 /** What is told of a container's end. @param isKept Whether something is kept of it. */
 export function newsOfEnd(
   who: Parameters<typeof eventOf>[0],
-  { code, signal, outOfMemory = false, finished }: {
+  { code, signal, outOfMemory = false, finished, error }: {
     readonly code: number;
     readonly signal?: string;
     readonly outOfMemory?: boolean;
     readonly finished: Date;
+    readonly error?: string;
   },
   isKept: boolean,
 ): News[] {
   const event = eventOf(who);
   return [
     ...outOfMemory ? [{ ...event, time: finished, type: "oom" } as const] : [],
-    { ...event, time: finished, type: "exited", code, ...(signal === undefined ? {} : { signal }) },
+    {
+      ...{ ...event, time: finished, type: "exited", code },
+      ...(signal === undefined ? {} : { signal }),
+      ...(error === undefined ? {} : { error }),
+    },
     ...isKept ? [] : [{ ...event, type: "removed" } as const],
   ];
 }
@@ -152,7 +159,7 @@ export function parseEvent(line: string): ContainerEvent | undefined {
   const isEvent = isText(event.time) && !Number.isNaN(Date.parse(String(event.time))) &&
     EVENT_TYPES.some((type) => type === event.type) && isName(String(event.name)) &&
     /^[0-9a-f]{64}$/.test(String(event.id)) &&
-    [event.image, event.signal, event.from].every((text) => text === undefined || isText(text)) &&
+    [event.image, event.signal, event.from, event.error].every((text) => text === undefined || isText(text)) &&
     (event.code === undefined || Number.isSafeInteger(event.code)) &&
     (event.labels === undefined || typeof event.labels === "object" && event.labels !== null &&
         !Array.isArray(event.labels) && Object.values(event.labels).every(isText));

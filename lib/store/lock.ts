@@ -18,8 +18,18 @@ export function lockFile(path: string): Descriptor | "busy" | "gone" {
   const opened = syscall("openat", AT.AT_FDCWD, path, flags, 0o600);
   if (opened === -E.ENOENT || opened === -E.ENOTDIR) return "gone";
   if (opened < 0) throw unwritable(path, -opened);
-  const file = new Descriptor(opened);
-  const locked = syscall("flock", opened, LOCK_EX | LOCK_NB);
+  return lock(new Descriptor(opened), path);
+}
+
+/** Locks a directory itself, whatever it is called meanwhile; `busy` if somebody has, `gone` where there is none. */
+export function lockDirectory(path: string): Descriptor | "busy" | "gone" {
+  const flags = openFlags(ARCHITECTURE, "O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC").value;
+  const opened = syscall("openat", AT.AT_FDCWD, path, flags, 0);
+  return opened < 0 ? "gone" : lock(new Descriptor(opened), path);
+}
+
+function lock(file: Descriptor, path: string): Descriptor | "busy" {
+  const locked = syscall("flock", file.number, LOCK_EX | LOCK_NB);
   if (locked === 0) return file;
   file.close();
   if (locked === -E.EAGAIN) return "busy";

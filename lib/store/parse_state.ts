@@ -26,7 +26,8 @@ export function parseState(text: string | undefined): State | undefined {
     /^[0-9a-f]{64}$/.test(String(state.id)) && !Number.isNaN(Date.parse(String(state.created)));
   const isCount = (value: unknown, least: number): boolean => Number.isSafeInteger(value) && Number(value) >= least;
   // Never init, whoever says so: --replace ends what is named here.
-  const numbers = isCount(state.pid, 2) && isCount(state.monitor, 1) && isCount(state.startTime, 0);
+  const numbers = isCount(state.pid, 2) && isCount(state.monitor, 1) && isCount(state.startTime, 0) &&
+    isCount(state.monitorStartTime, 0);
   const command = Array.isArray(state.command) && state.command.length > 0 &&
     state.command.every((part) => typeof part === "string");
   const labels = typeof state.labels === "object" && state.labels !== null && !Array.isArray(state.labels) &&

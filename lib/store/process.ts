@@ -31,6 +31,13 @@ export function startTime(pid: number): number | undefined {
   return fields[0] === "Z" || !Number.isFinite(time) ? undefined : time;
 }
 
+/** The process that waits for a container. */
+export function monitorOf(
+  state: { readonly monitor: number; readonly monitorStartTime: number },
+): ProcessId {
+  return { pid: state.monitor, startTime: state.monitorStartTime };
+}
+
 /** Whether the very process is still there. */
 export function isAlive({ pid, startTime: started }: ProcessId): boolean {
   return startTime(pid) === started;

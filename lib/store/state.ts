@@ -7,18 +7,20 @@ import { AT, type Signal } from "../../ffi/abi/constants.ts";
 import { type Descriptor, syscall } from "../../ffi/libc.ts";
 import { sleep } from "../../ffi/reactor.ts";
 import { NameInUseError, printable } from "../errors.ts";
+import { STOPPING_FILE } from "../spec/container_files.ts";
 import { checkName, isName } from "../spec/options.ts";
 import type { PublishedPort } from "../spec/ports.ts";
 import { checkPrivateDirectory, makePrivateDirectory, readState, writeAtomically } from "./directory.ts";
 import { warn } from "../warnings.ts";
 import { parseState } from "./parse_state.ts";
 import { describeEntry, type Entry, Ledger } from "./ledger.ts";
-import { isCurrent, isLocked, lockFile } from "./lock.ts";
+import { isCurrent, isLocked, lockDirectory, lockFile } from "./lock.ts";
+import { completeRename, RENAMING_FILE } from "./naming.ts";
 import { newsOfEnd, tell } from "./events.ts";
-import { type Ended, openEnd, ranOutOfMemory, readEnd } from "./ended.ts";
+import { type Ended, openEnd, ranOutOfMemory, readEnd, restartOf } from "./ended.ts";
 import { History, historyRoot, readOptions, writeOptions } from "./history.ts";
 import { reconcileNetworks } from "./leave.ts";
-import { deadlineIn, startTime } from "./process.ts";
+import { deadlineIn, isAlive, monitorOf } from "./process.ts";
 
 /** `state.json` of a container. */
 export interface State {
@@ -44,6 +46,8 @@ export interface State {
   readonly ports?: readonly PublishedPort[];
   /** The process that waits for the container. */
   readonly monitor: number;
+  /** When that started, as {@link startTime}. */
+  readonly monitorStartTime: number;
   /** Whether that is a native monitor's, and no libflux's. */
   readonly detached?: boolean;
   /** Whether its command has a terminal. */
@@ -126,22 +130,28 @@ export class Store {
       if (file === "busy") {
         const state = this.state(name);
         // Without a living monitor it is somebody who cleans up, or who will be told apart in a moment.
-        if (performance.now() > deadline || state !== undefined && startTime(state.monitor) !== undefined) {
+        if (performance.now() > deadline || state !== undefined && isAlive(monitorOf(state))) {
           throw this.#inUse(name);
         }
         await sleep(MOMENT);
         continue;
       }
-      if (!isCurrent(file, lock)) {
+      const hold = lockDirectory(directory);
+      if (typeof hold === "string" || !isCurrent(file, lock)) {
         file.close();
+        if (typeof hold === "object") hold.close();
+        // Somebody gives it another name, or has just lost it.
+        else if (performance.now() > deadline) throw this.#inUse(name);
+        else await new Promise((resolve) => setTimeout(resolve, MOMENT));
         continue;
       }
-      const claim = new Claim(name, directory, file, this.history);
+      const claim = new Claim(name, directory, file, this.history, hold);
       try {
+        claim.explain();
         // What a stale one of the same name left. What can't be undone now is tried again when this one ends.
         await claim.clear(deadlineIn(HURRY));
       } catch (error) {
-        file.close();
+        claim.leave();
         throw error;
       }
       return claim;
@@ -182,14 +192,30 @@ export class Store {
       return;
     }
     if (typeof file === "string") return;
-    if (!isCurrent(file, lock)) return file.close();
+    const hold = lockDirectory(directory);
+    if (typeof hold === "string") return file.close();
+    const claim = new Claim(name, directory, file, this.history, hold);
     try {
-      await new Claim(name, directory, file, this.history).release(deadline);
+      if (!isCurrent(file, lock)) return claim.leave();
+      this.#completeRename(directory);
+      claim.explain();
+      await claim.release(deadline);
     } catch (error) {
       // No trouble with one keeps anybody from all the others.
       warn(`what is left of the container ${name} can't be removed: ${error instanceof Error ? error.message : error}`);
-      file.close();
+      claim.leave();
     }
+  }
+
+  /** What a killed 'rename' has left to be done, where this is what is left of one. */
+  #completeRename(left: string): void {
+    const to = readState(`${left}/${RENAMING_FILE}`);
+    if (to === undefined || !isName(to)) return;
+    const hold = lockDirectory(this.directory(to));
+    // Who has it does so by itself.
+    if (typeof hold === "string") return;
+    completeRename(this.history, this.directory(to), to);
+    hold.close();
   }
 }
 
@@ -197,12 +223,19 @@ export class Store {
 export class Claim {
   readonly ledger: Ledger;
 
-  /** Only {@link Store.claim} makes one. @param lock Who has it open has the name. */
+  /**
+   * Only {@link Store.claim} makes one.
+   *
+   * @param lock Who has it open has the name.
+   * @param hold The lock of the directory itself, of who starts the container or cleans up after it: nobody else renames it
+   * meanwhile. A monitor hasn't got it.
+   */
   constructor(
     readonly name: string,
     readonly directory: string,
     readonly lock: Descriptor,
     readonly history: History,
+    readonly hold: Descriptor,
   ) {
     this.ledger = new Ledger(`${directory}/ledger`);
   }
@@ -232,6 +265,7 @@ export class Claim {
 
   /** Writes down for later how a container of a monitor's has ended, while its cgroups can still tell; answers how. */
   settle(): Ended | undefined {
+    completeRename(this.history, this.directory, this.name);
     const state = parseState(readState(`${this.directory}/state.json`));
     if (this.#ended !== undefined || state?.detached !== true || state.restarting === true) return this.#ended;
     // Its libflux has failed, or was killed, before anybody was told of it.
@@ -255,6 +289,19 @@ export class Claim {
     return ended;
   }
   #ended: Ended | undefined;
+
+  /** Says in the record of one that was to be started again why it wasn't: to be called by who finds what a killed libflux left. */
+  explain(): void {
+    const state = parseState(readState(`${this.directory}/state.json`));
+    const ended = this.settle();
+    const record = this.history.read(this.name);
+    if (state?.detached !== true || record?.id !== state.id || record.error !== undefined) return;
+    // Somebody has ended it, and says so by this.
+    if (isLocked(`${this.directory}/${STOPPING_FILE}`)) return;
+    const isBegun = state.restarting === true || state.started === undefined && record.finished !== undefined;
+    if (!isBegun && (ended === undefined || restartOf(state, readOptions(this.directory), ended) === undefined)) return;
+    this.history.write({ ...record, error: "libflux was killed before it had started it again" });
+  }
 
   /** What is in its directory; nothing once that has gone. */
   #files(): string[] {
@@ -283,12 +330,18 @@ export class Claim {
           left.map(describeEntry).join(" and ")
         } of the container ${this.name} can't be removed yet; the next libflux command tries again`,
       );
-      return this.lock.close();
+      return this.leave();
     }
     // The lock last: as long as it is there and locked, nobody else takes the name.
     this.#unlink("lock");
     // Not empty when somebody has just taken the name: then it is theirs.
     syscall("unlinkat", AT.AT_FDCWD, this.directory, AT.AT_REMOVEDIR);
+    this.leave();
+  }
+
+  /** Closes its locks: the name goes on to be somebody else's who has them open, or is given free with what is left. */
+  leave(): void {
     this.lock.close();
+    this.hold.close();
   }
 }

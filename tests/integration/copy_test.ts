@@ -112,7 +112,7 @@ hostTest("cp: the command says in one sentence what can't be", async () => {
     [[], "takes a source and a destination"],
     [["a", "b"], "neither a nor b is in a container"],
     [[`${name}:/a`, `${name}:/b`], "both paths are in containers"],
-    [["-", `${name}:/b`], "copies no tar archives"],
+    [["-", `${name}:/b`], ":/b can't be opened"],
     [["nobody:/a", host.path], "there is no container nobody"],
     [[`${name}:`, host.path], "a path is empty"],
     [[`${name}:/proc/uptime`, host.path], "is the kernel's own"],

@@ -16,6 +16,7 @@ const stateOf = (name: string): State => ({
   created: "2026-01-02T03:04:05.678Z",
   labels: { tier: "web" },
   monitor: Deno.pid,
+  monitorStartTime: 0,
   cgroups: { legacy: {} },
   bootId: bootId(),
 });

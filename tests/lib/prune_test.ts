@@ -31,7 +31,13 @@ class Root implements Disposable {
     const claim = await this.store.claim(name);
     claim.write({
       ...{ name, id, pid: Deno.pid, startTime: startTime(Deno.pid) ?? 0, image: "/srv", command: ["cmd"] },
-      ...{ created: "2026-01-02T03:00:00.000Z", labels: {}, cgroups: { legacy: {} }, monitor: Deno.pid },
+      ...{
+        created: "2026-01-02T03:00:00.000Z",
+        labels: {},
+        cgroups: { legacy: {} },
+        monitor: Deno.pid,
+        monitorStartTime: 0,
+      },
       bootId: bootId(),
     });
     return { [Symbol.asyncDispose]: () => claim.release() };

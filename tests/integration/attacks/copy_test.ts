@@ -1,50 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { copyFrom, copyTo, diff, FluxError } from "../../../mod.ts";
-import { type Shell, shell } from "../inside.ts";
-import { hostTest, isThere, temporaryDirectory } from "../support.ts";
+import { shell } from "../inside.ts";
+import { hostTest, isThere } from "../support.ts";
 import { swapper } from "./swapper.ts";
-
-const OURS = "the container's";
-const HOSTS = "the host's";
-
-/** A directory of the host that must stay as it is, and room beside it. */
-function victim(): Disposable & { readonly outside: string; readonly place: string; readonly assertSame: () => void } {
-  const host = temporaryDirectory();
-  const [outside, place] = [`${host.path}/outside`, `${host.path}/place`];
-  Deno.mkdirSync(outside);
-  Deno.mkdirSync(place);
-  Deno.writeTextFileSync(`${outside}/file`, HOSTS);
-  return {
-    outside,
-    place,
-    assertSame: () => {
-      assertEquals(Array.from(Deno.readDirSync(outside), ({ name }) => name), ["file"]);
-      assertEquals(Deno.readTextFileSync(`${outside}/file`), HOSTS);
-    },
-    [Symbol.dispose]: () => host[Symbol.dispose](),
-  };
-}
-
-/** Where the host has the container's files. */
-const below = ({ container }: Shell, path: string): string => `/proc/${container.pid}/root${path}`;
-
-/** The regular files of a tree, without following any link. */
-function files(path: string): string[] {
-  return Array.from(Deno.readDirSync(path)).flatMap(({ name, isFile, isDirectory }) =>
-    isFile ? [`${path}/${name}`] : isDirectory ? files(`${path}/${name}`) : []
-  );
-}
-
-/** Whatever comes of it, but a bug: the attacker may well keep it from going on. */
-async function attempt(work: () => Promise<unknown>): Promise<boolean> {
-  try {
-    await work();
-    return true;
-  } catch (error) {
-    if (!(error instanceof FluxError)) throw error;
-    return false;
-  }
-}
+import { attempt, below, files, HOSTS, OURS, victim } from "./victim.ts";
 
 hostTest(
   "cp from a container that swaps a directory for a link reads none of the host's files (CVE-2018-15664)",

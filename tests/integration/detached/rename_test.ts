@@ -1,6 +1,35 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { hostTest, libflux } from "../support.ts";
-import { detached, eventually, script } from "./support.ts";
+import { AT } from "../../../ffi/abi/constants.ts";
+import { checked, type Descriptor } from "../../../ffi/libc.ts";
+import { holdDirectory, RENAMING_FILE } from "../../../lib/store/naming.ts";
+import { hostTest, isThere, libflux } from "../support.ts";
+import { type Detached, detached, eventually, script, signal } from "./support.ts";
+
+/** Ends a container whose libflux can't clean up yet: it waits for what is in hand here. */
+async function ending(container: Detached): Promise<Descriptor> {
+  const hold = await holdDirectory(container.directory);
+  const { pid = 0, monitor = 0 } = container.state ?? {};
+  signal(pid, "SIGKILL");
+  await eventually(() => isFinishing(monitor), "its libflux is there");
+  if (hold === undefined) throw new Error("it has ended before");
+  return hold;
+}
+
+const isFinishing = (pid: number): boolean => Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes("finish");
+
+/** The first step of a rename alone. */
+function exchange(container: Detached, to: Detached): void {
+  const EXCHANGE = 2;
+  Deno.mkdirSync(to.directory, { mode: 0o700 });
+  Deno.writeTextFileSync(`${to.directory}/lock`, "");
+  Deno.writeTextFileSync(`${to.directory}/${RENAMING_FILE}`, to.name);
+  checked("renameat2", AT.AT_FDCWD, container.directory, AT.AT_FDCWD, to.directory, EXCHANGE);
+}
+
+function renamed(container: Detached): Detached {
+  const constructor = container.constructor as typeof Detached;
+  return new constructor(`${container.name}-new`, container.started);
+}
 
 hostTest("rename gives a running container another name, by which everything finds it", async () => {
   await using container = await script("echo before; sleep 0.5; echo after; sleep 60");
@@ -49,4 +78,50 @@ hostTest("rename refuses names that are taken, wrong or nobody's, and moves reco
   assertEquals(await refusal(b.name, to), "");
   await using old = new (b.constructor as typeof import("./support.ts").Detached)(to, b.started);
   assertEquals([b.record, old.record?.code], [undefined, 0]);
+});
+
+hostTest(
+  "a rename that meets the container's end loses neither its code nor anything else, whoever is first",
+  async () => {
+    for (const isFirst of [true, false]) {
+      await using container = await script("sleep 60");
+      await using to = renamed(container);
+      using hold = isFirst ? await holdDirectory(container.directory) : await ending(container);
+      const rename = libflux(["rename", container.name, to.name]);
+      if (isFirst) signal(container.state?.pid ?? 0, "SIGKILL");
+      hold?.close();
+      const { code, stderr } = await rename;
+      await container.gone();
+      await to.gone();
+      const ends = [container, to].map(({ record }) => record?.code);
+      // Whoever of the two comes second while the other cleans up may find it gone, and renames what is kept of it.
+      assertEquals([code, stderr, ends], [0, "", [undefined, 137]]);
+      assertEquals(to.record?.name, to.name);
+      for (const { directory } of [container, to]) assertEquals(isThere(directory), false);
+    }
+  },
+);
+
+hostTest("a container whose rename was killed in the middle ends under its new name, with its code", async () => {
+  await using container = await script("sleep 60");
+  await using to = renamed(container);
+  using hold = await ending(container);
+  exchange(container, to);
+  hold.close();
+  await to.gone();
+  assertEquals((await libflux(["ps", "-q"])).code, 0);
+  assertEquals([container.record, to.record?.code, to.record?.name], [undefined, 137, to.name]);
+  for (const { directory } of [container, to]) assertEquals(isThere(directory), false);
+});
+
+hostTest("the next command completes a rename that was killed in the middle", async () => {
+  await using container = await script("sleep 60");
+  await using to = renamed(container);
+  const hold = await holdDirectory(container.directory);
+  exchange(container, to);
+  hold?.close();
+  const { stdout } = await libflux(["ps", "--format", "{{.Name}} {{.State}}", "--filter", `name=${container.name}`]);
+  assertEquals(stdout, `${to.name} running\n`);
+  assertEquals([container.record, to.record?.name, to.state?.name], [undefined, to.name, to.name]);
+  assertEquals(isThere(container.directory), false);
 });

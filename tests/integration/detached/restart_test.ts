@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { BUSYBOX, hostTest, IS_USER, libflux, startLibflux, temporaryDirectory } from "../support.ts";
-import { detached, eventually, isRunning, script, signal } from "./support.ts";
+import { holdDirectory } from "../../../lib/store/naming.ts";
+import { BUSYBOX, hostTest, IS_USER, isThere, libflux, startLibflux, temporaryDirectory } from "../support.ts";
+import { type Detached, detached, eventually, isRunning, script, signal } from "./support.ts";
 
 hostTest("--restart on-failure:2 tries it three times, goes on with the log, and says how often", async () => {
   await using container = await script("echo run; exit 9", ["--restart", "on-failure:2"]);
@@ -38,7 +39,7 @@ hostTest(
     assertEquals(stdout, `${container.name} restarting\n`);
     assertEquals((await libflux(["stop", container.name])).code, 0);
     assert(!isRunning(state?.monitor ?? 0));
-    assertEquals(container.state, undefined);
+    assertEquals([container.state, container.record?.error], [undefined, undefined]);
   },
 );
 
@@ -48,6 +49,71 @@ hostTest("a container that waits to be started again and is killed leaves nothin
   signal(container.state?.monitor ?? 0, "SIGKILL");
   await eventually(async () => !(await libflux(["ps", "-q"])).stdout.includes(container.name), "it is gone");
 });
+
+const KILLED = "libflux was killed before it had started it again";
+
+/** Kills a container's libflux once it is there, and waits for what is in hand here. */
+async function killFinishing({ state }: Detached): Promise<void> {
+  const monitor = state?.monitor ?? 0;
+  await eventually(() => Deno.readTextFileSync(`/proc/${monitor}/cmdline`).includes("finish"), "its libflux is there");
+  signal(monitor, "SIGKILL");
+  await eventually(() => !isRunning(monitor), "it was killed");
+}
+
+hostTest("a container whose libflux is killed before a restart has ended, and says why it wasn't started", async () => {
+  const kills: Readonly<Record<string, (container: Detached) => Promise<void>>> = {
+    "at its end": killFinishing,
+    "while it waits": async ({ state }) => {
+      signal(state?.monitor ?? 0, "SIGKILL");
+      await eventually(() => !isRunning(state?.monitor ?? 0), "it was killed");
+    },
+    "when it starts": killFinishing,
+  };
+  for (const [when, kill] of Object.entries(kills)) {
+    const isFirst = when === "at its end";
+    await using container = await script(isFirst ? "sleep 60" : "exit 3", ["--restart", "always"]);
+    // The fourth pause is 800 ms long.
+    const waits = (): boolean => container.state?.restarting === true && (container.state.attempts ?? 0) >= 4;
+    if (!isFirst) await eventually(waits, "it waits");
+    using hold = await holdDirectory(container.directory);
+    if (isFirst) signal(container.state?.pid ?? 0, "SIGKILL");
+    await kill(container);
+    hold?.close();
+    const { stdout } = await libflux(["ps", "-a", "--filter", `name=${container.name}`, "--format", "{{.State}}"]);
+    assertEquals(
+      [stdout, container.record?.code, container.record?.error],
+      ["exited\n", isFirst ? 137 : 3, KILLED],
+      when,
+    );
+    assertEquals(isThere(container.directory), false);
+  }
+});
+
+hostTest(
+  "a container that can't be started again ends with the code of that, and events, ps and inspect tell",
+  async () => {
+    const host = temporaryDirectory();
+    await using container = await script("until test -e /x/end; do sleep 0.01; done", [
+      ...["--restart", "always", "--volume", `${host.path}:/x`],
+    ]);
+    const [path, { name }] = [host.path, container];
+    // Its libflux finds the directory gone.
+    const hold = await holdDirectory(container.directory);
+    Deno.writeTextFileSync(`${path}/end`, "");
+    await eventually(() => !isRunning(container.state?.pid ?? 0), "it has ended");
+    host[Symbol.dispose]();
+    hold?.close();
+    await container.gone();
+    const { record } = container;
+    assertEquals(record?.code, 125);
+    assertStringIncludes(record?.error ?? "", path);
+    assertStringIncludes((await libflux(["ps", "-a", "--filter", `name=${name}`])).stdout, "exited (125)");
+    const filter = ["--filter", `name=${name}`, "--filter", "type=exited"];
+    const { stdout } = await libflux(["events", ...filter, "--format", "{{.Code}} {{.Error}}"]);
+    assertEquals(stdout, `0 \n125 ${record?.error}\n`);
+    assertStringIncludes((await libflux(["inspect", name, "--format", "{{.error}}"])).stdout, path);
+  },
+);
 
 hostTest("restart starts it again with the same options, name, id and log", async () => {
   await using container = await detached(["--env", "A=b", "--hostname", "other"], [

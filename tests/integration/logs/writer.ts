@@ -18,7 +18,7 @@ if (typeof lock === "string") throw new Error(`the lock is ${lock}`);
 const state = {
   ...{ name: container.slice(container.lastIndexOf("/") + 1), id: "b".repeat(64), pid: Deno.pid, image: "/srv" },
   ...{ startTime: startTime(Deno.pid), command: ["cmd"], created: "2026-01-02T03:00:00.000Z", labels: {} },
-  ...{ cgroups: { legacy: {} }, monitor: Deno.pid, bootId: bootId() },
+  ...{ cgroups: { legacy: {} }, monitor: Deno.pid, monitorStartTime: startTime(Deno.pid), bootId: bootId() },
 };
 writeAtomically(`${container}/state.json`, JSON.stringify(state));
 

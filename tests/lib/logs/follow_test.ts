@@ -193,11 +193,11 @@ Deno.test("follow() follows a directory that is renamed, and ends with what ther
 });
 
 /** A state of a container below a monitor. */
-const stateOf = (monitor: number): string => {
+const stateOf = (monitor: number, monitorStartTime = startTime(monitor) ?? 0): string => {
   const state: State = {
     ...{ name: "web", id: "a".repeat(64), pid: monitor, startTime: startTime(monitor) ?? 0, image: "/srv" },
     ...{ command: ["cmd"], created: "2026-01-02T03:04:05.678Z", labels: {}, cgroups: { legacy: {} } },
-    ...{ monitor, bootId: bootId() },
+    ...{ monitor, monitorStartTime, bootId: bootId() },
   };
   return JSON.stringify(state);
 };
@@ -233,6 +233,15 @@ Deno.test("follow() goes on with the next monitor, and ends when one is killed",
       await child.status;
     }
   }
+});
+
+Deno.test("follow() doesn't wait for a process that got the number of a monitor", async () => {
+  using log = new Log([[line("one")]]);
+  await using follower = new Follower(log);
+  Deno.writeTextFileSync(`${follower.container}/state.json.new`, stateOf(Deno.pid, 1));
+  Deno.renameSync(`${follower.container}/state.json.new`, `${follower.container}/state.json`);
+  await follower.done;
+  assertEquals(follower.shown, "<stdout>one\n");
 });
 
 Deno.test("follow() ends at once when it is told to, and at the time until when it was to read", async () => {

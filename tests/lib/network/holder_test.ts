@@ -40,6 +40,7 @@ Deno.test("holderOf() names the container whose port it is, of that protocol", a
     created: "2026-01-01T00:00:00.000Z",
     labels: {},
     monitor: Deno.pid,
+    monitorStartTime: 0,
     cgroups: { legacy: {} },
     ports: [{ hostPort: 1, containerPort: 80, protocol: "udp" }],
     bootId: bootId(),

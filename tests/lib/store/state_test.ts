@@ -2,6 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { NameInUseError, UsageError } from "../../../lib/errors.ts";
 import { bootId } from "../../../lib/store/directory.ts";
 import { parseState } from "../../../lib/store/parse_state.ts";
+import { startTime } from "../../../lib/store/process.ts";
 import { type State, Store } from "../../../lib/store/state.ts";
 
 const STATE: State = {
@@ -14,6 +15,7 @@ const STATE: State = {
   created: "2026-01-01T00:00:00.000Z",
   labels: { a: "b" },
   monitor: 43,
+  monitorStartTime: 2,
   cgroups: { legacy: {} },
   bootId: bootId(),
 };
@@ -63,6 +65,7 @@ Deno.test("parseState() refuses every value of another type", () => {
     created: "string",
     labels: "labels",
     monitor: "number",
+    monitorStartTime: "number",
     cgroups: "object",
     bootId: "string",
   };
@@ -117,13 +120,24 @@ Deno.test("Store.claim() gives a name to one of many that ask at once", async ()
   const store = new Store(directory.path);
   const claims = await Promise.allSettled(Array.from({ length: 5 }, async () => {
     const claim = await store.claim("web");
-    claim.write({ ...STATE, monitor: Deno.pid });
+    claim.write({ ...STATE, monitor: Deno.pid, monitorStartTime: startTime(Deno.pid) ?? 0 });
     return claim;
   }));
   const given = claims.flatMap((one) => one.status === "fulfilled" ? [one.value] : []);
   const refused = claims.flatMap((one) => one.status === "rejected" ? [one.reason] : []);
   assertEquals([given.length, refused.every((reason) => reason instanceof NameInUseError)], [1, true]);
   await given[0]?.release();
+});
+
+Deno.test("Store.claim() isn't refused for a process that got the number of a monitor", async () => {
+  using directory = temporary();
+  const store = new Store(directory.path);
+  const first = await store.claim("web");
+  first.write({ ...STATE, monitor: Deno.pid, monitorStartTime: (startTime(Deno.pid) ?? 0) + 1 });
+  // Whoever has the lock without a monitor is soon done with it.
+  const second = store.claim("web");
+  first.leave();
+  await (await second).release();
 });
 
 Deno.test("Store.names() and reconcile() leave alone what can't be a container's", async () => {

@@ -22,6 +22,7 @@ const STATE: State = {
   created: "2026-01-01T00:00:00.000Z",
   labels: { a: "b" },
   monitor: 43,
+  monitorStartTime: 2,
   cgroups: { legacy: {} },
   bootId: bootId(),
 };
@@ -103,7 +104,7 @@ Deno.test("Store.claim() gives a name once, and again after its release", async 
   using directory = temporary();
   const store = new Store(`${directory.path}/state`);
   const claim = await store.claim("web");
-  claim.write({ ...STATE, monitor: Deno.pid });
+  claim.write({ ...STATE, monitor: Deno.pid, monitorStartTime: startTime(Deno.pid) ?? 0 });
   assertEquals([store.names(), store.state("web")?.id], [["web"], STATE.id]);
   await assertRejects(() => store.claim("web"), NameInUseError, "f".repeat(12));
   await store.reconcile();
