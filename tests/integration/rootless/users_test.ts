@@ -36,12 +36,15 @@ hostTest("rootless: the container is locked down as root's is", async () => {
 });
 
 hostTest("rule 4: groups that deny something can't be left (CVE-2014-8989)", async () => {
-  const { stdout } = await inside(
-    [...IMAGE, "--cap-add", "ALL", "--seccomp", "unconfined"],
-    "cat /proc/self/setgroups",
-  );
-  // By ranges that root has given to this user it may; of its own group alone never.
-  assertEquals(stdout, HAS_USERS ? "allow\n" : "deny\n");
+  const own = ["--uidmap", `0:${UID}:1`, "--gidmap", `0:${Deno.gid()}:1`];
+  // By ranges that root has given to this user it may; of its own group alone never, whether it has ranges or not.
+  for (const [flags, may] of [[[], HAS_USERS], [own, false]] as const) {
+    const { stdout } = await inside(
+      [...IMAGE, ...flags, "--cap-add", "ALL", "--seccomp", "unconfined"],
+      "cat /proc/self/setgroups; su -s /bin/sh -c 'echo left' 2>/dev/null",
+    );
+    assertEquals(stdout, may ? "allow\nleft\n" : "deny\n", flags.join(" "));
+  }
 });
 
 hostTest("rule 14: cgroups can't be written to, whoever is root inside (CVE-2023-25809)", async () => {
