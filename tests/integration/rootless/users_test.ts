@@ -51,9 +51,9 @@ hostTest("rule 14: cgroups can't be written to, whoever is root inside (CVE-2023
   for (const flags of [IMAGE, ["--image", BUSYBOX, "--network", "host"], [...IMAGE, "--cap-add", "SYS_ADMIN"]]) {
     const script =
       "for f in $(find /sys/fs/cgroup -name cgroup.procs -o -name tasks -o -name release_agent 2>/dev/null); do " +
-      "(echo 1 >$f) 2>/dev/null && echo wrote $f; done; mkdir /sys/fs/cgroup/x 2>/dev/null && echo made";
+      "(echo 1 >$f) 2>/dev/null && echo wrote $f; done; mkdir /sys/fs/cgroup/x 2>/dev/null && echo made; echo end";
     const { stdout } = await inside(flags, script);
-    assertEquals(stdout, "", flags.join(" "));
+    assertEquals(stdout, "end\n", flags.join(" "));
   }
 });
 
