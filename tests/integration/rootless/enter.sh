@@ -35,6 +35,7 @@ done
 mknod -m 666 "$place/tun" c 10 200
 [ ! -e /dev/net/tun ] || mount --bind "$place/tun" /dev/net/tun
 mknod -m 666 "$place/fuse" c 10 229
+[ -e /dev/fuse ] || modprobe fuse 2>/dev/null || :
 [ ! -e /dev/fuse ] || mount --bind "$place/fuse" /dev/fuse
 
 mount --bind "$checkout" "$place/checkout"
