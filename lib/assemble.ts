@@ -18,7 +18,8 @@ import { makeCgroupsOr } from "./make_cgroups.ts";
 import type { Capture } from "./logs/capture.ts";
 import type { Connection } from "./network/connection.ts";
 import { openNetwork } from "./network/join.ts";
-import { compileProgram, generateName, prepare, withDefaults } from "./prepare.ts";
+import { compileProgram, generateName, prepare, type Prepared, withDefaults } from "./prepare.ts";
+import { findFuse } from "./rootfs/fuse.ts";
 import type { RunOptions } from "./spec/options.ts";
 import { openStore, replace } from "./store/open.ts";
 import type { Claim, Store } from "./store/state.ts";
@@ -47,6 +48,11 @@ export interface AssembleOptions {
   readonly before?: Before;
   /** Whether it stays when libflux has gone. */
   readonly isDetached?: boolean;
+}
+
+/** Where fuse-overlayfs is, for a container that takes it where the kernel mounts no overlay. */
+function fuseFor({ ids, launch }: Prepared): string | undefined {
+  return ids === undefined || ids.writer === "root" || launch.writable ? undefined : findFuse();
 }
 
 /** Assembles a container; whatever goes wrong leaves nothing behind. */
@@ -94,6 +100,9 @@ export async function assemble(
     claim ??= await store.claim(prepared.name, signal);
     [connection, named] = await connectOr(options, named, store, claim, prepared.id, isDetached);
     [cgroups, prepared] = await makeCgroupsOr(named, prepared, nulls, claim, signal);
+    const fuse = fuseFor(prepared);
+    // Only where it may be wanted: it takes a look at what the kernel does.
+    if (fuse !== undefined) prepared = await (await import("./fuse_overlay.ts")).overlayOr(prepared, fuse);
     signal?.throwIfAborted();
     if (isDetached && !prepared.launch.init) {
       prepared = { ...prepared, launch: { ...prepared.launch, endsWithParent: true } };

@@ -151,6 +151,7 @@ export class Container implements AsyncDisposable {
       cgroups,
       namespace,
       connection,
+      server,
       created,
       timings,
     } = this.#parts;
@@ -184,7 +185,7 @@ export class Container implements AsyncDisposable {
       try {
         await cgroups.release();
       } finally {
-        await Promise.all([mounts?.closeInBackground(), claim.release()]);
+        await Promise.all([mounts?.closeInBackground(), claim.release(), server?.[Symbol.asyncDispose]()]);
         // Not before: one whose name is held isn't counted as one that has ended.
         if (capture !== undefined) await trimAfter(claim);
         await connection?.[Symbol.asyncDispose]();

@@ -124,7 +124,7 @@ export async function copyFrom(
         ? [toContainer(root.uids, uid) ?? uid, toContainer(root.gids, gid) ?? gid]
         : undefined,
     // Nor makes programs that run as themselves of what a container has.
-    keepsPrivileges: options.archive === true && isRoot,
+    keepsPrivileges: () => options.archive === true && isRoot,
     as: (_directory, call) => call(),
   });
 }
@@ -170,7 +170,9 @@ export function mannerTo(name: string, { uids, gids }: Root, options: CopyOption
       isTold = true;
       return [own[0] ?? base[0], own[1] ?? base[1]];
     },
-    keepsPrivileges: options.archive === true,
+    // What ran as somebody else must not run as the container's root.
+    keepsPrivileges: ({ uid, gid }) =>
+      options.archive === true && toHost(uids, uid) !== undefined && toHost(gids, gid) !== undefined,
     // In a filesystem of a user namespace only its own users make files; nobody but root may act as one of them.
     as: Deno.uid() === 0 && base[0] !== 0 ? asOwner : (_directory, call) => call(),
   };

@@ -30,6 +30,7 @@ import { findRunning, openStore } from "./store/open.ts";
 import { openProcess } from "./store/process.ts";
 import type { State, Store } from "./store/state.ts";
 import { type Layout, layOut, plumb, type Plumbing } from "./streams.ts";
+import { isServed } from "./rootfs/fuse.ts";
 import { readInRoot } from "./users.ts";
 
 export type { ExecOptions };
@@ -78,8 +79,11 @@ async function find(store: Store, name: string, signal: AbortSignal | undefined)
 function specOf({ state, config }: Entered, options: ExecOptions): Spec {
   const decoder = new TextDecoder();
   const hasUsers = config.spec.linux?.namespaces?.some(({ type }) => type === "user") === true;
+  const inside = `/proc/${state.pid}/root`;
+  // One that fuse-overlayfs serves is closed to who isn't in it: its users are those of the image.
+  const root = isServed(inside) ? config.spec.root.path : inside;
   return execSpec(config.spec, options, {
-    text: (path) => decoder.decode(readInRoot(`/proc/${state.pid}/root`, path)),
+    text: (path) => decoder.decode(readInRoot(root, path)),
     capabilities: hasUsers ? () => CAPABILITIES.slice(0, lastCapability() + 1) : ownCapabilities,
   });
 }

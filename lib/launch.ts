@@ -9,6 +9,7 @@ import { type NetworkNamespace, networkOfProcess } from "../ffi/network_namespac
 import { type Image, REPORT_DESCRIPTOR } from "../ffi/link.ts";
 import { read } from "../ffi/reactor.ts";
 import { executable, spawn, type Spawned, type SpawnOptions } from "../ffi/spawn.ts";
+import type { Service } from "../ffi/service.ts";
 import { socketPair } from "../ffi/unix_socket.ts";
 import type { Cgroups } from "./cgroups/cgroup.ts";
 import { CHILD } from "./compile/context.ts";
@@ -105,6 +106,8 @@ export interface Launched extends LaunchOptions {
   readonly mounts: Descriptor | undefined;
   /** The mount namespace's inode, where only that tells which processes are the container's. */
   readonly namespace: number | undefined;
+  /** What serves the root, where the kernel doesn't: it ends with the container. */
+  readonly server: Service | undefined;
   readonly timings: Timings;
 }
 
@@ -122,7 +125,8 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
   let network = await from.network;
   if (network !== undefined) ends.descriptors.push([opened.use(network).namespace.number, CHILD.network]);
   const { ids } = prepared;
-  const images = prepared.launch.hasMappedImage === true ? ends.open(socketPair(), CHILD.image) : undefined;
+  const { hasMappedImage = false, fuse } = prepared.launch;
+  const images = hasMappedImage || fuse !== undefined ? ends.open(socketPair(), CHILD.image) : undefined;
   const console = options.terminal === undefined ? undefined : ends.open(socketPair(), CHILD.console);
   const ready = performance.now();
   // One that isn't born in its cgroup is put there before it runs anything.
@@ -143,6 +147,7 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
   if (from.spawner !== undefined) console?.close();
   const cloned = performance.now();
   const ended = child.wait();
+  let server: Service | undefined;
   const abort = (): void => void child.signal(SIG.SIGKILL);
   options.signal?.addEventListener("abort", abort);
   // It may have fired while the network was waited for.
@@ -150,10 +155,14 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
   try {
     ends.give();
     if (ids !== undefined) await writeMaps(child.pid, ids);
-    if (images !== undefined) {
-      sendImage(images, child.pid, prepared.spec.root.path, prepared.launch.writable);
-      images.close();
+    const root = prepared.spec.root.path;
+    if (images !== undefined && hasMappedImage) sendImage(images, child.pid, root, prepared.launch.writable);
+    if (images !== undefined && fuse !== undefined) {
+      const { startFuse } = await import("./fuse_overlay.ts");
+      const where = { pid: child.pid, socket: images, outlives: from.also?.detached === true };
+      server = startFuse(fuse, root, { ...where, ledger: from.claim.ledger });
     }
+    images?.close();
     await attach?.(child.pid);
     if (ids !== undefined && from.connection !== undefined && network === undefined) {
       network = opened.use(await networkOfProcess(child.pid, Deno.uid() === 0));
@@ -183,16 +192,18 @@ export async function launch(from: LaunchOptions): Promise<Launched> {
     const terminal = console === undefined || from.spawner !== undefined ? undefined : receiveTerminal(console, opened);
     ends.keep();
     opened.move();
+    if (from.also?.detached === true) server?.leave();
     const timings = { create: ready - begin, clone: cloned - ready, start: executed - ready, tearDown: 0 };
-    return { ...from, namespace: written.namespace, child, status, lifeline, terminal, mounts, timings };
+    return { ...from, namespace: written.namespace, child, status, lifeline, terminal, mounts, server, timings };
   } catch (error) {
     // Reaped before its descriptors are closed, so that no zombie stays.
     child.signal(SIG.SIGKILL);
     await ended;
     child[Symbol.dispose]();
     // Then what fails is only what comes of that.
+    const failure = server && await (await import("./fuse_overlay.ts")).failureOf(server);
     options.signal?.throwIfAborted();
-    throw error;
+    throw failure ?? error;
   } finally {
     options.signal?.removeEventListener("abort", abort);
   }

@@ -30,6 +30,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
   { command: "debootstrap", debian: "debootstrap", purposes: ["test", "vm"] },
   { command: "pasta", debian: "passt", purposes: ["test", "vm"] },
   { command: "newuidmap", debian: "uidmap", purposes: ["test"] },
+  { command: "fuse-overlayfs", debian: "fuse-overlayfs", purposes: ["test"] },
   // What the compiler of seccomp profiles is compared with: libseccomp itself has no command.
   { command: "scmp_sys_resolver", debian: "seccomp", purposes: ["test"] },
   { command: "strace", debian: "strace", purposes: ["test"] },

@@ -93,6 +93,7 @@ const FLOORS: readonly (readonly string[])[] = [
       "labels",
       "confine",
       "ends",
+      "fuse_overlay",
       "exec",
       "exec_session",
       "exec_cgroup",

@@ -199,6 +199,7 @@ export const MAGIC = {
   SECURITYFS_MAGIC: 0x73636673,
   BPF_FS_MAGIC: 0xcafe4a11,
   OVERLAYFS_SUPER_MAGIC: 0x794c7630,
+  FUSE_SUPER_MAGIC: 0x65735546,
 } as const;
 
 /** `linux/prctl.h` */

@@ -23,7 +23,7 @@ export const CHILD = {
   console: 7,
   /** The network namespace that libflux has made beside. */
   network: 8,
-  /** A Unix socket from which the image comes, as a mount with the container's users. */
+  /** A Unix socket from which the image comes, as a mount with the container's users, or the root that is served. */
   image: 9,
 } as const;
 
@@ -66,6 +66,8 @@ export interface Launch {
   readonly parts?: readonly Part[];
   /** Directories of the image that are to be root's inside. */
   readonly adopted?: readonly Adopted[];
+  /** In a user namespace whose kernel mounts no overlay: libflux hands the root over, which fuse-overlayfs serves. */
+  readonly fuse?: Fuse;
   /** Leave the groups as they are that libflux itself is in. */
   readonly keepGroups?: boolean;
   /** Where AppArmor's files of a process are in `/proc`; "self/attr/apparmor" if left out, and before Linux 5.8 "self/attr". */
@@ -82,6 +84,14 @@ export interface Launch {
   };
   /** What bind sources are. */
   readonly kinds: ReadonlyMap<string, "directory" | "file">;
+}
+
+/** An overlay that fuse-overlayfs serves. */
+export interface Fuse {
+  /** Where that is. */
+  readonly program: string;
+  /** Directories in the layer of changes, from the top down. */
+  readonly upper: readonly Adopted[];
 }
 
 /** A cgroup of v1 that the container's first process joins. */

@@ -17,7 +17,7 @@ export function closeInherited(context: Context): void {
   used.push(CHILD.sync);
   if (launch.terminal !== undefined) used.push(CHILD.console);
   if (joinsNetwork(spec)) used.push(CHILD.network);
-  if (launch.hasMappedImage === true) used.push(CHILD.image);
+  if (launch.hasMappedImage === true || launch.fuse !== undefined) used.push(CHILD.image);
   closeAllBut(context, used);
 }
 

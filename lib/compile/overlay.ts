@@ -15,6 +15,7 @@ import {
   RESOLVE,
 } from "../../ffi/abi/constants.ts";
 import type { Slot } from "../../ffi/program.ts";
+import { FUSE_REMEDY } from "../rootfs/fuse.ts";
 import type { Part } from "../rootfs/parts.ts";
 import { MOUNT_ATTR_SIZE, READ_ONLY, setAttributes } from "./attributes.ts";
 import { type Context, CWD, isNew, named } from "./context.ts";
@@ -54,7 +55,8 @@ export function overlay(context: Context, image: string, lower: string, upper: s
       path: image,
       field: FIELD,
       hint:
-        "the kernel must have overlayfs, and the image must not lie on one that can't be stacked; with --writable no overlay is needed",
+        "the kernel must have overlayfs, and the image must not lie on one that can't be stacked; with --writable no overlay is needed" +
+        (isNew(context.spec, "user") ? `; or ${FUSE_REMEDY}` : ""),
     },
   );
 }

@@ -44,7 +44,7 @@ export function scratchFilesystem(context: Context): void {
 /** Opens the image, first of all that the program opens: what follows may be any number of descriptors. */
 export function openImage(context: Context): void {
   const { builder: b, spec, launch } = context;
-  if (launch.hasMappedImage === true) return receiveImage(context);
+  if (launch.hasMappedImage === true || launch.fuse !== undefined) return receiveImage(context);
   const path = spec.root.path;
   context.image = b.call(
     "openat",
@@ -71,6 +71,15 @@ export function prepareRoot(context: Context): void {
   const path = spec.root.path;
   const field = "root.path";
   const isMapped = launch.hasMappedImage === true;
+  if (launch.fuse !== undefined) {
+    context.rootfs = image;
+    setAttributes(context, image, { set: rootAttributes(context), recursive: false }, {
+      label: "set the options of the overlay that fuse-overlayfs serves",
+      path,
+      field,
+    });
+    return;
+  }
   if (launch.writable) {
     context.rootfs = isMapped ? image : b.call(
       "open_tree",
@@ -121,8 +130,8 @@ export function pivot(context: Context): void {
   for (const [slot, what] of [[context.image, "the image's own directory"], [context.scratch, "the tmpfs"]] as const) {
     if (slot !== undefined) b.syscall("close", [slot], { label: `close ${what}`, field });
   }
-  const { writable, hasMappedImage } = context.launch;
-  if (!writable && hasMappedImage !== true) {
+  const { writable, hasMappedImage, fuse } = context.launch;
+  if (!writable && hasMappedImage !== true && fuse === undefined) {
     b.syscall("close", [IMAGE], { label: "close the image's own number", field });
   }
 }

@@ -36,10 +36,14 @@ const [SOL_SOCKET, SCM_RIGHTS] = [1, 1];
 /** `struct cmsghdr` with one descriptor: its length, and where that is. */
 const CONTROL = { size: 24, length: 20, descriptor: 16 } as const;
 
-/** Takes the image that libflux sends: only who is root of the first user namespace can give a mount other owners. */
+/**
+ * Takes the image that libflux sends: only who is root of the first user namespace can give a mount other owners. Or the
+ * root, from who serves it.
+ */
 export function receiveImage(context: Context): void {
   const { builder: b, spec, launch } = context;
-  if (launch.hasMappedImage !== true) return;
+  const isServed = launch.fuse !== undefined;
+  if (launch.hasMappedImage !== true && !isServed) return;
   const meaning = { path: spec.root.path, field: "root.path" };
   const control = b.buffer(CONTROL.size);
   const iov = b.words([b.buffer(8), 1]);
@@ -47,11 +51,16 @@ export function receiveImage(context: Context): void {
   const message = b.words([0, 0, iov, 1, control, CONTROL.size, 0]);
   b.syscall("recvmsg", [CHILD.image, message, named(0x40000000, "MSG_CMSG_CLOEXEC")], {
     ...meaning,
-    label: "wait for the image, as a mount with the container's users",
+    label: isServed
+      ? "wait for the root, an overlay that fuse-overlayfs serves"
+      : "wait for the image, as a mount with the container's users",
   });
   const length = b.slot("length");
   b.copy(b.addressOf(length), control, 8, "look at what has come");
-  b.require(length, "==", CONTROL.length, { ...meaning, label: "see that libflux is still there" });
+  b.require(length, "==", CONTROL.length, {
+    ...meaning,
+    label: isServed ? "receive it" : "see that libflux is still there",
+  });
   const kind = b.slot("kind");
   b.copy(b.addressOf(kind), b.at(control, 8), 8, "read what it is");
   b.require(kind, "==", SOL_SOCKET + SCM_RIGHTS * 2 ** 32, { ...meaning, label: "see that it is a descriptor" });

@@ -33,7 +33,7 @@ export interface Manner {
   /** Whose a copy is to be; nothing leaves it to whoever makes it. */
   readonly owner: (facts: Pick<Facts, "uid" | "gid">) => readonly [uid: number, gid: number] | undefined;
   /** Whether bits that make programs run as somebody else are kept, and capabilities of programs. */
-  readonly keepsPrivileges: boolean;
+  readonly keepsPrivileges: (facts: Dress) => boolean;
   /** Calls the kernel as somebody who may make files in a directory. */
   readonly as: (directory: number, call: () => number) => number;
 }
@@ -157,7 +157,7 @@ export class Placer {
   protected dress(file: number, source: number | undefined, facts: Dress, path: ByteName): void {
     const isOwned = this.#own(facts, path, (ids) => syscall("fchown", file, ...ids));
     // As somebody else's, a program must not give what it gave as its owner's.
-    const keepsPrivileges = this.manner.keepsPrivileges && isOwned;
+    const keepsPrivileges = this.manner.keepsPrivileges(facts) && isOwned;
     for (const [name, value] of source === undefined ? [] : attributesOf(source)) {
       const isKept = name.startsWith("user.") && !name.startsWith("user.overlay.") ||
         keepsPrivileges && name === "security.capability";

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { FluxError } from "../errors.ts";
+import { FluxError, PermissionError } from "../errors.ts";
+import { isServed } from "../rootfs/fuse.ts";
 import { type ContainerConfig, readConfig } from "../store/config.ts";
 import { findRunning, openStore } from "../store/open.ts";
 import type { State } from "../store/state.ts";
@@ -23,6 +24,14 @@ export async function openRunning(name: string, options: { readonly root?: strin
   const config = readConfig(store, name);
   if (config === undefined || config.id !== state.id) {
     throw new FluxError(`the container ${name} is only being started`, { hint: "try again in a moment" });
+  }
+  if (!config.launch.writable && isServed(`/proc/${state.pid}/root`)) {
+    throw new PermissionError(
+      `the files of ${name} can't be reached: fuse-overlayfs serves them to nobody outside of it`,
+      {
+        hint: "let its own tar do it, by 'libflux exec'",
+      },
+    );
   }
   return { state, config, root: openRoot(state) };
 }

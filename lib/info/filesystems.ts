@@ -11,6 +11,7 @@ import {
   MOUNT_ATTR,
   MOVE_MOUNT,
   MS,
+  O,
   OPEN_TREE,
   or,
 } from "../../ffi/abi/constants.ts";
@@ -19,11 +20,14 @@ import type { ProgramBuilder, Slot } from "../../ffi/program.ts";
 import type { Caller } from "./caller.ts";
 import { type Feature, found, missing, type Outcome, tried, type Wanted } from "./feature.ts";
 import { withUser, works } from "./namespaces.ts";
+import { errnoText } from "../errors.ts";
+import { findFuse, FUSE_REMEDY } from "../rootfs/fuse.ts";
 import { attempt, withUserNamespace } from "./probe.ts";
 
 /** Where the child holds its tmpfs and the user namespace: numbers that paths and arguments can name. */
 const SCRATCH = 63;
 const USER_NAMESPACE = 62;
+const IMAGE = 61;
 /** `struct mount_attr`, `linux/mount.h`: four words. */
 const MOUNT_ATTR_SIZE = 32;
 const MOUNT_ATTR_IDMAP = 0x100000;
@@ -33,7 +37,13 @@ function cutOff(b: ProgramBuilder): void {
   b.syscall("mount", [0, b.string("/"), 0, or(MS, "MS_REC", "MS_PRIVATE"), 0], { label: "make all mounts private" });
 }
 
-function mounted(b: ProgramBuilder, type: string, parameters: readonly (readonly [string, string])[] = []): Slot {
+/** A new filesystem, detached. @param flags Parameters without a value. */
+export function mounted(
+  b: ProgramBuilder,
+  type: string,
+  parameters: readonly (readonly [string, string])[] = [],
+  flags: readonly string[] = [],
+): Slot {
   const configuration = b.call("fsopen", [b.string(type), or(FSOPEN, "FSOPEN_CLOEXEC")], "configuration", {
     label: `open ${type} with fsopen`,
   });
@@ -43,6 +53,11 @@ function mounted(b: ProgramBuilder, type: string, parameters: readonly (readonly
       [configuration, or(FSCONFIG, "FSCONFIG_SET_STRING"), b.string(key), b.string(value), 0],
       { label: `set ${key} of ${type} with fsconfig` },
     );
+  }
+  for (const flag of flags) {
+    b.syscall("fsconfig", [configuration, or(FSCONFIG, "FSCONFIG_SET_FLAG"), b.string(flag), 0, 0], {
+      label: `set ${flag} of ${type} with fsconfig`,
+    });
   }
   b.syscall("fsconfig", [configuration, or(FSCONFIG, "FSCONFIG_CMD_CREATE"), 0, 0, 0], {
     label: `create ${type} with fsconfig`,
@@ -88,7 +103,14 @@ function mountApi(b: ProgramBuilder): void {
   setAttributes(b, scratch, [MOUNT_ATTR.MOUNT_ATTR_RDONLY, 0, 0, 0], "make a mount read-only with mount_setattr");
 }
 
-function overlay(b: ProgramBuilder): void {
+/** @param image What it is over; a directory of its own if left out. */
+function overlay(b: ProgramBuilder, image?: string): void {
+  if (image !== undefined) {
+    const opened = b.call("openat", [AT.AT_FDCWD, b.string(image), or(O, "O_PATH"), 0], "image", {
+      label: "open the image",
+    });
+    b.syscall("dup3", [opened, IMAGE, 0], { label: "give the image its number" });
+  }
   cutOff(b);
   const scratch = mounted(b, "tmpfs", [["mode", "0755"]]);
   for (const name of ["lower", "upper", "work"]) {
@@ -99,7 +121,7 @@ function overlay(b: ProgramBuilder): void {
   b.syscall("dup3", [scratch, SCRATCH, 0], { label: "give the tmpfs its number" });
   mounted(b, "overlay", [
     ["source", "overlay"],
-    ["lowerdir", `/proc/self/fd/${SCRATCH}/lower`],
+    ["lowerdir", image === undefined ? `/proc/self/fd/${SCRATCH}/lower` : `/proc/self/fd/${IMAGE}`],
     ["upperdir", `/proc/self/fd/${SCRATCH}/upper`],
     ["workdir", `/proc/self/fd/${SCRATCH}/work`],
   ]);
@@ -157,7 +179,7 @@ const PROBES: readonly Probe[] = [
     flags: 0,
     effect: "changes can't be thrown away: containers need --writable and an image of their own",
     remedy: "modprobe overlay, or use a kernel with CONFIG_OVERLAY_FS (for ordinary users Linux 5.11 or later)",
-    fill: overlay,
+    fill: (b) => overlay(b),
   },
   filesystem("proc", CLONE.CLONE_NEWPID, "containers can't have a /proc", COVERED),
   filesystem("sysfs", CLONE.CLONE_NEWNET, "containers can't have a /sys", COVERED),
@@ -170,13 +192,36 @@ const PROBES: readonly Probe[] = [
   ),
 ];
 
+/** Whether the kernel mounts this user no overlay over an image. */
+export async function isOverlayRefused(image: string): Promise<boolean> {
+  const flags = CLONE.CLONE_NEWUSER | CLONE.CLONE_NEWNS;
+  return (await attempt({ flags, fill: (b) => overlay(b, image) })).errno !== 0;
+}
+
+/** An overlay that was refused: ordinary users have fuse-overlayfs besides. @param program Where that is. */
+export function judgeRefusedOverlay(
+  wanted: Wanted,
+  outcome: Outcome,
+  { uid }: Pick<Caller, "uid">,
+  program: string | undefined,
+): Feature {
+  if (uid === 0) return tried(wanted, outcome, "");
+  if (program !== undefined) {
+    return found(wanted, `by fuse-overlayfs, since the kernel can't ${outcome.step}: ${errnoText(outcome.errno)}`);
+  }
+  return tried({ ...wanted, remedy: `${wanted.remedy}; or ${FUSE_REMEDY}` }, outcome, "", FUSE_REMEDY);
+}
+
 /** Tries the mount API, `pivot_root` and each filesystem, each in a child of its own. */
 export function filesystems(caller: Caller): Promise<Feature[]> {
   const flags = CLONE.CLONE_NEWNS | withUser(caller);
   return Promise.all([
-    ...PROBES.map(async (probe) =>
-      tried(probe, await attempt({ flags: probe.flags | flags, fill: probe.fill }), works(caller))
-    ),
+    ...PROBES.map(async (probe) => {
+      const outcome = await attempt({ flags: probe.flags | flags, fill: probe.fill });
+      return probe.name === "overlay" && outcome.errno !== 0
+        ? judgeRefusedOverlay(probe, outcome, caller, findFuse())
+        : tried(probe, outcome, works(caller));
+    }),
     idMapped(caller),
   ]);
 }

@@ -78,6 +78,29 @@ function expand(root: string, directory: string, points: ReadonlySet<string>): P
   });
 }
 
+/**
+ * The directories of an image that something of the host's is mounted on, as empty ones, and those above them.
+ *
+ * @param image Absolute, without symlinks. @param points Where something is mounted on this host.
+ */
+export function coveredDirectories(image: string, points: readonly string[]): Adopted[] {
+  const root = image === "/" ? "" : image;
+  const inside = new Set(points.filter((point) => point !== "/" && point.startsWith(`${root}/`)));
+  const covered = new Map<string, Adopted>();
+  for (const point of inside) {
+    const names = point.slice(root.length + 1).split("/");
+    for (let count = 1; count <= names.length; count++) {
+      const path = `/${names.slice(0, count).join("/")}`;
+      const found = look(root + path);
+      if (typeof found === "number" || !isType(found, "S_IFDIR")) break;
+      const isEmpty = inside.has(root + path);
+      covered.set(path, { path, mode: found.mode & PERMISSIONS, ...(isEmpty ? { isEmpty } : {}) });
+      if (isEmpty) break;
+    }
+  }
+  return Array.from(covered.values());
+}
+
 const [R_OK, X_OK] = [4, 1];
 
 /** Whether this user may list a directory and look up what is in it. */

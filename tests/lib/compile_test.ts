@@ -87,7 +87,11 @@ const ROOTLESS = {
     adopted: [{ path: "/var/tmp", mode: 0o1777 }, { path: "/root", mode: 0o700, isEmpty: true }],
   } satisfies Launch,
 };
-const ALL = { default: DEFAULT, full: FULL, shared: SHARED, mapped: MAPPED, rootless: ROOTLESS };
+const SERVED = {
+  spec: withUsers("tools"),
+  launch: { ...LAUNCH, legacyGroups: [], isRootInside: true, fuse: { program: "/bin/fuse-overlayfs", upper: [] } },
+};
+const ALL = { default: DEFAULT, full: FULL, shared: SHARED, mapped: MAPPED, rootless: ROOTLESS, served: SERVED };
 
 for (const [name, { spec, launch }] of Object.entries(ALL)) {
   for (const architecture of ["x86_64", "aarch64"] as const) {

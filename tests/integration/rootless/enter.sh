@@ -34,6 +34,9 @@ done
 # Everywhere but in containers any user may open it.
 mknod -m 666 "$place/tun" c 10 200
 [ ! -e /dev/net/tun ] || mount --bind "$place/tun" /dev/net/tun
+mknod -m 666 "$place/fuse" c 10 229
+[ -e /dev/fuse ] || modprobe fuse 2>/dev/null || :
+[ ! -e /dev/fuse ] || mount --bind "$place/fuse" /dev/fuse
 
 mount --bind "$checkout" "$place/checkout"
 cp -r "$checkout/build/rootfs/busybox" "$place/rootfs/"
@@ -41,6 +44,11 @@ cp -a "$checkout/build/rootfs/debian" "$place/rootfs/"
 chown -R "$uid:$uid" "$place/home" "$place/runtime" "$place/rootfs"
 chmod 700 "$place/home" "$place/runtime"
 mount --bind "$place/rootfs" "$place/checkout/build/rootfs"
+# An image that the kernel mounts no overlay over: it is on two of them already, and they aren't stacked any higher.
+for name in once twice; do mkdir "$place/rootfs/$name" "$place/$name"; done
+mount -t overlay -o "lowerdir=$place/once:$place/rootfs/busybox" none "$place/rootfs/once"
+mount -t overlay -o "lowerdir=$place/twice:$place/rootfs/once" none "$place/checkout/build/rootfs/twice"
+chown "$uid:$uid" "$place/once" "$place/twice"
 touch "$place/deno/deno"
 mount --bind "$deno" "$place/deno/deno"
 

@@ -7,8 +7,10 @@ import {
   DEBIAN,
   HAS_USERS,
   hostTest,
+  LIBFLUX,
   libflux,
   runContainer,
+  startLibflux,
   temporaryDirectory,
   uniqueName,
 } from "../support.ts";
@@ -36,21 +38,24 @@ hostTest("rootless: the container is locked down as root's is", async () => {
 });
 
 hostTest("rule 4: groups that deny something can't be left (CVE-2014-8989)", async () => {
-  const { stdout } = await inside(
-    [...IMAGE, "--cap-add", "ALL", "--seccomp", "unconfined"],
-    "cat /proc/self/setgroups",
-  );
-  // By ranges that root has given to this user it may; of its own group alone never.
-  assertEquals(stdout, HAS_USERS ? "allow\n" : "deny\n");
+  const own = ["--uidmap", `0:${UID}:1`, "--gidmap", `0:${Deno.gid()}:1`];
+  // By ranges that root has given to this user it may; of its own group alone never, whether it has ranges or not.
+  for (const [flags, may] of [[[], HAS_USERS], [own, false]] as const) {
+    const { stdout } = await inside(
+      [...IMAGE, ...flags, "--cap-add", "ALL", "--seccomp", "unconfined"],
+      "cat /proc/self/setgroups; su -s /bin/sh -c 'echo left' 2>/dev/null",
+    );
+    assertEquals(stdout, may ? "allow\nleft\n" : "deny\n", flags.join(" "));
+  }
 });
 
 hostTest("rule 14: cgroups can't be written to, whoever is root inside (CVE-2023-25809)", async () => {
   for (const flags of [IMAGE, ["--image", BUSYBOX, "--network", "host"], [...IMAGE, "--cap-add", "SYS_ADMIN"]]) {
     const script =
       "for f in $(find /sys/fs/cgroup -name cgroup.procs -o -name tasks -o -name release_agent 2>/dev/null); do " +
-      "(echo 1 >$f) 2>/dev/null && echo wrote $f; done; mkdir /sys/fs/cgroup/x 2>/dev/null && echo made";
+      "(echo 1 >$f) 2>/dev/null && echo wrote $f; done; mkdir /sys/fs/cgroup/x 2>/dev/null && echo made; echo end";
     const { stdout } = await inside(flags, script);
-    assertEquals(stdout, "", flags.join(" "));
+    assertEquals(stdout, "end\n", flags.join(" "));
   }
 });
 
@@ -174,4 +179,93 @@ userTest("rootless: devices are bound, and what isn't this user's can't be opene
   );
   assertEquals(stdout, "3\n");
   assertEquals(stderr.match(/Permission denied|not permitted/g)?.length, 2, stderr);
+});
+
+/** An image that the kernel mounts no overlay over: see enter.sh. */
+const UNSTACKABLE = BUSYBOX.replace(/busybox$/, "twice");
+const SERVED = ["--image", UNSTACKABLE, ...NONE] as const;
+
+hostTest(
+  "rootless: where the kernel mounts no overlay, fuse-overlayfs serves the root, unseen from inside",
+  async () => {
+    const script =
+      `awk '$5 == "/" { print $9 }' /proc/self/mountinfo; cat /etc/passwd | head -1; echo new >/etc/new; rm /etc/group; mkdir /var/x
+    cat /etc/new; ls /etc/group; grep -c ' / / ' /proc/self/mountinfo; ls -d /proc/[0-9]* | wc -l
+    [ -e /dev/fuse ] || echo none`;
+    const { code, stdout, stderr } = await inside(SERVED, script);
+    assertEquals(
+      [code, stdout, stderr],
+      [
+        0,
+        "fuse-overlayfs\nroot:x:0:0:root:/root:/bin/sh\nnew\n1\n4\nnone\n",
+        "ls: /etc/group: No such file or directory\n",
+      ],
+    );
+    assertEquals([...Deno.readDirSync(`${UNSTACKABLE}/etc`)].map(({ name }) => name).sort(), ["group", "passwd"]);
+    const readOnly = await inside([...SERVED, "--read-only"], "echo x >/x");
+    assertMatch(readOnly.stderr, /Read-only file system/);
+  },
+);
+
+hostTest(
+  "rootless: fuse-overlayfs ends with the container, in the background and with a killed libflux too",
+  async () => {
+    const name = uniqueName();
+    const started = await libflux(["run", name, "--detach", "--rm", ...SERVED, "--", "sleep", "1000"]);
+    assertEquals([started.code, started.stderr], [0, ""]);
+    const user = HAS_USERS ? ["--user", "web"] : [];
+    const entered = await libflux(["exec", ...user, name, "--", "sh", "-c", "id -u; head -1 /etc/group"]);
+    assertEquals([entered.code, entered.stdout], [0, `${HAS_USERS ? 1000 : 0}\nroot:x:0:\n`]);
+    const copied = await libflux(["cp", `${name}:/etc/group`, "/tmp/"]);
+    assertEquals([copied.code, copied.stderr], [
+      125,
+      `libflux: the files of ${name} can't be reached: fuse-overlayfs serves them to nobody outside of it; ` +
+      "let its own tar do it, by 'libflux exec'\n",
+    ]);
+    assertEquals((await libflux(["stop", "--time", "0", name])).code, 0);
+
+    const child = startLibflux(["run", uniqueName(), ...SERVED, "--", "sh", "-c", "echo up; sleep 1000"]);
+    const reader = child.stdout.getReader();
+    await reader.read();
+    child.kill("SIGKILL");
+    await Promise.all([child.stdin.close(), reader.cancel(), child.stderr.cancel(), child.status]);
+    assertEquals((await libflux(["ps", "--quiet"])).stdout, "");
+  },
+);
+
+hostTest("rootless: where fuse-overlayfs is missing, or fails, one sentence tells what to do", async () => {
+  using directory = temporaryDirectory();
+  const broken = `${directory.path}/broken`;
+  Deno.writeTextFileSync(broken, "#!/bin/sh\necho it is broken >&2\nexit 1\n", { mode: 0o755 });
+  const plain = `${directory.path}/plain`;
+  Deno.writeTextFileSync(plain, "");
+  Deno.chmodSync(plain, 0o444);
+  const cases: readonly (readonly [string, string, RegExp])[] = [
+    [
+      ...[plain, "/dev/fuse"] as const,
+      /^libflux: could not create the overlay filesystem: .*; or install fuse-overlayfs, .* \/dev\/fuse \(mode 0666\)\n$/,
+    ],
+    [
+      ...[plain, "/usr/bin/fuse-overlayfs"] as const,
+      /^libflux: could not create the overlay filesystem: .*; or install fuse-overlayfs, [^\n]*\n$/,
+    ],
+    [
+      ...[broken, "/usr/bin/fuse-overlayfs"] as const,
+      /^libflux: fuse-overlayfs could not serve the root: it is broken; --writable takes no overlay\n$/,
+    ],
+  ];
+  const own = ["--uidmap", `0:${UID}:1`, "--gidmap", `0:${Deno.gid()}:1`];
+  for (const [source, target, says] of cases) {
+    // In namespaces where this user may put one file over another, for itself.
+    const script =
+      `mount --bind ${source} ${target} && exec setpriv --inh-caps=-all --ambient-caps=-all -- ${LIBFLUX} "$@"`;
+    const { code, stderr } = await new Deno.Command("unshare", {
+      args: [
+        ...["--user", "--map-current-user", "--keep-caps", "--mount", "sh", "-c", script, "sh"],
+        ...["run", uniqueName(), ...SERVED, ...own, "--", "true"],
+      ],
+    }).output();
+    assertEquals(code, 125);
+    assertMatch(new TextDecoder().decode(stderr), says);
+  }
 });

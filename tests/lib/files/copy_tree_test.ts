@@ -31,7 +31,7 @@ function copyMeanwhile(path: string, name: string, meanwhile: () => void): TreeC
   let isDone = false;
   const copier = new TreeCopier(top, {
     owner: () => [OWNER, isRoot ? OWNER : Deno.gid() ?? 0],
-    keepsPrivileges: false,
+    keepsPrivileges: () => false,
     as: (_, call) => {
       const result = call();
       if (!isDone) meanwhile();

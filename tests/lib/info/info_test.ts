@@ -11,6 +11,7 @@ import {
 } from "../../../lib/info/cgroup.ts";
 import { parseHierarchies } from "../../../lib/cgroups/hierarchies.ts";
 import { tried } from "../../../lib/info/feature.ts";
+import { judgeRefusedOverlay } from "../../../lib/info/filesystems.ts";
 import { iptablesVersion, ipVersion, pastaVersion } from "../../../lib/info/tools.ts";
 import { ignoredSignals } from "../../../lib/signals.ts";
 
@@ -155,4 +156,18 @@ Deno.test("showInfo() is a table, what is missing, and a verdict", () => {
 Deno.test("ignoredSignals() reads the mask of a status file", () => {
   assertEquals(ignoredSignals("SigIgn:\t0000000080001001\n"), [1, 13, 32]);
   assertEquals(ignoredSignals(""), []);
+});
+
+Deno.test("judgeRefusedOverlay(): an ordinary user has fuse-overlayfs, or is told how to come by it", () => {
+  const wanted = { name: "overlay", required: true, effect: "no overlay", remedy: "modprobe overlay" };
+  const refused = { errno: 1, step: "create overlay with fsconfig" };
+  const judge = (uid: number, program?: string) => judgeRefusedOverlay(wanted, refused, { uid }, program);
+  const { ok, value } = judge(1000, "/usr/bin/fuse-overlayfs");
+  assertEquals([ok, value.startsWith("by fuse-overlayfs, since the kernel can't create overlay with fsconfig: ")], [
+    true,
+    true,
+  ]);
+  assertStringIncludes(judge(1000).remedy ?? "", "install fuse-overlayfs");
+  // Root's containers aren't in a user namespace: there the kernel's is to be had.
+  assertEquals([judge(0, "/usr/bin/fuse-overlayfs").ok, judge(0).remedy?.includes("fuse-overlayfs")], [false, false]);
 });

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { adoptedDirectories, mountPoints, partsOf } from "../../../lib/rootfs/parts.ts";
+import { adoptedDirectories, coveredDirectories, mountPoints, partsOf } from "../../../lib/rootfs/parts.ts";
 
 /** A tree with one of each kind. */
 function tree(): Disposable & { readonly path: string } {
@@ -71,4 +71,16 @@ Deno.test("adoptedDirectories(): those at the top, temporary ones and those abov
   assertEquals(adoptedDirectories(image.path, places, users, groups), []);
   // With a group that is nobody's they can't be written to either.
   assertEquals(adoptedDirectories(image.path, places, users, []).length, all.length);
+});
+
+Deno.test("coveredDirectories(): mount points are empty, those above as they are, files and what is below no business", () => {
+  using image = tree();
+  const points = ["/var/lib/data", "/var/lib/data/below", "/mnt/disk", "/file", "/gone"].map((one) => image.path + one);
+  assertEquals(coveredDirectories(image.path, ["/", image.path, `${image.path}-other/usr`, ...points]), [
+    { path: "/var", mode: 0o755 },
+    { path: "/var/lib", mode: 0o755 },
+    { path: "/var/lib/data", mode: 0o755, isEmpty: true },
+    { path: "/mnt", mode: 0o755 },
+    { path: "/mnt/disk", mode: 0o755, isEmpty: true },
+  ]);
 });
