@@ -35,6 +35,7 @@ export class Life implements Disposable {
   readonly #directory: Descriptor | undefined;
   readonly #wake: () => void;
   readonly #watch: number = -1;
+  readonly #isAnother: (pid: number) => boolean;
   #monitor: Watched | undefined;
   /** Whether its state may be another than it was. */
   #isNews = true;
@@ -43,10 +44,17 @@ export class Life implements Disposable {
    * @param directory Of the container, as long as it is there.
    * @param changes Tells when there is reason to ask {@link isOver} again.
    * @param wake Called when there is another.
+   * @param isAnother Whether a life with this process as its first, which may be one that waits, isn't what is watched.
    */
-  constructor(directory: string, changes: Inotify, wake: () => void) {
+  constructor(
+    directory: string,
+    changes: Inotify,
+    wake: () => void,
+    isAnother: (pid: number) => boolean = () => false,
+  ) {
     this.#directory = openIfThere(directory);
     this.#wake = wake;
+    this.#isAnother = isAnother;
     if (this.#directory !== undefined) this.#watch = changes.watch(this.#directory, IN.IN_MOVED_TO);
   }
 
@@ -62,6 +70,7 @@ export class Life implements Disposable {
     if (this.#isNews || this.#monitor?.gone === true) {
       this.#isNews = false;
       const state = parseState(readState(`/proc/self/fd/${this.#directory.number}/state.json`));
+      if (state !== undefined && this.#isAnother(state.pid)) return this.#isNews = true;
       if (state !== undefined && state.monitor !== this.#monitor?.pid) this.#await(state.monitor);
     }
     // Without a state it is being made, cleaned up or started again: its directory tells what becomes of it.
