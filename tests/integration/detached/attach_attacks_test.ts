@@ -12,6 +12,16 @@ async function attachedTo(name: string): Promise<Terminal> {
   return terminal;
 }
 
+/** How a child ends, which must be soon. */
+async function soon(child: Deno.ChildProcess): Promise<Deno.CommandOutput> {
+  const timer = setTimeout(() => child.kill("SIGKILL"), patience(15_000));
+  try {
+    return await child.output();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 hostTest("detach keys are heard while nobody takes what was typed before", async () => {
   // Neither of them ever reads; the second has no reader at all.
   for (const command of ["sleep 1000", "exec <&-; sleep 1000"]) {
@@ -21,12 +31,9 @@ hostTest("detach keys are heard while nobody takes what was typed before", async
     // More than a pipe holds, and more than is read at once.
     await writer.write(new Uint8Array(1_000_000).fill(120));
     await writer.write(new TextEncoder().encode(DETACH));
-    const { code, stderr } = await child.stderr.getReader().read().then(async ({ value }) => ({
-      code: (await child.status).code,
-      stderr: new TextDecoder().decode(value),
-    }));
-    assertEquals([code, stderr], [0, `libflux: detached; 'libflux attach ${container.name}' comes back\n`]);
-    await child.stdout.cancel();
+    const { code, stderr } = await soon(child);
+    const told = `libflux: detached; 'libflux attach ${container.name}' comes back\n`;
+    assertEquals([code, new TextDecoder().decode(stderr)], [0, told]);
     await writer.close().catch(() => {});
     assert(isRunning(container.state?.pid ?? 0));
   }
@@ -95,6 +102,7 @@ hostTest("attach whose reader goes ends, and leaves the container alone", async 
         LIBFLUX,
       ],
       stderr: "null",
+      signal: AbortSignal.timeout(patience(15_000)),
     }).output();
     assertMatch(new TextDecoder().decode(stdout), /^y\r?\n0\n$/);
     assert(isRunning(container.state?.pid ?? 0));
@@ -171,13 +179,13 @@ hostTest("attach ends with the command, whoever starts the container again", asy
   const first = startLibflux(["attach", container.name]);
   await eventually(() => isAttached(first.pid), "it is attached");
   signal(before?.pid ?? 0, "SIGKILL");
-  const byPolicy = await first.output();
+  const byPolicy = await soon(first);
   assertEquals(byPolicy.code, 137);
   await eventually(() => runs() === 2 && container.state?.restarting !== true, "it runs again");
   const second = startLibflux(["attach", container.name]);
   await eventually(() => isAttached(second.pid), "it is attached");
   assertEquals((await libflux(["restart", "-t", "0", container.name])).code, 0);
-  assertEquals((await second.output()).code, 137);
+  assertEquals((await soon(second)).code, 137);
   await eventually(() => runs() === 3, "it runs a third time");
   for (const child of [first, second]) await child.stdin.close().catch(() => {});
 });
