@@ -42,7 +42,10 @@ export interface AttachOptions extends ControlOptions {
    * the attachment, so that its terminal is as before.
    */
   readonly signals?: boolean;
-  /** The keys that end it and leave the container alone: "ctrl-p,ctrl-q" if left out; "" for none. */
+  /**
+   * The keys that end it and leave the container alone; "" for none. If left out: "ctrl-p,ctrl-q" where standard input is a
+   * terminal, and none where it isn't.
+   */
   readonly detachKeys?: string;
 }
 
@@ -73,7 +76,8 @@ export async function attachTo(
   name: string,
   options: AttachOptions = {},
 ): Promise<{ readonly code?: number; readonly detached: boolean; readonly signal?: Signal }> {
-  const keys = parseDetachKeys(options.detachKeys ?? DETACH_KEYS);
+  // What comes from a file or a pipe may have them in it by chance.
+  const keys = parseDetachKeys(options.detachKeys ?? (Deno.stdin.isTerminal() ? DETACH_KEYS : ""));
   const store = await openStore(options.root);
   const state = findAttachable(store, name);
   using opened = new DisposableStack();

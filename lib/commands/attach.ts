@@ -15,7 +15,7 @@ const FLAGS: readonly Flag[] = [
   {
     name: "detach-keys",
     value: "KEYS",
-    help: `the keys that end it and leave the container alone; ${DETACH_KEYS} by default`,
+    help: `the keys that end it and leave the container alone; ${DETACH_KEYS} by default, on a terminal`,
   },
   { name: "stdin", help: "pass standard input on (default); --no-stdin: don't" },
   { name: "sig-proxy", help: "pass signals on (default, without a terminal); --no-sig-proxy: don't" },
