@@ -14,7 +14,7 @@
 export { Container, type ContainerStatus, run, type Signal, type Timings } from "./lib/container.ts";
 export { exec, type ExecOptions } from "./lib/exec.ts";
 export { ExecSession } from "./lib/exec_session.ts";
-export { attach, hasKeyboard, terminalSize } from "./lib/attach.ts";
+export { attach, hasKeyboard, type TerminalOptions, terminalSize } from "./lib/attach.ts";
 export { type ContainerInfo, list, type ListOptions } from "./lib/list.ts";
 export { type ContainerDetails, inspect } from "./lib/inspect.ts";
 export { prune, type PruneOptions, type PruneResult, remove, type RemoveOptions } from "./lib/prune.ts";

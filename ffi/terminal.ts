@@ -10,7 +10,10 @@ import { checked, Descriptor, syscall } from "./libc.ts";
 const TCGETS = IOCTL.TCGETS;
 const TCSETS = 0x5402;
 const [VTIME, VMIN] = [5, 6];
+const [VSTART, VSTOP, VEOL, VEOL2] = [8, 9, 11, 16];
+const FIRST_PRINTABLE = 32;
 const CONTROL_CHARACTERS = 17;
+const IXON = 0o2000;
 /** IGNBRK, BRKINT, PARMRK, ISTRIP, INLCR, IGNCR, ICRNL, IXON */
 const INPUT_PROCESSING = 0o2753;
 const OPOST = 1;
@@ -40,6 +43,27 @@ export function rawMode(descriptor: number, part: "all" | "output" = "all"): Dis
     raw[CONTROL_CHARACTERS + VMIN] = 1;
   }
   checked("ioctl", descriptor, TCSETS, raw);
+  return { [Symbol.dispose]: () => void syscall("ioctl", descriptor, TCSETS, saved) };
+}
+
+/**
+ * Has a terminal that edits lines give certain keys to who reads it, whatever else they mean, and the last of them at once,
+ * if that is a control character; disposing of it brings the old mode back.
+ */
+export function passKeys(descriptor: number, keys: Uint8Array): Disposable {
+  const saved = new Uint8Array(64);
+  checked("ioctl", descriptor, TCGETS, saved);
+  const changed = saved.slice();
+  const view = new DataView(changed.buffer);
+  const last = keys.at(-1) ?? 0;
+  for (let index = 0; index <= VEOL2; index++) {
+    if (index === VTIME || index === VMIN || !keys.includes(changed[CONTROL_CHARACTERS + index] ?? 0)) continue;
+    changed[CONTROL_CHARACTERS + index] = 0;
+    // Output that one of both has stopped could never go on.
+    if (index === VSTART || index === VSTOP) view.setUint32(0, view.getUint32(0, true) & ~IXON, true);
+  }
+  if (last < FIRST_PRINTABLE) changed[CONTROL_CHARACTERS + VEOL] = last;
+  checked("ioctl", descriptor, TCSETS, changed);
   return { [Symbol.dispose]: () => void syscall("ioctl", descriptor, TCSETS, saved) };
 }
 

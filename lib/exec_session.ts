@@ -4,9 +4,12 @@
  * @module
  */
 import { SIG, type Signal } from "../ffi/abi/constants.ts";
+import { SyscallError } from "../ffi/libc.ts";
 import type { Child } from "../ffi/spawn.ts";
 import type { ContainerStatus } from "./container.ts";
 import type { TerminalEnds } from "./ends.ts";
+import { hostError } from "./failure.ts";
+import { keepTerminal } from "./keeper.ts";
 import { SessionStreams } from "./session_streams.ts";
 import type { TerminalSize } from "./spec/options.ts";
 import type { Plumbing } from "./streams.ts";
@@ -44,6 +47,7 @@ export class ExecSession implements AsyncDisposable {
   readonly status: Promise<ContainerStatus>;
   readonly #parts: SessionParts;
   readonly #streams: SessionStreams;
+  #isLeft = false;
 
   /** Only {@linkcode exec} makes one. */
   constructor(parts: unknown) {
@@ -95,8 +99,26 @@ export class ExecSession implements AsyncDisposable {
     this.#streams.resize(size);
   }
 
-  /** Kills the command if it still runs, and waits for its end. */
+  /**
+   * Leaves the command, and its terminal, to themselves: what it shows from now on is thrown away. Throws a `TypeError`
+   * where it has no terminal, and a `FluxError` where no process can be made that keeps it.
+   */
+  detach(): void {
+    const { command, name, terminal } = this.#parts;
+    if (terminal === undefined) throw new TypeError("this command has no terminal that it could be left with");
+    if (!terminal.master.isOpen) return;
+    try {
+      keepTerminal(terminal.master, command.pidfd, name);
+    } catch (error) {
+      throw error instanceof SyscallError ? hostError(error) : error;
+    }
+    this.#isLeft = true;
+    this.#streams.finish();
+  }
+
+  /** Kills the command if it still runs and wasn't left to itself, and waits for its end. */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isLeft) return;
     this.kill("SIGKILL");
     await this.status;
   }

@@ -152,10 +152,12 @@ async function terminate(state: State, signal: number, grace: number): Promise<v
 
 /** Waits until nobody holds the container's name any more. */
 async function monitorsEnd(store: Store, state: State, deadline: number): Promise<void> {
-  const { name, id, detached } = state;
+  const { name, id, monitor, detached } = state;
   using pidfd = detached === true ? openProcess(monitorOf(state)) : undefined;
   if (pidfd !== undefined) await within(pidfd, deadline - performance.now());
-  while (performance.now() < deadline && store.isHeld(name) && store.state(name)?.id === id) {
+  // Started again, it has the same id, and another monitor.
+  const isSame = (now: State | undefined): boolean => now?.id === id && now.monitor === monitor;
+  while (performance.now() < deadline && store.isHeld(name) && isSame(store.state(name))) {
     await sleep(MOMENT);
   }
 }
@@ -220,6 +222,25 @@ export async function wait(
   const record = store.history.read(name);
   const { code, signal } = ended ?? (record?.id === id ? record : {});
   return { ...(code === undefined ? {} : { code }), ...(signal === undefined ? {} : { signal }) };
+}
+
+/**
+ * How one start of a container has ended, of which nothing more is to be heard: once the host is clean, or it waits to be
+ * started again.
+ *
+ * @param file From {@link openEnd}, while it ran.
+ */
+export async function endOf(
+  store: Store,
+  state: State,
+  file: Descriptor | undefined,
+): Promise<{ readonly code?: number }> {
+  const { name, id, pid } = state;
+  if (store.state(name)?.pid === pid) await monitorsEnd(store, state, Infinity);
+  await store.reconcileOne(name);
+  const record = store.history.read(name);
+  const ended = (file === undefined ? undefined : readEnd(file)) ?? (record?.id === id ? record : undefined);
+  return ended?.code === undefined ? {} : { code: ended.code };
 }
 
 /**

@@ -7,16 +7,17 @@ import { attach, hasKeyboard, terminalSize } from "../attach.ts";
 import { UsageError } from "../errors.ts";
 import { exec, type ExecOptions } from "../exec.ts";
 import type { ExecSession } from "../exec_session.ts";
+import { parseDetachKeys } from "../spec/detach_keys.ts";
 import { ENVIRONMENT_FLAGS, readEnvironment } from "./environment_flags.ts";
 import type { Command } from "./command.ts";
 import { type Flag, helpText, parseFlags } from "./flags.ts";
 import { Signals } from "./forward.ts";
-import { print } from "./output.ts";
+import { complain, print } from "./output.ts";
 
 const ABOUT = `Runs COMMAND in the container NAME, beside the container's own and with all of its restrictions.
 
 Exit code: the command's own; 128+n when signal n killed it; 125 when libflux failed, 126 when the command can't be
-executed, 127 when it isn't there.`;
+executed, 127 when it isn't there; 0 when the detach keys were typed.`;
 
 const FORM = "write libflux exec NAME -- COMMAND [ARGUMENT…]";
 
@@ -25,6 +26,11 @@ export const EXEC_FLAGS: readonly Flag[] = [
   { name: "tty", short: "t", help: "give the command a terminal (default when run from one); --no-tty: don't" },
   { name: "interactive", short: "i", help: "pass standard input on (default); --no-interactive: don't" },
   { name: "detach", short: "d", help: "return when the command runs, and throw away what it writes" },
+  {
+    name: "detach-keys",
+    value: "KEYS",
+    help: "with a terminal, the keys that return and leave the command to itself: ctrl-p,ctrl-q; none by default",
+  },
   { name: "user", short: "u", value: "USER[:GROUP]", help: "run as this user, by number or by name in the container" },
   {
     name: "workdir",
@@ -60,6 +66,7 @@ export interface ExecCommandLine {
   readonly tty: boolean | undefined;
   readonly interactive: boolean;
   readonly detach: boolean;
+  readonly detachKeys: string | undefined;
 }
 
 /** Reads the arguments of `exec`. Throws a `UsageError` where they are wrong; nothing comes back for `--help`. */
@@ -84,6 +91,13 @@ export function parseExec(args: readonly string[]): ExecCommandLine | undefined 
       hint: "leave out --tty or --detach",
     });
   }
+  const detachKeys = flags.value("detach-keys");
+  if (detachKeys !== undefined && (detach || tty === false)) {
+    throw new UsageError("--detach-keys are typed in a terminal, and this command has none", {
+      hint: `leave out --detach-keys, or ${detach ? "--detach" : "--no-tty"}`,
+    });
+  }
+  if (detachKeys !== undefined) parseDetachKeys(detachKeys);
   const given = {
     user: flags.value("user"),
     workdir: flags.value("workdir"),
@@ -97,6 +111,7 @@ export function parseExec(args: readonly string[]): ExecCommandLine | undefined 
     tty,
     interactive: flags.on("interactive") ?? true,
     detach,
+    detachKeys,
   };
 }
 
@@ -129,6 +144,9 @@ export async function execCommand(args: readonly string[]): Promise<number> {
     return signals.exitCode;
   }
   signals.attach(session);
-  const { code } = tty ? await attach(session) : await session.status;
-  return signals.exitCode ?? code;
+  const { detachKeys = "" } = line;
+  const status = tty ? await attach(session, { detachKeys }) : await session.status;
+  if (status !== undefined) return signals.exitCode ?? status.code;
+  complain(`libflux: detached; the command goes on in ${line.name}\n`);
+  return 0;
 }

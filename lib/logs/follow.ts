@@ -76,6 +76,8 @@ export interface FollowOptions {
   readonly container: string;
   readonly selection: Selection;
   readonly signal?: AbortSignal;
+  /** Whether all is over once the container's first process is this one; it goes on with each next start if left out. */
+  readonly isOver?: (pid: number) => boolean;
 }
 
 /** Begins to be told of what happens. */
@@ -110,12 +112,12 @@ class Bell {
  * Nothing is looked at again and again: the kernel tells when there is something to be read, or the end has come.
  */
 export async function* follow(
-  { directory, container, selection, signal }: FollowOptions,
+  { directory, container, selection, signal, isOver: isAnother }: FollowOptions,
 ): AsyncGenerator<readonly Entry[], void> {
   const bell = new Bell();
   const ring = (): void => bell.ring();
   using changes = startWatching();
-  using life = new Life(container, changes, ring);
+  using life = new Life(container, changes, ring, isAnother);
   // Before a file is opened, so that nothing happens unseen.
   const watch = new Watch(directory, changes, life);
   using reader = new LogReader(watch.open().files, selection);

@@ -38,6 +38,7 @@ export class Life implements Disposable {
   readonly #directory: Descriptor | undefined;
   readonly #wake: () => void;
   readonly #watch: number = -1;
+  readonly #isAnother: (pid: number) => boolean;
   #monitor: Watched | undefined;
   /** Whether its state may be another than it was. */
   #isNews = true;
@@ -46,10 +47,17 @@ export class Life implements Disposable {
    * @param directory Of the container, as long as it is there.
    * @param changes Tells when there is reason to ask {@link isOver} again.
    * @param wake Called when there is another.
+   * @param isAnother Whether a life with this process as its first, which may be one that waits, isn't what is watched.
    */
-  constructor(directory: string, changes: Inotify, wake: () => void) {
+  constructor(
+    directory: string,
+    changes: Inotify,
+    wake: () => void,
+    isAnother: (pid: number) => boolean = () => false,
+  ) {
     this.#directory = openIfThere(directory);
     this.#wake = wake;
+    this.#isAnother = isAnother;
     if (this.#directory !== undefined) this.#watch = changes.watch(this.#directory, IN.IN_MOVED_TO);
   }
 
@@ -65,6 +73,7 @@ export class Life implements Disposable {
     if (this.#isNews || this.#monitor?.gone === true) {
       this.#isNews = false;
       const state = parseState(readState(`/proc/self/fd/${this.#directory.number}/state.json`));
+      if (state !== undefined && this.#isAnother(state.pid)) return this.#isNews = true;
       const id = state === undefined ? undefined : monitorOf(state);
       if (id !== undefined && !isSame(id, this.#monitor?.id)) this.#await(id);
     }

@@ -5,6 +5,7 @@
  */
 import { AT } from "../../ffi/abi/constants.ts";
 import { type Descriptor, syscall } from "../../ffi/libc.ts";
+import { sleep } from "../../ffi/reactor.ts";
 import { LaunchError } from "../errors.ts";
 import { readState, writeAtomically } from "./directory.ts";
 import type { History } from "./history.ts";
@@ -35,7 +36,7 @@ export async function holdDirectory(path: string): Promise<Descriptor | undefine
       if (isCurrent(hold, path)) return hold;
       hold.close();
     }
-    await new Promise((resolve) => setTimeout(resolve, MOMENT));
+    await sleep(MOMENT);
   }
   throw new LaunchError(`the container in ${path} is busy`, {
     path,

@@ -57,6 +57,11 @@ export function findRunning(store: Store, name: string): State {
   }
   // Every container has its own mounts: one that hasn't is none, whatever its state says.
   if (state !== undefined && isAlive(state) && mountNamespace(state.pid) !== mountNamespace("self")) return state;
+  if (state === undefined && store.history.read(name) !== undefined) {
+    throw new NoContainerError(`the container ${name} has ended already`, {
+      hint: "'libflux ps --all' lists those that have ended",
+    });
+  }
   throw new NoContainerError(`there is no container ${name}`, { hint: "'libflux ps' lists those that run" });
 }
 

@@ -142,7 +142,7 @@ export class Store {
         if (typeof hold === "object") hold.close();
         // Somebody gives it another name, or has just lost it.
         else if (performance.now() > deadline) throw this.#inUse(name);
-        else await new Promise((resolve) => setTimeout(resolve, MOMENT));
+        else await sleep(MOMENT);
         continue;
       }
       const claim = new Claim(name, directory, file, this.history, hold);

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { type Descriptor, syscall } from "../../ffi/libc.ts";
-import { read } from "../../ffi/reactor.ts";
+import { F } from "../../ffi/abi/constants.ts";
+import { checked, Descriptor, syscall } from "../../ffi/libc.ts";
+import { abandon, read, writeInBackground } from "../../ffi/reactor.ts";
 import { openPty, setWindowSize, windowSize } from "../../ffi/terminal.ts";
 import { LIBFLUX, patience } from "./support.ts";
 
@@ -82,6 +83,14 @@ export class Terminal implements AsyncDisposable {
     syscall("write", this.#master.number, bytes, bytes.length);
   }
 
+  /** Types as much as the terminal takes, and waits for it to take the rest. */
+  async paste(text: string): Promise<void> {
+    const master = new Descriptor(checked("fcntl", this.#master.number, F.F_DUPFD_CLOEXEC, 3));
+    const written = await writeInBackground(master.number, new TextEncoder().encode(text));
+    master.close();
+    if (written < 0) throw new Error(`pasting failed: errno ${-written}`);
+  }
+
   /** Changes the window's size, as a person does who drags it. */
   resize(size: { readonly columns: number; readonly rows: number }): void {
     setWindowSize(this.#master.number, size);
@@ -92,12 +101,27 @@ export class Terminal implements AsyncDisposable {
     return windowSize(this.#master.number);
   }
 
-  /** Its modes. */
-  get modes(): Modes {
+  #termios(): Uint8Array<ArrayBuffer> {
     const termios = new Uint8Array(64);
     syscall("ioctl", this.#master.number, 0x5401, termios);
-    const local = new DataView(termios.buffer).getUint32(12, true);
+    return termios;
+  }
+
+  /** All that it is set to, as `stty -g` would have it: to be compared. */
+  get settings(): string {
+    return this.#termios().toHex();
+  }
+
+  /** Its modes. */
+  get modes(): Modes {
+    const local = new DataView(this.#termios().buffer).getUint32(12, true);
     return { canonical: (local & 2) !== 0, echo: (local & 8) !== 0, signals: (local & 1) !== 0 };
+  }
+
+  /** Has the window go, and whoever is in it be told. */
+  hangUp(): void {
+    this.#slave.close();
+    abandon(this.#master);
   }
 
   /** The pid of libflux. setsid forks only where it leads a process group; else libflux has taken its place. */

@@ -30,6 +30,7 @@ Deno.test("parseExec() reads a command line", () => {
       tty: true,
       interactive: true,
       detach: false,
+      detachKeys: undefined,
     },
   );
   assertEquals(parseExec(["--help"]), undefined);
