@@ -274,5 +274,5 @@ hostTest("cp: a container in the background gives and takes files, and none once
   assertEquals((await libflux(["stop", "--time", "0", name])).code, 0);
   const { code, stderr } = await libflux(["cp", `${name}:/tmp/copy`, `${host.path}/late`]);
   assertEquals([code, stderr.split("\n").length], [125, 2]);
-  assertStringIncludes(stderr, `there is no container ${name}`);
+  assertStringIncludes(stderr, `the container ${name} has ended already`);
 });
