@@ -12,6 +12,7 @@ import { cgroupCost } from "./cgroup_cost.ts";
 import { BINARY, build } from "./build.ts";
 import { goal, ms, type Timing } from "./figures.ts";
 import { capture, ROOT, run, which, WITHOUT_HYBRID } from "./process.ts";
+import { securityBench } from "./security_bench.ts";
 import { setupOrExit } from "./setup.ts";
 
 const WARM_RUNS = 400;
@@ -206,6 +207,7 @@ async function main(): Promise<number> {
     }
     const other = Deno.makeTempDirSync({ dir: directory, prefix: "exec-" });
     await execBench(other);
+    await securityBench();
     const cost = await cgroupCost();
     for (const { text } of cost) console.log(`cgroups, made and removed, ${text}`);
     const most = Math.max(...cost.map(({ own }) => own));
