@@ -22,7 +22,8 @@ import { compileProgram, generateName, prepare, type Prepared, withDefaults } fr
 import { findFuse } from "./rootfs/fuse.ts";
 import type { RunOptions } from "./spec/options.ts";
 import { openStore, replace } from "./store/open.ts";
-import type { Claim, Store } from "./store/state.ts";
+import type { Claim } from "./store/claim.ts";
+import type { Store } from "./store/state.ts";
 import { type Layout, plumb, type Plumbing } from "./streams.ts";
 import { IdLock } from "./user_namespace.ts";
 

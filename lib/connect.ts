@@ -33,7 +33,8 @@ import { hostsFile, tellNeighbours } from "./store/hosts.ts";
 import { takeDown } from "./store/leave.ts";
 import { type Lease, type Network, Networks } from "./store/network.ts";
 import type { NetworkEntry } from "./store/network_entry.ts";
-import type { Claim, Store } from "./store/state.ts";
+import type { Claim } from "./store/claim.ts";
+import type { Store } from "./store/state.ts";
 import { readIfThere } from "./store/directory.ts";
 import { warn } from "./warnings.ts";
 

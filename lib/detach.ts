@@ -202,7 +202,11 @@ function openLogs(
     ...(seccomp === undefined || seccomp === "unconfined" ? {} : { seccomp: resolve(seccomp) }),
   };
   store.writeOptions(name, kept);
-  if (record.log.driver === "none") return openDirectory(store.directory(name));
+  if (record.log.driver === "none") {
+    // What an earlier one of its name has left would be taken for its own.
+    if (again === undefined) store.history.remove(name);
+    return openDirectory(store.directory(name));
+  }
   if (again === undefined) {
     const directory = store.history.begin(record);
     store.history.writeOptions(name, kept);

@@ -19,7 +19,8 @@ import { restartOf } from "./store/ended.ts";
 import { newsOfEnd, tell } from "./store/events.ts";
 import { OPTIONS_FILE } from "./store/history.ts";
 import { isCurrent, isLocked, isOurs } from "./store/lock.ts";
-import { Claim, type State, type Store } from "./store/state.ts";
+import { Claim } from "./store/claim.ts";
+import type { State, Store } from "./store/state.ts";
 import { completeRename, holdDirectory } from "./store/naming.ts";
 import { startTime } from "./store/process.ts";
 import { trim } from "./store/trim.ts";
@@ -59,7 +60,9 @@ export async function finish(store: Store): Promise<void> {
   const claim = await inherit(store);
   const state = store.state(claim.name);
   const options = store.options(claim.name) as DetachedOptions | undefined;
-  if (state?.restarting === true && options !== undefined) return await startAgain(store, claim, state, options);
+  if (state?.restarting === true && options !== undefined && !isStopping(claim)) {
+    return await startAgain(store, claim, state, options);
+  }
   const ended = claim.settle();
   // One whose libflux was killed before it had done its part was never started: nobody was told its name.
   const hasStarted = state?.started !== undefined;

@@ -24,7 +24,8 @@ import { writeConfig } from "./store/config.ts";
 import { bootId } from "./store/directory.ts";
 import type { Entry } from "./store/ledger.ts";
 import { mountNamespace, startTime } from "./store/process.ts";
-import type { Claim, State } from "./store/state.ts";
+import type { Claim } from "./store/claim.ts";
+import type { State } from "./store/state.ts";
 import type { Plumbing } from "./streams.ts";
 import { type IdLock, sendImage, writeMaps } from "./user_namespace.ts";
 

@@ -41,6 +41,9 @@ export interface StopOptions extends ControlOptions {
 const GRACE = 10;
 /** Milliseconds that what was killed, and its monitor, may take to go away. */
 const PATIENCE = 20_000;
+/** How often what is left of one that has ended is tried to be removed, and milliseconds in between. */
+const TRIES = 3;
+const PAUSE = 50;
 const MOMENT = 2;
 
 /**
@@ -90,14 +93,18 @@ async function end(store: Store, name: string, { time, signal }: StopOptions): P
   const grace = (time ?? first?.stopTimeout ?? GRACE) * 1000;
   const deadline = performance.now() + grace + PATIENCE;
   using marks = new DisposableStack();
-  let marked: string | undefined;
+  let marked = false;
+  let tries = 0;
+  // Not the next of that name.
+  const isThere = (state: State | undefined): state is State => state !== undefined && state.id === first?.id;
   while (performance.now() < deadline) {
     const state = store.state(name);
-    // Not the next of that name.
-    if (state === undefined || state.id !== first?.id) break;
-    if (state.detached === true && marked !== state.id) {
+    if (!isThere(state)) return;
+    if (state.detached === true && !marked) {
       mark(store, name, marks);
-      marked = state.id;
+      marked = true;
+      // Until then it may have been started again.
+      continue;
     }
     if (state.restarting === true) {
       using waiting = openProcess(state);
@@ -105,12 +112,19 @@ async function end(store: Store, name: string, { time, signal }: StopOptions): P
     } else await terminate(state, SIG[signal ?? state.stopSignal ?? "SIGTERM"], grace);
     await monitorsEnd(store, state, deadline);
     await store.reconcileOne(name);
+    if (!isThere(store.state(name)) || store.isHeld(name)) continue;
+    // Nobody has it, and something of it won't go: what, the warning has said.
+    if (++tries === TRIES) break;
+    await sleep(PAUSE);
   }
-  if (store.isHeld(name) && store.state(name)?.id === first?.id) {
-    throw new LaunchError(`the container ${name} could not be ended`, {
+  if (!isThere(store.state(name))) return;
+  throw store.isHeld(name)
+    ? new LaunchError(`the container ${name} could not be ended`, {
       hint: "a process of it may be waiting for a disk: 'libflux top' shows them",
+    })
+    : new LaunchError(`the container ${name} has ended, but what is left of it can't be removed`, {
+      hint: "the next libflux command tries again",
     });
-  }
 }
 
 /** Tells the monitor that somebody cleans up in its place, and that it isn't to start the container again: as long as that is there. */

@@ -58,7 +58,7 @@ export interface ContainerInfo {
   readonly started?: Date;
   /** When it had ended. */
   readonly finished?: Date;
-  /** How it has ended: an exit code, or 128 + a signal's number. */
+  /** How it has ended, the last time if it is to be started again: an exit code, or 128 + a signal's number. */
   readonly code?: number;
   /** The signal that killed it. */
   readonly signal?: string;
@@ -141,11 +141,15 @@ function liveOnes(store: Store): ContainerInfo[] {
     if (state === undefined || state.name !== name) return [];
     const { id, pid, image, command, created, labels, network, ports = [], started } = state;
     const health = healthOf(store, name);
+    const how = stateOf(state);
+    // How it has ended the last time.
+    const last = how === "restarting" ? store.history.read(name) : undefined;
     return [{
       name,
       id,
-      state: stateOf(state),
-      pid,
+      state: how,
+      // Of one that waits it is libflux's own, and of one that is cleaned up nobody's.
+      pid: how === "running" || how === "paused" ? pid : 0,
       image,
       command,
       created: new Date(created),
@@ -155,6 +159,8 @@ function liveOnes(store: Store): ContainerInfo[] {
       ports,
       ...(started === undefined ? {} : { started: new Date(started) }),
       ...(health === undefined ? {} : { health }),
+      ...(last?.code === undefined ? {} : { code: last.code }),
+      ...(last?.finished === undefined ? {} : { finished: new Date(last.finished) }),
     }];
   });
 }

@@ -9,7 +9,7 @@ import { ScopeError } from "./errors.ts";
 import { prepareAgain, type Prepared } from "./prepare.ts";
 import type { RunOptions } from "./spec/options.ts";
 import type { Entry } from "./store/ledger.ts";
-import type { Claim } from "./store/state.ts";
+import type { Claim } from "./store/claim.ts";
 import { warn } from "./warnings.ts";
 
 /** Makes the container's cgroups, after writing them down. */

@@ -15,7 +15,8 @@ import { Networks } from "./store/network.ts";
 import { isLocked } from "./store/lock.ts";
 import { completeRename, holdDirectory, RENAMING_FILE } from "./store/naming.ts";
 import { openStore } from "./store/open.ts";
-import { Claim, type State, type Store } from "./store/state.ts";
+import { Claim } from "./store/claim.ts";
+import type { State, Store } from "./store/state.ts";
 
 const RENAME_NOREPLACE = 1;
 const RENAME_EXCHANGE = 2;

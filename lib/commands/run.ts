@@ -18,8 +18,9 @@ export const RUN: Command = {
   name: "run",
   usage: ["run NAME [--image ROOTFS] [FLAG…] -- COMMAND [ARGUMENT…]"],
   about:
-    `Runs COMMAND in a new container of its own and leaves nothing behind when it ends. In the foreground it lives with
-libflux, and no keys detach from it: --detach and 'libflux attach' are for that.
+    `Runs COMMAND in a new container of its own, of which nothing is left when it ends but its log and how it ended, until
+'libflux prune'; with --rm not even these. In the foreground it lives with libflux, and no keys detach from it: --detach
+and 'libflux attach' are for that.
 
 Exit code: the command's own; 128+n when signal n killed it; 125 when libflux failed, 126 when the command can't be
 executed, 127 when it isn't there.`,

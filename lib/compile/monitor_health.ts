@@ -36,6 +36,7 @@ export class HealthProgram {
   readonly #starterPidfd: Slot;
   readonly #command: Slot;
   readonly #commandPidfd: Slot;
+  readonly #group: Slot;
   readonly #failures: Slot;
   readonly #hasSucceeded: Slot;
   readonly #deadline: Slot;
@@ -59,6 +60,7 @@ export class HealthProgram {
     this.#starterPidfd = b.slot("health_starter_pidfd");
     this.#command = b.slot("health_command");
     this.#commandPidfd = b.slot("health_command_pidfd");
+    this.#group = b.slot("health_group");
     this.#failures = b.slot("health_failures");
     this.#hasSucceeded = b.slot("health_has_succeeded");
     this.#deadline = b.slot("health_deadline");
@@ -78,6 +80,7 @@ export class HealthProgram {
     this.watch.begin("timer", this.#timer);
     // Nobody, until there is one: 0 would be any child of this process's own group.
     b.add(this.#late, NOBODY, 0, "no command is late yet");
+    b.add(this.#command, NOBODY, 0, "no command runs yet");
     b.add(this.#deadline, this.#now(), Math.ceil(this.check.startPeriod), "when failures begin to count");
     this.#arm(this.check.interval);
   }
@@ -90,6 +93,7 @@ export class HealthProgram {
     b.branch(this.#isRunning, "==", 0, start, "if no check runs, begin one");
     // What is killed is seen to end.
     for (const pidfd of [this.#commandPidfd, this.#starterPidfd]) this.#kill(pidfd);
+    this.#killGroup();
     b.goto(done, "wait for its end");
     b.place(start);
     this.#endLate();
@@ -118,6 +122,7 @@ export class HealthProgram {
     b.branch(this.#status, "==", 0, done, "wait for its end");
     // Killed in the middle, it has left a command behind.
     this.#kill(this.#commandPidfd);
+    this.#killGroup();
     b.goto(done, "wait for its end");
     b.place(failed);
     this.#hasFailed();
@@ -148,6 +153,16 @@ export class HealthProgram {
     });
   }
 
+  /** And what it has started, which would eat into the container's processes: it has a session of its own. */
+  #killGroup(): void {
+    const { b } = this;
+    b.add(this.#group, 0, 0, "the command's process group", this.#command);
+    b.syscall("kill", [this.#group, named(SIG.SIGKILL, "SIGKILL")], {
+      label: "kill what the check has started",
+      optional: true,
+    });
+  }
+
   /** Ends what announced itself after its check had been given up: a child of this process, whose pid is nobody else's. */
   #endLate(): void {
     const { b } = this;
@@ -158,7 +173,9 @@ export class HealthProgram {
     b.syscall("wait4", [this.#late, 0, WNOHANG, 0], { label: "reap a late command", optional: true });
     this.#hearWho(none);
     b.syscall("kill", [this.#command, named(SIG.SIGKILL, "SIGKILL")], { label: "end a late command", optional: true });
+    this.#killGroup();
     b.add(this.#late, this.#command, 0, "reap it next time");
+    b.add(this.#command, NOBODY, 0, "no command runs");
     b.goto(next, "look for another");
     b.place(none);
   }
@@ -168,6 +185,7 @@ export class HealthProgram {
     const { b } = this;
     const [failed, done] = [b.target(), b.target()];
     this.#reap("command", this.#command, this.#commandPidfd);
+    b.add(this.#command, NOBODY, 0, "its pid may be another's from now on");
     b.branch(this.#status, "!=", 0, failed, "if it has failed, so has the check");
     b.add(this.#failures, 0, 0, "all is well");
     b.add(this.#hasSucceeded, 1, 0, "all is well");

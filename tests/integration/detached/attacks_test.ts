@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { hostTest, isThere, libflux, patience, rootTest } from "../support.ts";
+import { BUSYBOX, hostTest, isThere, libflux, patience, rootTest, temporaryDirectory, uniqueName } from "../support.ts";
 import { detached, eventually, isRunning, script, signal } from "./support.ts";
 
 /** Everything that a container of these tests is on the host, by the cgroups that its processes were in. */
@@ -166,4 +166,63 @@ rootTest("binary output and a gigabyte's hundredth are in the log, every byte", 
   assertEquals(whole.length, SIZE);
   const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", whole)).toHex();
   assertEquals(container.output().split(" ")[0], sum);
+});
+
+rootTest(
+  "a history that is full keeps nothing of a container on the host, and not its exit code from who waits",
+  async () => {
+    using root = temporaryDirectory("/var/lib/libflux");
+    using shared = temporaryDirectory();
+    const history = `${root.path}/history`;
+    Deno.mkdirSync(history, { mode: 0o700 });
+    const mount = (...args: string[]) => new Deno.Command(args[0] ?? "", { args: args.slice(1) }).output();
+    await mount("mount", "-t", "tmpfs", "-o", "mode=700,size=64k", "none", history);
+    try {
+      const at = ["--root", root.path];
+      const name = uniqueName();
+      const flags = ["--detach", "--image", BUSYBOX, "--network", "none", "--bind", `${shared.path}:/shared:ro`];
+      const command = ["sh", "-c", "while ! test -e /shared/go; do sleep 0.02; done; exit 3"];
+      assertEquals((await libflux(["run", name, ...at, ...flags, "--", ...command])).stderr, "");
+      const waiting = libflux(["wait", ...at, name]);
+      await mount("dd", "if=/dev/zero", `of=${history}/full`, "bs=4k");
+      // It is waited for before it ends.
+      await eventually(() => hasOpen(`${root.path}/containers/${name}/exit`), "somebody waits");
+      Deno.writeTextFileSync(`${shared.path}/go`, "");
+      assertEquals((await waiting).stdout, "3\n");
+      assertEquals((await libflux(["ps", ...at, "--quiet"])).stdout, "");
+      assertEquals(Array.from(Deno.readDirSync(`${root.path}/containers`)), []);
+    } finally {
+      await mount("umount", history);
+    }
+  },
+);
+
+/** Whether a process has a file open, other than its monitor's: `wait` reads it. */
+function hasOpen(path: string): boolean {
+  return Array.from(Deno.readDirSync("/proc")).some(({ name: pid }) => {
+    if (!/^\d+$/.test(pid)) return false;
+    try {
+      const isLibflux = Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes("\0wait\0");
+      return isLibflux &&
+        Array.from(Deno.readDirSync(`/proc/${pid}/fd`)).some(({ name }) =>
+          Deno.readLinkSync(`/proc/${pid}/fd/${name}`) === path
+        );
+    } catch {
+      return false;
+    }
+  });
+}
+
+hostTest("what an earlier container of the name has left isn't taken for that of one without a log", async () => {
+  for (const flags of [["--detach"], []]) {
+    await using container = await script("echo earlier; exit 7");
+    await container.gone();
+    const { name } = container;
+    const args = ["--image", BUSYBOX, "--network", "none", "--log-driver", "none"];
+    assertEquals((await libflux(["run", name, ...flags, ...args, "--", "true"])).code, 0);
+    await container.gone();
+    assertEquals((await libflux(["ps", "--all", "--quiet", "--filter", `name=${name}`])).stdout, "");
+    const { code, stdout } = await libflux(["logs", name]);
+    assertEquals([code, stdout], [125, ""]);
+  }
 });

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { holdDirectory } from "../../../lib/store/naming.ts";
 import { BUSYBOX, hostTest, IS_USER, isThere, libflux, startLibflux, temporaryDirectory } from "../support.ts";
 import { type Detached, detached, eventually, isRunning, script, signal } from "./support.ts";
@@ -177,6 +177,8 @@ hostTest("nobody gets onto the host by a container that waits to be started agai
   // The sixth pause is 3.2 s long, and leaves time for all that is tried.
   await eventually(() => container.state?.restarting === true && (container.state.attempts ?? 0) >= 6, "it waits");
   const { name } = container;
+  const { stdout } = await libflux(["ps", "--filter", `name=${name}`, "--format", "{{.Status}} {{.Pid}}"]);
+  assertMatch(stdout, /^Restarting \(1\) .* ago 0\n$/);
   for (
     const args of [
       ["exec", name, "--", "touch", `${outside.path}/touched`],
