@@ -3,10 +3,11 @@
  *
  * @module
  */
+import { stat } from "../ffi/stat.ts";
 import { limitIn, numberIn, textIn, valueIn } from "./cgroups/files.ts";
 import { readIfThere } from "./store/directory.ts";
 import { findRunning, openStore } from "./store/open.ts";
-import { isAlive, mountNamespace, processesIn as processesOf } from "./store/process.ts";
+import { isAlive, mountNamespace } from "./store/process.ts";
 import type { State } from "./store/state.ts";
 
 /**
@@ -77,6 +78,9 @@ function processesIn(group: string): number[] | undefined {
   const text = textIn(group, "cgroup.procs");
   if (text === undefined) return undefined;
   const own = text.split("\n").filter((line) => line !== "").map(Number);
+  const found = stat(group);
+  // Its own name, its dot, and the dots of those below it.
+  if (typeof found === "object" && found.links === 2) return own;
   let below: string[] = [];
   try {
     below = Array.from(Deno.readDirSync(group)).filter(({ isDirectory }) => isDirectory).map(({ name }) => name);
@@ -86,20 +90,35 @@ function processesIn(group: string): number[] | undefined {
   return [...own, ...below.flatMap((name) => processesIn(`${group}/${name}`) ?? [])];
 }
 
-/** The host's numbers of a container's processes. */
-function processes({ cgroups, pid }: State): number[] {
+/** Finds the processes of a mount namespace. Looks through all of the host's, but only once. */
+function byNamespace(): (namespace: number) => readonly number[] {
+  let found: Map<number | undefined, number[]> | undefined;
+  return (namespace) => {
+    found ??= Map.groupBy(
+      Array.from(Deno.readDirSync("/proc"), ({ name }) => Number(name)).filter(Number.isInteger).sort((a, b) => a - b),
+      mountNamespace,
+    );
+    return found.get(namespace) ?? [];
+  };
+}
+
+/** The host's numbers of a container's processes. @param others Where it has no cgroup: from {@link byNamespace}. */
+function processes({ cgroups, pid }: State, others: ReturnType<typeof byNamespace> = byNamespace()): readonly number[] {
   const group = cgroups.unified ?? Object.values(cgroups.legacy)[0];
   const known = group === undefined ? undefined : processesIn(group);
   if (known !== undefined) return known;
   // One of an ordinary user's, who may make no cgroups.
   const namespace = mountNamespace(pid);
-  return namespace === undefined ? [pid] : processesOf(namespace).map((one) => one.pid).sort((a, b) => a - b);
+  return namespace === undefined ? [pid] : others(namespace);
 }
+
+/** Its arguments, or the map of its users, may be longer than what the kernel gives at once. */
+const RECORDS: readonly string[] = ["io", "stat", "status"];
 
 /** A process's file; nothing where it has ended meanwhile. */
 function processFile(pid: number, name: string): string | undefined {
   try {
-    return readIfThere(`/proc/${pid}/${name}`);
+    return readIfThere(`/proc/${pid}/${name}`, RECORDS.includes(name));
   } catch {
     return undefined;
   }
@@ -130,7 +149,7 @@ const memoryOf = (pid: number): number =>
 
 function pressure(unified: string | undefined): Pick<ContainerStats, "pressure"> {
   const of = (kind: string): number | undefined => {
-    const found = /^some avg10=([\d.]+)/m.exec(textIn(unified, `${kind}.pressure`) ?? "")?.[1];
+    const found = /^some avg10=([\d.]+)/m.exec(textIn(unified, `${kind}.pressure`, true) ?? "")?.[1];
     return found === undefined ? undefined : Number(found);
   };
   const [cpu, memory, io] = [of("cpu"), of("memory"), of("io")];
@@ -150,16 +169,17 @@ function cpuTime({ cgroups: { unified, legacy } }: State, pids: () => readonly n
   return total(pids(), (pid) => cpuTimeOf(pid, [UTIME, STIME, CUTIME, CSTIME]));
 }
 
-function statsOf(state: State): ContainerStats {
+/** What a container uses. @param spent What is known of its CPU time. @param others As in {@link processes}. */
+function statsOf(state: State, others: ReturnType<typeof byNamespace>, spent?: number): ContainerStats {
   const { unified, legacy } = state.cgroups;
-  const pids = processes(state);
+  const pids = processes(state, others);
   const limit = limitIn(legacy.memory, "memory.limit_in_bytes") ?? limitIn(unified, "memory.max");
-  const io = textIn(unified, "io.stat");
+  const io = textIn(unified, "io.stat", true);
   const files = io === undefined ? pids.map((pid) => processFile(pid, "io")) : [];
   const transferred = (field: RegExp): number => files.reduce((all, file) => all + (sum(file, field) ?? 0), 0);
   return {
     name: state.name,
-    cpuTime: cpuTime(state, () => pids),
+    cpuTime: spent ?? cpuTime(state, () => pids),
     memory: numberIn(legacy.memory, "memory.usage_in_bytes") ?? numberIn(unified, "memory.current") ??
       total(pids, memoryOf),
     ...(limit === undefined ? {} : { memoryLimit: limit }),
@@ -189,11 +209,17 @@ export async function stats(
   names: readonly string[] = [],
   options: { readonly root?: string } = {},
 ): Promise<ContainerStats[]> {
-  return (await running(names, options)).map(statsOf);
+  return usageOf(await running(names, options));
+}
+
+/** {@linkcode stats} of those that are known to run. @param spent Their CPU time, where that is known already. */
+export function usageOf(states: readonly State[], spent?: ReadonlyMap<string, number>): ContainerStats[] {
+  const others = byNamespace();
+  return states.map((state) => statsOf(state, others, spent?.get(state.name)));
 }
 
 /** What is known of those that run, all of them where none is named. */
-async function running(names: readonly string[], options: { readonly root?: string }): Promise<State[]> {
+export async function running(names: readonly string[], options: { readonly root?: string }): Promise<State[]> {
   const store = await openStore(options.root);
   if (names.length > 0) return names.map((name) => findRunning(store, name));
   return store.names().flatMap((name) => {
@@ -202,12 +228,10 @@ async function running(names: readonly string[], options: { readonly root?: stri
   });
 }
 
-/** What containers have used of CPUs, in milliseconds, by their names: for whoever asks for all of it a moment later. */
-export async function cpuTimes(
-  names: readonly string[],
-  options: { readonly root?: string },
-): Promise<Map<string, number>> {
-  return new Map((await running(names, options)).map((state) => [state.name, cpuTime(state, () => processes(state))]));
+/** What containers have used of CPUs, in milliseconds, by their names: for whoever asks for it again a moment later. */
+export function cpuTimes(states: readonly State[]): Map<string, number> {
+  const others = byNamespace();
+  return new Map(states.map((state) => [state.name, cpuTime(state, () => processes(state, others))]));
 }
 
 /**

@@ -5,11 +5,15 @@
  */
 import { readIfThere } from "../store/directory.ts";
 
-/** A file of a cgroup; nothing where there is no such cgroup or no such file. */
-export function textIn(directory: string | undefined, file: string): string | undefined {
+/**
+ * A file of a cgroup; nothing where there is no such cgroup or no such file.
+ *
+ * @param isRecord Not one of a list of processes, which the kernel gives in parts: as `readIfThere()` has it.
+ */
+export function textIn(directory: string | undefined, file: string, isRecord = false): string | undefined {
   if (directory === undefined) return undefined;
   try {
-    return readIfThere(`${directory}/${file}`)?.trim();
+    return readIfThere(`${directory}/${file}`, isRecord)?.trim();
   } catch {
     // A file that is there and tells nothing: hugetlb without huge pages, PSI that was turned off (EOPNOTSUPP).
     return undefined;
@@ -18,7 +22,7 @@ export function textIn(directory: string | undefined, file: string): string | un
 
 /** A file with one number. */
 export function numberIn(directory: string | undefined, file: string): number | undefined {
-  const text = textIn(directory, file);
+  const text = textIn(directory, file, true);
   return text === undefined || !/^[0-9]+$/.test(text) ? undefined : Number(text);
 }
 
@@ -33,7 +37,7 @@ export function limitIn(directory: string | undefined, file: string): number | u
 
 /** A value of a file of lines "key value". */
 export function valueIn(directory: string | undefined, file: string, key: string): number | undefined {
-  const found = new RegExp(`^${key} ([0-9]+)$`, "m").exec(textIn(directory, file) ?? "");
+  const found = new RegExp(`^${key} ([0-9]+)$`, "m").exec(textIn(directory, file, true) ?? "");
   return found === null ? undefined : Number(found[1]);
 }
 

@@ -5,7 +5,7 @@
  */
 import { printable, UsageError } from "../errors.ts";
 import { table } from "../render.ts";
-import { type ContainerStats, cpuTimes, stats, top } from "../stats.ts";
+import { type ContainerStats, cpuTimes, running, top, usageOf } from "../stats.ts";
 import type { Command } from "./command.ts";
 import { type Flag, helpText, parseFlags } from "./flags.ts";
 import { columns, print } from "./output.ts";
@@ -37,8 +37,10 @@ export const TOP: Command = {
   run: topCommand,
 };
 
-/** Milliseconds between two looks; the first is taken soon, so that nobody waits for it. */
+/** Milliseconds between two looks at CPU times; the first two are close together, so that nobody waits for them. */
 const [INTERVAL, FIRST] = [1_000, 50] as const;
+
+const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** "512 B", "1.5 MiB" */
 export function bytes(count: number): string {
@@ -51,10 +53,19 @@ export function bytes(count: number): string {
 /** One container between two looks, with its share of one CPU in percent. */
 type Row = ContainerStats & { readonly cpu: number };
 
-function rows(before: ReadonlyMap<string, number>, after: readonly ContainerStats[], milliseconds: number): Row[] {
-  return after.map((one) => {
-    const used = one.cpuTime - (before.get(one.name) ?? one.cpuTime);
-    return { ...one, cpu: Math.max(0, Math.round(used / milliseconds * 10_000) / 100) };
+/** CPU times by name, and about when they were so: as `performance.now()` counts. */
+interface Look {
+  readonly at: number;
+  readonly times: ReadonlyMap<string, number>;
+}
+
+const look = (states: Parameters<typeof cpuTimes>[0]): Look => ({ at: performance.now(), times: cpuTimes(states) });
+
+function rows(found: readonly ContainerStats[], before: Look, after: Look): Row[] {
+  return found.map((one) => {
+    const cpuTime = after.times.get(one.name) ?? one.cpuTime;
+    const used = cpuTime - (before.times.get(one.name) ?? cpuTime);
+    return { ...one, cpuTime, cpu: Math.max(0, Math.round(used / (after.at - before.at) * 10_000) / 100) };
   });
 }
 
@@ -91,16 +102,20 @@ export async function statsCommand(args: readonly string[]): Promise<number> {
   const where = root === undefined ? {} : { root };
   const stream = flags.on("stream") ?? true;
   const isTerminal = Deno.stdout.isTerminal();
-  for (let before = await cpuTimes(names, where), wait: number = FIRST;; wait = INTERVAL) {
-    const begin = performance.now();
-    await new Promise((resolve) => setTimeout(resolve, wait));
-    const after = await stats(names, where);
-    const found = rows(before, after, performance.now() - begin);
+  for (let before: Look | undefined;;) {
+    if (before !== undefined) await sleep(INTERVAL);
+    const states = await running(names, where);
+    before ??= look(states);
+    // The first time all else is found out meanwhile, which of many containers takes as long.
+    const used = usageOf(states, before.times);
+    await sleep(Math.max(0, FIRST - (performance.now() - before.at)));
+    const after = look(states);
+    const found = rows(used, before, after);
     // From the top of an empty screen, as top does.
     const home = stream && isTerminal && format === "table" ? "\x1b[H\x1b[2J" : "";
     print(format === "json" ? `${JSON.stringify(found)}\n` : home + show(found));
     if (!stream) return 0;
-    before = new Map(after.map(({ name, cpuTime }) => [name, cpuTime]));
+    before = after;
   }
 }
 

@@ -19,7 +19,7 @@ export interface ProcessId {
 export function startTime(pid: number): number | undefined {
   let stat: string | undefined;
   try {
-    stat = readIfThere(`/proc/${pid}/stat`);
+    stat = readIfThere(`/proc/${pid}/stat`, true);
   } catch {
     // ESRCH: it ended while it was read.
     return undefined;
