@@ -36,6 +36,7 @@ export class HealthProgram {
   readonly #starterPidfd: Slot;
   readonly #command: Slot;
   readonly #commandPidfd: Slot;
+  readonly #group: Slot;
   readonly #failures: Slot;
   readonly #hasSucceeded: Slot;
   readonly #deadline: Slot;
@@ -59,6 +60,7 @@ export class HealthProgram {
     this.#starterPidfd = b.slot("health_starter_pidfd");
     this.#command = b.slot("health_command");
     this.#commandPidfd = b.slot("health_command_pidfd");
+    this.#group = b.slot("health_group");
     this.#failures = b.slot("health_failures");
     this.#hasSucceeded = b.slot("health_has_succeeded");
     this.#deadline = b.slot("health_deadline");
@@ -89,7 +91,8 @@ export class HealthProgram {
     b.syscall("read", [this.#timer, b.buffer(8), 8], { label: "hear the timer", optional: true });
     b.branch(this.#isRunning, "==", 0, start, "if no check runs, begin one");
     // What is killed is seen to end.
-    for (const pidfd of [this.#commandPidfd, this.#starterPidfd]) this.#kill(pidfd);
+    this.#killCommand();
+    this.#kill(this.#starterPidfd);
     b.goto(done, "wait for its end");
     b.place(start);
     this.#endLate();
@@ -117,7 +120,7 @@ export class HealthProgram {
     this.watch.begin("command", this.#commandPidfd);
     b.branch(this.#status, "==", 0, done, "wait for its end");
     // Killed in the middle, it has left a command behind.
-    this.#kill(this.#commandPidfd);
+    this.#killCommand();
     b.goto(done, "wait for its end");
     b.place(failed);
     this.#hasFailed();
@@ -146,6 +149,21 @@ export class HealthProgram {
       label: "kill a check that takes too long",
       optional: true,
     });
+  }
+
+  /** The command, where there is one, and what it has started: its group is its own, and as long as it isn't reaped nobody else's. */
+  #killCommand(): void {
+    const { b } = this;
+    const none = b.target();
+    b.branch(this.#commandPidfd, "<", 0, none, "if there is no command, go on");
+    b.add(this.#group, 0, 0, "its group", this.#command);
+    b.syscall("kill", [this.#group, named(SIG.SIGKILL, "SIGKILL")], {
+      label: "kill what a check that takes too long has started",
+      optional: true,
+    });
+    // It may not have a group yet.
+    this.#kill(this.#commandPidfd);
+    b.place(none);
   }
 
   /** Ends what announced itself after its check had been given up: a child of this process, whose pid is nobody else's. */
