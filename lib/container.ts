@@ -19,7 +19,6 @@ import type { RunOptions, TerminalSize } from "./spec/options.ts";
 import { thaw } from "./store/cgroup.ts";
 import { newsOfEnd, newsOfStart, tell } from "./store/events.ts";
 import { killNamespace } from "./store/process.ts";
-import { trimAfter } from "./store/trim.ts";
 import { layOut } from "./streams.ts";
 
 export type { ContainerStatus, Signal, Timings };
@@ -185,10 +184,9 @@ export class Container implements AsyncDisposable {
         await cgroups.release();
       } finally {
         await Promise.all([mounts?.closeInBackground(), claim.release()]);
-        // Not before: one whose name is held isn't counted as one that has ended.
-        if (capture !== undefined) await trimAfter(claim);
         await connection?.[Symbol.asyncDispose]();
         this.#parts.idLock.close();
+        // Not before its name is free: one whose name is held isn't counted as one that has ended.
         await capture?.trim();
         this.#timings = { ...timings, tearDown: performance.now() - before };
       }

@@ -7,7 +7,7 @@ import { NameInUseError } from "../errors.ts";
 import { checkPrivateDirectory } from "./directory.ts";
 import { eventOf, tell } from "./events.ts";
 import type { ContainerRecord } from "./history.ts";
-import { type Claim, Store } from "./state.ts";
+import type { Store } from "./state.ts";
 
 /** How many ended containers are kept by themselves. */
 export const KEPT = 500;
@@ -66,9 +66,4 @@ export async function trim(store: Store, keep: number = KEPT): Promise<string[]>
     if (await forget(store, name, (record) => record?.id === id)) removed.push(name);
   }
   return removed;
-}
-
-/** {@linkcode trim}, by who has had a name, and has released it. */
-export async function trimAfter({ directory, name, history }: Claim): Promise<void> {
-  await trim(new Store(directory.slice(0, -`/containers/${name}`.length), history));
 }

@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { encodeRecord } from "../../../lib/logs/format.ts";
+import { KEPT } from "../../../lib/store/trim.ts";
 import { record } from "../../lib/logs/support.ts";
 import { script } from "../detached/support.ts";
-import { libflux } from "../support.ts";
+import { BUSYBOX, libflux, uniqueName } from "../support.ts";
 import { Terminal } from "../terminal.ts";
 import { Ended } from "./ended.ts";
 
@@ -25,6 +26,22 @@ Deno.test("ps --all lists those that have ended, and rm and prune remove them", 
   assertEquals((await ended.run("ps", "-a", "-q")).stdout, "");
   const gone = await ended.run("rm", name);
   assertEquals([gone.code, gone.stderr.includes(`there is no container ${name}`)], [125, true]);
+});
+
+Deno.test("old records that can't be removed keep no container from ending well", async () => {
+  using ended = new Ended();
+  const record = ended.history.read(ended.name);
+  assert(record !== undefined);
+  for (let index = 0; index <= KEPT + KEPT / 10; index++) {
+    ended.history.begin({ ...record, name: `x${index}`, finished: "2026-01-01T00:00:00.000Z" }).close();
+  }
+  // The oldest one's name is held by what is no container.
+  Deno.mkdirSync(`${ended.root}/containers`, { mode: 0o700 });
+  Deno.writeTextFileSync(`${ended.root}/containers/x0`, "");
+  const flags = ["--root", ended.root, "--log-driver", "file", "--image", BUSYBOX, "--network", "none"];
+  const { code, stderr } = await libflux(["run", uniqueName(), ...flags, "--", "true"]);
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stderr, "what is kept of old containers can't be removed");
 });
 
 Deno.test("rm refuses what runs, and kills it with --force", async () => {

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { checkLog } from "../../../lib/spec/log_options.ts";
 import { type ContainerRecord, History } from "../../../lib/store/history.ts";
 import { Store } from "../../../lib/store/state.ts";
-import { forget, KEPT, trim, trimAfter } from "../../../lib/store/trim.ts";
+import { forget, trim } from "../../../lib/store/trim.ts";
 
 /** A record of a container that ended so many minutes after another. */
 const recordOf = (name: string, minutes?: number): ContainerRecord => ({
@@ -50,13 +50,4 @@ Deno.test("forget() asks again once it has the name, and leaves no trace of itse
   assertEquals(await forget(store, "web", (record) => (held = store.isHeld("web")) && record?.name === "web"), true);
   assertEquals([held, store.history.names(), store.names()], [true, [], []]);
   assertEquals(await forget(store, "web"), false);
-});
-
-Deno.test("trimAfter() trims the history of the store that a name was of", async () => {
-  using history = storeWith(Array.from({ length: KEPT + KEPT / 10 + 1 }, (_, index) => recordOf(`c${index}`, index)));
-  const claim = await history.store.claim("web");
-  await claim.release();
-  await trimAfter(claim);
-  assertEquals(history.store.history.names().length, KEPT);
-  assertEquals(history.store.history.read("c0"), undefined);
 });
