@@ -8,7 +8,8 @@ import { UsageError } from "../errors.ts";
 import { DETACH_KEYS } from "../spec/detach_keys.ts";
 import type { Command } from "./command.ts";
 import { type Flag, helpText, parseFlags } from "./flags.ts";
-import { complain, print } from "./output.ts";
+import { print } from "./output.ts";
+import { tellUser } from "./tell.ts";
 
 const FLAGS: readonly Flag[] = [
   {
@@ -59,6 +60,6 @@ export async function attachCommand(args: readonly string[]): Promise<number> {
     ...(root === undefined ? {} : { root }),
     ...(detachKeys === undefined ? {} : { detachKeys }),
   });
-  if (detached) complain(`libflux: detached; 'libflux attach ${name}' comes back\n`);
+  if (detached) tellUser(`detached; 'libflux attach ${name}' comes back`);
   return code ?? 0;
 }

@@ -26,6 +26,8 @@ Deno.test("ps --all lists those that have ended, and rm and prune remove them", 
   assertEquals((await ended.run("ps", "-a", "-q")).stdout, "");
   const gone = await ended.run("rm", name);
   assertEquals([gone.code, gone.stderr.includes(`there is no container ${name}`)], [125, true]);
+  const json = await ended.run("rm", name, "--log-format", "json");
+  assertStringIncludes(JSON.parse(json.stderr).msg, `there is no container ${name}`);
 });
 
 Deno.test("old records that can't be removed keep no container from ending well", async () => {
