@@ -17,7 +17,9 @@ import { parseRun, RUN_FLAGS } from "./run_flags.ts";
 export const RUN: Command = {
   name: "run",
   usage: ["run NAME [--image ROOTFS] [FLAG…] -- COMMAND [ARGUMENT…]"],
-  about: `Runs COMMAND in a new container of its own and leaves nothing behind when it ends.
+  about:
+    `Runs COMMAND in a new container of its own. When it has ended, a record and its log are left, for 'libflux logs' and
+'libflux ps --all', until the name is used again; with --rm nothing is.
 
 Exit code: the command's own; 128+n when signal n killed it; 125 when libflux failed, 126 when the command can't be
 executed, 127 when it isn't there.`,
