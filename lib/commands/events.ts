@@ -96,7 +96,7 @@ async function readFormat(format: string | undefined): Promise<(event: Container
     });
   }
   const { readTemplate } = await import("../template.ts");
-  const template = readTemplate(format.replaceAll("\\t", "\t"), { fields: FIELDS });
+  const template = readTemplate(format.replaceAll("\\t", "\t").replaceAll("\\n", "\n"), { fields: FIELDS });
   return ({ time, type, name, id, image = "", code = "", signal = "", labels = {}, from = "" }) =>
     template({
       ...{ Time: time, Type: type, Name: name, ID: id, Image: image, Code: code, Signal: signal, From: from },
