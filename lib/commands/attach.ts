@@ -9,7 +9,8 @@ import { SIGNALS } from "../signals.ts";
 import { DETACH_KEYS } from "../spec/detach_keys.ts";
 import type { Command } from "./command.ts";
 import { type Flag, helpText, parseFlags } from "./flags.ts";
-import { complain, print } from "./output.ts";
+import { print } from "./output.ts";
+import { tellUser } from "./tell.ts";
 
 const FLAGS: readonly Flag[] = [
   {

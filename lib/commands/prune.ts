@@ -3,13 +3,14 @@
  *
  * @module
  */
-import { describe, FluxError, printable, UsageError } from "../errors.ts";
+import { FluxError, printable, UsageError } from "../errors.ts";
 import { prune, remove } from "../prune.ts";
 import { parseMoment } from "../spec/moments.ts";
 import type { Command } from "./command.ts";
 import { type Flag, helpText, parseFlags, refuseArguments } from "./flags.ts";
 import { complain, print } from "./output.ts";
 import { bytes } from "./stats.ts";
+import { tellError, tellUser } from "./tell.ts";
 
 const PRUNE_FLAGS: readonly Flag[] = [
   {
@@ -95,14 +96,14 @@ export async function pruneCommand(args: readonly string[]): Promise<number> {
     }
     const which = flags.values("filter").length === 0 ? "all containers" : "these containers";
     if (!agrees(`This removes the records and logs of ${which} that have ended. Go on?`)) {
-      complain("libflux: nothing was removed\n");
+      tellUser("nothing was removed");
       return 1;
     }
   }
   const root = flags.value("root");
   const removed = await prune({ ...filters, ...(root === undefined ? {} : { root }) });
   print(removed.names.map((name) => `${name}\n`).join(""));
-  complain(`libflux: ${removed.names.length} removed, ${bytes(removed.bytes)} freed\n`);
+  tellUser(`${removed.names.length} removed, ${bytes(removed.bytes)} freed`);
   return 0;
 }
 
@@ -124,7 +125,7 @@ export async function rmCommand(args: readonly string[]): Promise<number> {
       print(`${name}\n`);
     } catch (error) {
       // One that can't be removed keeps nobody from the others.
-      complain(`${describe(error)}\n`);
+      tellError(error);
       code = error instanceof FluxError ? error.exitCode : 125;
     }
   }

@@ -80,8 +80,8 @@ export const RUN_FLAGS: readonly Flag[] = [
   { name: "replace", help: "end a container of the same name first" },
   {
     name: "log-driver",
-    value: "DRIVER",
-    help: "where its output is logged: file (default), journald, syslog or none",
+    value: "file|journald|syslog|none",
+    help: "where its output is logged: file by default",
   },
   {
     name: "log-opt",

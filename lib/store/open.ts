@@ -18,7 +18,9 @@ const reconciled = new Set<string>();
 /** Opens a state root, and leaves alone what killed ones left there. */
 export function openStoreAsIs(root?: string): Store {
   const own = root === undefined ? undefined : resolved(callersPath(root));
-  return new Store(own ?? defaultRoot(), new History(historyRoot(own)));
+  // The default root is the same one where it is named: so is its history.
+  const isDefault = own === undefined || own === resolved(defaultRoot());
+  return new Store(own ?? defaultRoot(), new History(historyRoot(isDefault ? undefined : own)));
 }
 
 /** Opens a state root; the first time a process does, what killed ones left there is removed. */

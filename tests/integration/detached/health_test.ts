@@ -57,6 +57,17 @@ hostTest("without a start period failures count at once, and a check that hangs 
   }, "it is checked again and again");
 });
 
+hostTest("a check that takes too long is killed with all that it has started", async () => {
+  const flags = ["--health-interval", "30ms", "--health-retries", "5", "--health-timeout", `${patience(50)}ms`];
+  // A shell that waits for it: the last command of all it would become itself.
+  await using container = await detached([...flags, "--health-cmd", "sleep 61 || exit 1"], ["sleep", "60"]);
+  await eventually(() => health(container) === "unhealthy", "five checks were killed");
+  const { stdout } = await libflux(["top", container.name]);
+  const left = stdout.split("\n").filter((line) => line.endsWith(" sleep 61"));
+  // One that runs, and one that is just being killed.
+  assert(left.length <= 2, stdout);
+});
+
 usersTest("a health check has every restriction of its container", async () => {
   await using container = await detached(
     ["--user", "7", "--workdir", "/tmp", "--env", "A=b", "--tmpfs", "/shared:mode=1777", "--health-interval", "30ms"]

@@ -50,6 +50,9 @@ hostTest("events shows what happens to a container as it happens, and afterwards
   for (const event of events) assertMatch(event.id, /^[0-9a-f]{64}$/);
   const text = await libflux(["events", "--filter", `name=${name}`, "--filter", "type=removed"]);
   assertMatch(text.stdout, new RegExp(`^\\d{4}-\\S+Z removed ${name} [0-9a-f]{12} \\(image=.*/busybox\\)\n$`));
+  const format = ["--format", "{{.Type}}\\t\\n{{.Name}}", "--filter", "type=removed"];
+  const broken = await libflux(["events", ...format, "--filter", `name=${name}`]);
+  assertEquals(broken.stdout, `removed\t\n${name}\n`);
 });
 
 Deno.test("events says what is wrong, and ends when nobody reads it any more", async () => {

@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { encodeRecord } from "../../../lib/logs/format.ts";
+import { KEPT } from "../../../lib/store/trim.ts";
 import { record } from "../../lib/logs/support.ts";
 import { script } from "../detached/support.ts";
-import { libflux } from "../support.ts";
+import { BUSYBOX, libflux, uniqueName } from "../support.ts";
 import { Terminal } from "../terminal.ts";
 import { Ended } from "./ended.ts";
 
@@ -25,6 +26,24 @@ Deno.test("ps --all lists those that have ended, and rm and prune remove them", 
   assertEquals((await ended.run("ps", "-a", "-q")).stdout, "");
   const gone = await ended.run("rm", name);
   assertEquals([gone.code, gone.stderr.includes(`there is no container ${name}`)], [125, true]);
+  const json = await ended.run("rm", name, "--log-format", "json");
+  assertStringIncludes(JSON.parse(json.stderr).msg, `there is no container ${name}`);
+});
+
+Deno.test("old records that can't be removed keep no container from ending well", async () => {
+  using ended = new Ended();
+  const record = ended.history.read(ended.name);
+  assert(record !== undefined);
+  for (let index = 0; index <= KEPT + KEPT / 10; index++) {
+    ended.history.begin({ ...record, name: `x${index}`, finished: "2026-01-01T00:00:00.000Z" }).close();
+  }
+  // The oldest one's name is held by what is no container.
+  Deno.mkdirSync(`${ended.root}/containers`, { mode: 0o700 });
+  Deno.writeTextFileSync(`${ended.root}/containers/x0`, "");
+  const flags = ["--root", ended.root, "--log-driver", "file", "--image", BUSYBOX, "--network", "none"];
+  const { code, stderr } = await libflux(["run", uniqueName(), ...flags, "--", "true"]);
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stderr, "what is kept of old containers can't be removed");
 });
 
 Deno.test("rm refuses what runs, and kills it with --force", async () => {
@@ -36,10 +55,22 @@ Deno.test("rm refuses what runs, and kills it with --force", async () => {
     stdout: "",
     stderr: `libflux: the container ${name} runs; end it first: libflux stop ${name}; or give --force\n`,
   });
-  const pruned = await libflux(["prune", "--force"]);
-  assert(!pruned.stdout.includes(name) && container.record !== undefined);
   assertEquals(await libflux(["rm", "--force", name]), { code: 0, stdout: `${name}\n`, stderr: "" });
   assertEquals([container.state, container.record], [undefined, undefined]);
+});
+
+Deno.test("prune leaves alone what runs", async () => {
+  // Not below the root of whoever runs the tests: what has ended there is theirs.
+  using ended = new Ended();
+  const name = uniqueName();
+  const run = ["--detach", "--image", BUSYBOX, "--network", "none", "--", "sleep", "60"];
+  assertEquals((await ended.run("run", name, ...run)).code, 0);
+  try {
+    assertEquals((await ended.run("prune", "--force")).stdout, `${ended.name}\n`);
+    assertEquals(ended.history.names(), [name]);
+  } finally {
+    await ended.run("rm", "--force", name);
+  }
 });
 
 Deno.test("prune asks at a terminal, and does nothing unless somebody agrees", async () => {
