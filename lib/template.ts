@@ -142,6 +142,11 @@ class Execution {
   }
 }
 
+/** A template as it was typed: what a shell leaves of `\\t` and `\\n` is meant as a tab and a new line, as docker has it. */
+export function typed(template: string): string {
+  return template.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
+}
+
 /** Reads a template. Throws a `UsageError` that shows where it can't be read, and why. */
 export function readTemplate(template: string, { fields }: TemplateOptions = {}): Template {
   const isField = (name: string): boolean => fields?.some((one) => one.toLowerCase() === name.toLowerCase()) === true;

@@ -63,6 +63,6 @@ export async function attachCommand(args: readonly string[]): Promise<number> {
     ...(root === undefined ? {} : { root }),
     ...(detachKeys === undefined ? {} : { detachKeys }),
   });
-  if (detached) complain(`libflux: detached; 'libflux attach ${name}' comes back\n`);
+  if (detached) tellUser(`detached; 'libflux attach ${name}' comes back`);
   return code ?? (signal === undefined ? 0 : 128 + SIGNALS[signal]);
 }

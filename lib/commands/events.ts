@@ -96,8 +96,8 @@ async function readFormat(format: string | undefined): Promise<(event: Container
       hint: "a template looks like '{{.Time}} {{.Name}} {{.Type}}'",
     });
   }
-  const { readTemplate } = await import("../template.ts");
-  const template = readTemplate(format.replaceAll("\\t", "\t"), { fields: FIELDS });
+  const { readTemplate, typed } = await import("../template.ts");
+  const template = readTemplate(typed(format), { fields: FIELDS });
   return ({ time, type, name, id, image = "", code = "", signal = "", error = "", labels = {}, from = "" }) =>
     template({
       ...{ Time: time, Type: type, Name: name, ID: id, Image: image, Code: code, Signal: signal, From: from },

@@ -5,7 +5,7 @@
  */
 import { FluxError, printable, UsageError } from "../errors.ts";
 import { type ContainerDetails, inspect } from "../inspect.ts";
-import { readTemplate } from "../template.ts";
+import { readTemplate, typed } from "../template.ts";
 import type { Command } from "./command.ts";
 import { type Flag, helpText, parseFlags } from "./flags.ts";
 import { print } from "./output.ts";
@@ -73,8 +73,7 @@ export async function inspectCommand(args: readonly string[]): Promise<number> {
       hint: "a template looks like '{{.state}} {{.pid}}'",
     });
   }
-  const text = format.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
-  const template = format === "json" ? undefined : readTemplate(text, { fields: FIELDS });
+  const template = format === "json" ? undefined : readTemplate(typed(format), { fields: FIELDS });
   const root = flags.value("root");
   const found: object[] = [];
   const failures: FluxError[] = [];

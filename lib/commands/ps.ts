@@ -89,13 +89,9 @@ function readCount(text: string | undefined): number {
 async function byTemplate(
   format: string,
 ): Promise<(containers: readonly Listed[], options: FieldOptions, width?: number) => string> {
-  const { readTemplate } = await import("../template.ts");
+  const { readTemplate, typed } = await import("../template.ts");
   const isTable = /^table(?=\s|$)/.test(format);
-  // As docker has it: what a shell leaves of '\t' is meant as a tab.
-  const text = (isTable ? format.slice("table".length).trimStart() : format).replaceAll("\\t", "\t").replaceAll(
-    "\\n",
-    "\n",
-  );
+  const text = typed(isTable ? format.slice("table".length).trimStart() : format);
   const template = readTemplate(text, { fields: FIELD_NAMES });
   return (containers, options, width) => {
     const lines = containers.map((container) => template(recordOf(container, options)));

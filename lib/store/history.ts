@@ -46,8 +46,7 @@ export const LOG_FILE = "log";
 
 /** Where the history of a state root is. @param root As the caller said, absolute; nothing where nothing was said. */
 export function historyRoot(root: string | undefined): string {
-  // Named or not, the usual one has one history.
-  if (root !== undefined && root !== defaultRoot()) return `${root}/history`;
+  if (root !== undefined) return `${root}/history`;
   if (Deno.uid() === 0) return "/var/lib/libflux/history";
   const [state, home] = [callersVariable("XDG_STATE_HOME"), callersVariable("HOME")];
   if (state?.startsWith("/") === true) return `${state}/libflux/history`;

@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
 import { type ContainerRecord, History, historyRoot, parseRecord } from "../../../lib/store/history.ts";
-import { defaultRoot } from "../../../lib/store/directory.ts";
 
 const RECORD: ContainerRecord = {
   name: "web",
@@ -48,9 +47,4 @@ Deno.test("parseRecord() takes no file that is no record", () => {
     assertEquals(parseRecord(JSON.stringify({ ...RECORD, [key]: value })), undefined, key);
   }
   for (const text of [undefined, "", "{", "null", "[]"]) assertEquals(parseRecord(text), undefined);
-});
-
-Deno.test("historyRoot() is one, whether the usual state root is named or not", () => {
-  assertEquals(historyRoot(defaultRoot()), historyRoot(undefined));
-  assertEquals(historyRoot("/elsewhere"), "/elsewhere/history");
 });
