@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { AT, O, POLL, SIG } from "../ffi/abi/constants.ts";
+import { AT, O, POLL, SIG, WAIT } from "../ffi/abi/constants.ts";
 import { ARCHITECTURE, checked, Descriptor, pipe, syscall, SyscallError } from "../ffi/libc.ts";
 import { decodeReport, type Image, link } from "../ffi/link.ts";
 import { abandon, read, ready } from "../ffi/reactor.ts";
@@ -73,6 +73,7 @@ export class Monitored implements Spawned {
   detach(): void {
     this.#say(MonitorWord.go);
     this.#close();
+    left.add(this.#child.pid);
   }
 
   /** Has the monitor end the container, and waits until both have gone. */
@@ -111,12 +112,21 @@ function announcement(
   return [[health, MONITOR.health], [ours, MONITOR.announce], [theirs, MONITOR.announced]];
 }
 
+/** The monitors that containers were left to: children of this process, and of nobody else as long as it runs. */
+const left = new Set<number>();
+
+/** Reaps those that have ended: a program that stays would collect them. A pid is its process's until then. */
+function reapLeft(): void {
+  for (const pid of left) if (syscall("wait4", pid, 0, WAIT.WNOHANG, 0) !== 0) left.delete(pid);
+}
+
 /** Starts a monitor, which makes the first process and has it wait. */
 export async function startMonitor(
   parts: MonitorParts,
   how: SpawnOptions,
   { status, lifeline, console }: ParentEnds,
 ): Promise<Monitored> {
+  reapLeft();
   using near = new DisposableStack();
   using far = new DisposableStack();
   const talk = socketPair();

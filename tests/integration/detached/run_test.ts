@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { hostTest, libflux, rootTest } from "../support.ts";
+import { runDetached, stop } from "../../../mod.ts";
+import { BUSYBOX, hostTest, libflux, rootTest, uniqueName } from "../support.ts";
 import { detached, eventually, isRunning, script } from "./support.ts";
 
 hostTest("run --detach prints the name, returns when the command runs, and leaves no libflux behind", async () => {
@@ -89,4 +90,24 @@ hostTest("a container in the background takes its name, and --replace ends it", 
   const third = await libflux([...run, "--replace", "--", "sleep", "60"]);
   assertEquals([third.code, third.stderr], [0, ""]);
   assert(!isRunning(before) && isRunning(container.state?.pid ?? 0));
+});
+
+hostTest("a program that stays collects no zombies of the containers that it has left", async () => {
+  const mine = (): number[] =>
+    Array.from(Deno.readDirSync("/proc")).flatMap(({ name }) => {
+      try {
+        const stat = Deno.readTextFileSync(`/proc/${name}/stat`);
+        const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+        return state === "Z" && Number(parent) === Deno.pid ? [Number(name)] : [];
+      } catch {
+        return [];
+      }
+    });
+  const options = { image: BUSYBOX, network: "none", command: ["sleep", "60"], remove: true } as const;
+  for (let i = 0; i < 3; i++) {
+    const { name } = await runDetached({ ...options, name: uniqueName() });
+    // Those before it.
+    assertEquals(mine(), []);
+    await stop(name, { time: 0 });
+  }
 });
