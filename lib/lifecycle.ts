@@ -285,6 +285,11 @@ export async function restart(name: string, options: StopOptions = {}): Promise<
   // Before it is stopped: with its directory it is gone.
   const wish = state === undefined ? store.history.options(name) : store.options(name);
   const id = state?.id ?? store.history.read(name)?.id;
+  if (id !== undefined && wish === undefined) {
+    throw new UsageError(`the container ${name} has ended in the foreground, and can't be started again`, {
+      hint: "containers of 'libflux run --detach' can; 'libflux run' starts it anew",
+    });
+  }
   if (wish === undefined || id === undefined) throw missing(name, store);
   if (state !== undefined) await end(store, name, options);
   const claim = await store.claim(name);

@@ -1,5 +1,5 @@
 /**
- * `libflux stop`, `kill`, `wait` and `restart`: the end of containers.
+ * `libflux stop`, `kill`, `wait`, `restart` and `rename`: the end of containers, and what else can become of them.
  *
  * @module
  */

@@ -9,7 +9,7 @@ import type { Listed } from "./ps_fields.ts";
 type Test = (container: Listed) => boolean;
 
 /** States that a container may be in. */
-export const STATES = ["created", "running", "paused", "restarting", "stopping", "exited", "dead"] as const;
+export const STATES = ["running", "paused", "restarting", "stopping", "exited", "dead"] as const;
 
 const KEYS = ["name", "id", "state", "status", "image", "ancestor", "network", "label", "exited", "health"] as const;
 

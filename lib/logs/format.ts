@@ -13,7 +13,7 @@
  * | 20 + length | 4 | the length again, so that a file can also be read from its end |
  *
  * All numbers are little-endian. A record is whole or isn't there: one that is torn was the last that was written before a
- * crash. Native code writes it (`writer.ts`): it has no arithmetic, so nothing here takes any.
+ * crash. Native code writes it (`writer.ts`), by a handful of instructions: nothing here takes more.
  *
  * @module
  */

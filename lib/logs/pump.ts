@@ -32,8 +32,8 @@ export const PUMP = {
 export interface PumpOptions {
   readonly architecture: Architecture;
   readonly log: Pick<Log, "maxSize" | "maxFile">;
-  /** The streams, and whether each goes on to somebody. */
   readonly daemon?: Daemon;
+  /** The streams, and whether each goes on to somebody. */
   readonly streams: readonly { readonly stream: "stdout" | "stderr"; readonly hasTee: boolean }[];
 }
 

@@ -24,8 +24,9 @@ export interface ContainerEvent {
   /** When: ISO 8601, UTC. */
   readonly time: string;
   /**
-   * `created`: it was asked for; `started`: its command runs; `oom`: it had no memory left; `exited`: it has ended;
-   * `restarted`: it runs again; `removed`: nothing is kept of it any more.
+   * `created`: it was asked for; `started`: its command runs; `oom`: it had no memory left; `paused` and `unpaused`: it is
+   * held, and goes on; `exited`: it has ended; `restarted`: it runs again; `renamed`: it has another name; `removed`:
+   * nothing is kept of it any more.
    */
   readonly type:
     | "created"

@@ -69,6 +69,7 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
   "libflux run --image / --userns x --cgroup-manager s": ["systemd"],
   "libflux explain run --ipc p": ["private"],
   "libflux run --workdir ": [],
+  "libflux run --log-driver ": ["file", "journald", "none", "syslog"],
   "libflux ps --filter na": ["name="],
   "libflux ps --sort cr": ["created"],
   "libflux kill --signal SIGU": ["SIGURG", "SIGUSR1", "SIGUSR2"],
@@ -99,6 +100,11 @@ for (const shell of SHELLS) {
     assertEquals(found["libflux run --bind pl"], ["place", "plan.json"], shell);
     const profiles = found["libflux run --seccomp "] ?? [];
     assert(profiles.includes("unconfined") && profiles.includes("plan.json"), `${shell}: ${profiles}`);
+    // Nothing of a name is expanded.
+    for (const name of ["a*", "ab"]) Deno.writeTextFileSync(`${directory.path}/${name}`, "");
+    const starred = (await offers(shell, directory.path, ["libflux run --env-file a"]))["libflux run --env-file a"] ??
+      [];
+    assertEquals(starred.map((word) => word.replace("\\", "")), ["a*", "ab"], shell);
     // bash completes those by itself, when it has no candidates.
     if (shell !== "bash") assertEquals(found["libflux run x -- cat pl"], ["place", "plan.json"], shell);
   });

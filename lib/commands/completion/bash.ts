@@ -85,10 +85,11 @@ __libflux_offer() {
     COMPREPLY+=("$2$word")
   done
   [[ -z $files ]] && return
-  local IFS=$'\\n' kind=-f
+  local kind=-f
   [[ $files == directories ]] && kind=-d
   compopt -o filenames
-  for word in $(compgen $kind -- "$1"); do COMPREPLY+=("$2$word"); done
+  # Line by line: names may have in them what a shell would expand.
+  while IFS= read -r word; do COMPREPLY+=("$2$word"); done < <(compgen $kind -- "$1")
 }
 
 _libflux() {
