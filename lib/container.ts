@@ -155,6 +155,7 @@ export class Container implements AsyncDisposable {
       timings,
     } = this.#parts;
     const started = new Date(created.getTime() + timings.create + timings.start);
+    capture?.keep();
     tell(claim.root, ...newsOfStart(this.#who, created));
     const end = await child.wait();
     const finished = new Date();

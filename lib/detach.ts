@@ -115,7 +115,7 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
   using opened = new DisposableStack();
   let monitored: Monitored | undefined;
   let launched: Launched | undefined;
-  let hasRecord = false;
+  let hasBegun = false;
   try {
     const directory = opened.use(openDirectory(store.directory(prepared.name)));
     const record = recordOf(prepared, whole, assembled.created, again?.restarts);
@@ -123,8 +123,9 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
     const daemon = daemonOf(log, record);
     // Started again, a container doesn't depend on it any more.
     const socket = daemon === undefined ? undefined : opened.use(openDaemon(daemon, again === undefined));
-    hasRecord = log.driver !== "none";
+    const hasRecord = log.driver !== "none";
     const logs = opened.use(openLogs(assembled, record, again));
+    hasBegun = hasRecord;
     const file = opened.use(openLog(logs));
     const attach = opened.use(listenAt(directory, ATTACH_SOCKET));
     const exit = opened.use(make(directory, EXIT_FILE));
@@ -171,11 +172,14 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
     const state = store.state(prepared.name);
     if (state !== undefined) assembled.claim.write({ ...state, started });
     if (hasRecord) store.history.write({ ...record, started });
+    // What an earlier one of its name has left would be taken for its own.
+    if (hasRecord) store.history.keep(prepared.name);
+    else if (again === undefined) store.history.remove(prepared.name);
     tell(store.root, ...newsOfStart(record, assembled.created, again !== undefined));
   } catch (error) {
     await monitored?.abort();
     closeEnds(launched, plumbing);
-    if (again === undefined && hasRecord) store.history.remove(prepared.name);
+    if (again === undefined && hasBegun) store.history.giveBack(prepared.name);
     await release();
     throw error instanceof SyscallError ? hostError(error) : error;
   }
@@ -202,11 +206,7 @@ function openLogs(
     ...(seccomp === undefined || seccomp === "unconfined" ? {} : { seccomp: resolve(seccomp) }),
   };
   store.writeOptions(name, kept);
-  if (record.log.driver === "none") {
-    // What an earlier one of its name has left would be taken for its own.
-    if (again === undefined) store.history.remove(name);
-    return openDirectory(store.directory(name));
-  }
+  if (record.log.driver === "none") return openDirectory(store.directory(name));
   if (again === undefined) {
     const directory = store.history.begin(record);
     store.history.writeOptions(name, kept);

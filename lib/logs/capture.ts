@@ -171,6 +171,11 @@ export class Capture {
     }
   }
 
+  /** The command runs: what was kept of an earlier container of its name goes. */
+  keep(): void {
+    this.history.keep(this.record.name);
+  }
+
   /** Writes down how the container ended. */
   finish(
     { code, signal, outOfMemory }: End,
@@ -197,7 +202,7 @@ export class Capture {
     await this.ended();
     if (!this.#begun) return;
     try {
-      this.history.remove(this.record.name);
+      this.history.giveBack(this.record.name);
     } catch (error) {
       // Why it never ran is what is to be told.
       warn(`the log of ${this.record.name} can't be removed: ${error instanceof Error ? error.message : error}`);

@@ -75,14 +75,44 @@ export class History {
     return parseRecord(readState(`${this.directory(name)}/record.json`));
   }
 
-  /** Begins one, in place of an earlier of the same name. To be called by who has the name. Answers its directory. */
+  /**
+   * Begins one, in place of an earlier of the same name, which is set aside until {@link keep} or {@link giveBack}. To be
+   * called by who has the name. Answers its directory.
+   */
   begin(record: ContainerRecord): Descriptor {
     makePrivateDirectory(this.root);
-    this.remove(record.name);
-    makePrivateDirectory(this.directory(record.name));
-    this.write(record);
-    const flags = openFlags(ARCHITECTURE, "O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC").value;
-    return new Descriptor(checked("openat", AT.AT_FDCWD, this.directory(record.name), flags, 0));
+    // Whoever was killed in between has started nothing: what there was is what counts.
+    if (checkPrivateDirectory(this.#aside(record.name))) this.giveBack(record.name);
+    this.#move(this.directory(record.name), this.#aside(record.name));
+    try {
+      makePrivateDirectory(this.directory(record.name));
+      this.write(record);
+      const flags = openFlags(ARCHITECTURE, "O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC").value;
+      return new Descriptor(checked("openat", AT.AT_FDCWD, this.directory(record.name), flags, 0));
+    } catch (error) {
+      this.giveBack(record.name);
+      throw error;
+    }
+  }
+
+  /** Where an earlier one of a name is while it isn't certain that the new one starts: no name begins with a dot. */
+  #aside(name: string): string {
+    return `${this.root}/.${name}`;
+  }
+
+  #move(from: string, to: string): void {
+    syscall("renameat2", AT.AT_FDCWD, from, AT.AT_FDCWD, to, 0);
+  }
+
+  /** The new one has started: forgets the earlier one. */
+  keep(name: string): void {
+    this.#clear(this.#aside(name));
+  }
+
+  /** The new one hasn't: the earlier one is there again, if there was one. */
+  giveBack(name: string): void {
+    this.#clear(this.directory(name));
+    this.#move(this.#aside(name), this.directory(name));
   }
 
   /** Writes one that was begun. */
@@ -102,7 +132,11 @@ export class History {
 
   /** Removes a record and the log. */
   remove(name: string): void {
-    const directory = this.directory(name);
+    this.#clear(this.directory(name));
+    this.#clear(this.#aside(name));
+  }
+
+  #clear(directory: string): void {
     // The record last: without it nobody would know what the rest is.
     const files = checkPrivateDirectory(directory) ? Array.from(Deno.readDirSync(directory), ({ name }) => name) : [];
     for (const file of files.toSorted((a, b) => Number(a === RECORD) - Number(b === RECORD))) {

@@ -242,3 +242,16 @@ hostTest("what an earlier container of the name has left isn't taken for that of
     assertEquals([code, stdout], [125, ""]);
   }
 });
+
+hostTest("what is kept of an earlier container of the name stays until the next has really started", async () => {
+  await using container = await script("echo earlier; exit 7");
+  await container.gone();
+  const { name, record } = container;
+  for (const flags of [["--detach"], []]) {
+    const { code } = await libflux(["run", name, ...flags, "--image", BUSYBOX, "--network", "none", "--", "/nowhere"]);
+    assertEquals(code, 127);
+    assertEquals([container.record, container.output()], [record, "earlier\n"]);
+  }
+  assertEquals((await libflux(["run", name, "--image", BUSYBOX, "--network", "none", "--", "true"])).code, 0);
+  assertEquals([container.record?.code, container.output()], [0, ""]);
+});

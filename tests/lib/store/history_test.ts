@@ -48,3 +48,31 @@ Deno.test("parseRecord() takes no file that is no record", () => {
   }
   for (const text of [undefined, "", "{", "null", "[]"]) assertEquals(parseRecord(text), undefined);
 });
+
+Deno.test("History.begin() sets the earlier one aside, and a start that was killed brings it back", () => {
+  const root = Deno.makeTempDirSync();
+  try {
+    const history = new History(`${root}/history`);
+    const ids = (): (string | undefined)[] => [history.read("web")?.id, ...history.names()];
+    const begin = (digit: string): void => history.begin({ ...RECORD, id: digit.repeat(64) }).close();
+    begin("1");
+    history.keep("web");
+    begin("2");
+    assertEquals(ids(), ["2".repeat(64), "web"]);
+    history.giveBack("web");
+    assertEquals(ids(), ["1".repeat(64), "web"]);
+    begin("3");
+    // Killed here; the next one fails.
+    begin("4");
+    history.giveBack("web");
+    assertEquals(ids(), ["1".repeat(64), "web"]);
+    begin("5");
+    history.keep("web");
+    history.giveBack("nobody");
+    assertEquals(ids(), ["5".repeat(64), "web"]);
+    history.remove("web");
+    assertEquals(Array.from(Deno.readDirSync(history.root)), []);
+  } finally {
+    Deno.removeSync(root, { recursive: true });
+  }
+});
