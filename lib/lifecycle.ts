@@ -167,7 +167,8 @@ async function terminate(state: State, signal: number, grace: number): Promise<v
 /** Waits until nobody holds the container's name any more. */
 async function monitorsEnd(store: Store, state: State, deadline: number): Promise<void> {
   const { name, id, monitor, detached } = state;
-  using pidfd = detached === true ? openProcess(monitorOf(state)) : undefined;
+  // What runs one in the foreground may go on for long, and is asked for the name when PID 1 has ended.
+  using pidfd = openProcess(detached === true ? monitorOf(state) : state);
   if (pidfd !== undefined) await within(pidfd, deadline - performance.now());
   // Started again, it has the same id, and another monitor.
   const isSame = (now: State | undefined): boolean => now?.id === id && now.monitor === monitor;
