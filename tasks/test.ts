@@ -70,23 +70,16 @@ const ROOTLESS = "tests/integration/rootless";
 /** What else holds for them, however few ids they have: all but what is about bridges, limits, and privileges of libflux. */
 const ANY_USERS = [
   ...["exec", "process", "rootfs", "runtime", "state"].map((name) => `attacks/${name}`),
-  ...["commands", "copy", "descriptors", "exec", "hidepid"],
-  ...["instructions", "library", "mounts", "run", "seccomp", "security", "detached/run", "detached/stop"],
+  ...["commands", "copy", "descriptors", "exec", "hidepid", "instructions", "library", "mounts", "run", "seccomp"],
+  ...["security", "detached/run", "detached/stop"],
 ];
 /** And what is tried once only: what the number of ids has no part in. */
 const USERS = [
-  ...["diff", "errors", "errors_details", "exec_terminal", "killed", "logs/capture", "signals", "signals_details"],
-  ...[
-    "attacks/console",
-    "attacks/copy",
-    "attacks/race",
-    "display",
-    "logs/reader",
-    "stats",
-    "terminal",
-    "terminal_modes",
-  ],
-  ...["restart", "rename", "attach", "health", "attacks"].map((name) => `detached/${name}`),
+  ...["archive", "console", "copy", "race"].map((name) => `attacks/${name}`),
+  ...["attach", "attach_attacks", "attach_terminal", "attacks", "health", "rename", "restart"]
+    .map((name) => `detached/${name}`),
+  ...["diff", "display", "errors", "errors_details", "exec_terminal", "killed", "logs/capture", "logs/reader"],
+  ...["signals", "signals_details", "stats", "terminal", "terminal_modes"],
 ];
 
 async function integration(): Promise<Summary[]> {

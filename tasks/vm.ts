@@ -84,11 +84,23 @@ const IGNORED: readonly string[] = [
   "tests/integration/operations/everyday_test.ts",
   // Logs, copies, terminals, signals, paths and shells, which say nothing about cgroups either.
   "tests/integration/logs",
-  ...["attacks/copy", "attacks/rootfs", "caller", "commands", "completion", "copy", "descriptors", "diff", "display"]
+  ...[
+    "attacks/archive",
+    "attacks/copy",
+    "attacks/rootfs",
+    "caller",
+    "commands",
+    "completion",
+    "copy",
+    "descriptors",
+    "diff",
+    "display",
+  ]
     .map((name) => `tests/integration/${name}_test.ts`),
   ...["exec_terminal", "hidepid", "library", "signals", "signals_details", "terminal", "terminal_modes"]
     .map((name) => `tests/integration/${name}_test.ts`),
-  ...["attach", "rename", "restart"].map((name) => `tests/integration/detached/${name}_test.ts`),
+  ...["attach", "attach_attacks", "attach_terminal", "rename", "restart"]
+    .map((name) => `tests/integration/detached/${name}_test.ts`),
 ];
 
 /** Of networks one file tells whether this kernel has what they take: the emulator takes 30 seconds for a test of theirs. */
