@@ -169,6 +169,10 @@ export class Container implements AsyncDisposable {
       const size = report === undefined ? 0 : syscall("read", report.number, raw, raw.length);
       if (size === raw.length) {
         capture?.finish(end, { started, finished });
+        tell(
+          claim.root,
+          ...newsOfEnd(this.#who, { ...end, finished }, capture !== undefined && !capture.record.remove),
+        );
         throw initError(this.#parts.image, raw);
       }
       const reported = size === 4;
