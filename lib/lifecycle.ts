@@ -65,12 +65,17 @@ export async function stop(name: string, options: StopOptions = {}): Promise<voi
   checkTime(options.time);
   const store = await openStore(options.root);
   checkName(name);
-  if (store.state(name) === undefined) {
-    if (store.history.read(name) !== undefined) return;
-    throw missing(name, store);
-  }
-  await end(store, name, options);
+  if (store.state(name) !== undefined) return void await end(store, name, options);
+  const record = store.history.read(name);
+  if (record === undefined) throw missing(name, store);
+  // One that is just renamed has its record by its old name for a moment.
+  const renamed = nameOf(store, record.id);
+  if (renamed !== undefined) await end(store, renamed, options);
 }
+
+/** By what name a container runs; nothing where it doesn't. */
+const nameOf = (store: Store, id: string): string | undefined =>
+  store.names().find((name) => store.state(name)?.id === id);
 
 /** Throws a {@link UsageError} unless somebody can wait for so many seconds. */
 function checkTime(time: number | undefined): void {
@@ -87,19 +92,25 @@ function missing(name: string, store: Store): NoContainerError {
   });
 }
 
-/** Ends whatever has the name, until nothing has. */
-async function end(store: Store, name: string, { time, signal }: StopOptions): Promise<void> {
+/** Ends the container that has the name, by whatever name it has meanwhile, and answers the last one. */
+async function end(store: Store, asked: string, { time, signal }: StopOptions): Promise<string> {
+  let name = asked;
   const first = store.state(name);
   const grace = (time ?? first?.stopTimeout ?? GRACE) * 1000;
   const deadline = performance.now() + grace + PATIENCE;
   using marks = new DisposableStack();
   let marked = false;
   let tries = 0;
-  // Not the next of that name.
+  // Not the next of that name: either it has ended then, or somebody has renamed it.
   const isThere = (state: State | undefined): state is State => state !== undefined && state.id === first?.id;
   while (performance.now() < deadline) {
     const state = store.state(name);
-    if (!isThere(state)) return;
+    if (!isThere(state)) {
+      const renamed = first === undefined ? undefined : nameOf(store, first.id);
+      if (renamed === undefined) return name;
+      name = renamed;
+      continue;
+    }
     if (state.detached === true && !marked) {
       mark(store, name, marks);
       marked = true;
@@ -110,14 +121,14 @@ async function end(store: Store, name: string, { time, signal }: StopOptions): P
       using waiting = openProcess(state);
       if (waiting !== undefined) syscall("pidfd_send_signal", waiting.number, SIG.SIGKILL, 0, 0);
     } else await terminate(state, SIG[signal ?? state.stopSignal ?? "SIGTERM"], grace);
-    await monitorsEnd(store, state, deadline);
+    await monitorsEnd(store, { ...state, name }, deadline);
     await store.reconcileOne(name);
     if (!isThere(store.state(name)) || store.isHeld(name)) continue;
     // Nobody has it, and something of it won't go: what, the warning has said.
     if (++tries === TRIES) break;
     await sleep(PAUSE);
   }
-  if (!isThere(store.state(name))) return;
+  if (!isThere(store.state(name))) return name;
   throw store.isHeld(name)
     ? new LaunchError(`the container ${name} could not be ended`, {
       hint: "a process of it may be waiting for a disk: 'libflux top' shows them",
@@ -195,7 +206,7 @@ export async function kill(name: string, signal: Signal = "SIGKILL", options: Co
   const store = await openStore(options.root);
   checkName(name);
   // As with docker, it isn't started again: whoever kills it wants it to be gone.
-  if (signal === "SIGKILL" && store.state(name)?.detached === true) return await end(store, name, { time: 0 });
+  if (signal === "SIGKILL" && store.state(name)?.detached === true) return void await end(store, name, { time: 0 });
   const state = findRunning(store, name);
   using pidfd = openProcess(state);
   if (pidfd === undefined) return;
@@ -292,11 +303,11 @@ export async function restart(name: string, options: StopOptions = {}): Promise<
     });
   }
   if (wish === undefined || id === undefined) throw missing(name, store);
-  if (state !== undefined) await end(store, name, options);
-  const claim = await store.claim(name);
-  const restarts = store.history.read(name)?.restarts ?? 0;
+  const last = state === undefined ? name : await end(store, name, options);
+  const claim = await store.claim(last);
+  const restarts = store.history.read(last)?.restarts ?? 0;
   return await startDetached(
-    { ...wish as DetachedOptions, name },
+    { ...wish as DetachedOptions, name: last },
     { claim, id, store, attempts: 0, restarts },
   );
 }

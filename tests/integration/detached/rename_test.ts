@@ -125,3 +125,18 @@ hostTest("the next command completes a rename that was killed in the middle", as
   assertEquals([container.record, to.record?.name, to.state?.name], [undefined, to.name, to.name]);
   assertEquals(isThere(container.directory), false);
 });
+
+hostTest("stop ends a container that somebody is just renaming", async () => {
+  await using container = await script("sleep 60");
+  await using to = renamed(container);
+  const { monitor = 0 } = container.state ?? {};
+  const hold = await holdDirectory(container.directory);
+  exchange(container, to);
+  const stop = libflux(["stop", "-t", "0", container.name]);
+  // What is in hand here keeps it from being cleaned up.
+  await eventually(() => !isThere(`/proc/${monitor}`), "its monitor has left that to stop");
+  hold?.close();
+  assertEquals((await stop).code, 0);
+  await to.gone();
+  assertEquals(to.state, undefined);
+});
