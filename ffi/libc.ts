@@ -146,7 +146,7 @@ function word(arg: Argument): bigint {
     if (arg.includes("\0")) throw new TypeError("a NUL byte can't be passed to the kernel");
     scratch ??= inScratch();
     const { read, written } = encoder.encodeInto(arg, scratch.bytes.subarray(taken, -1));
-    if (read === arg.length) {
+    if (read === arg.length && taken < SCRATCH_SIZE) {
       const begin = taken;
       taken += written + 1;
       scratch.bytes[taken - 1] = 0;

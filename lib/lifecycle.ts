@@ -122,11 +122,11 @@ async function end(store: Store, asked: string, { time, signal }: StopOptions): 
       if (waiting !== undefined) syscall("pidfd_send_signal", waiting.number, SIG.SIGKILL, 0, 0);
     } else await terminate(state, SIG[signal ?? state.stopSignal ?? "SIGTERM"], grace);
     await monitorsEnd(store, { ...state, name }, deadline);
-    await store.reconcileOne(name);
-    if (!isThere(store.state(name)) || store.isHeld(name)) continue;
+    const hasTried = await store.reconcileOne(name);
+    if (!isThere(store.state(name))) continue;
     // Nobody has it, and something of it won't go: what, the warning has said.
-    if (++tries === TRIES) break;
-    await sleep(PAUSE);
+    if (hasTried && ++tries === TRIES) break;
+    await sleep(hasTried ? PAUSE : MOMENT);
   }
   if (!isThere(store.state(name))) return name;
   throw store.isHeld(name)

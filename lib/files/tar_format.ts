@@ -145,10 +145,17 @@ export function parseHeader(block: Uint8Array, extras: Extras): TarEntry {
     mode: counted(numberIn(block, "mode"), "mode") & 0o7777,
     uid: number("uid", "uid"),
     gid: number("gid", "gid"),
-    modified: timeOf(text("mtime")) ?? [numberIn(block, "mtime"), 0],
+    modified: timeOf(text("mtime")) ?? [timeIn(block), 0],
     // Whatever they say: nothing follows these.
     size: type === "file" || type === "other" ? number("size", "size") : 0,
   };
+}
+
+/** Seconds that the kernel can be given: more would come to it as some other time. */
+function timeIn(block: Uint8Array): bigint {
+  const seconds = numberIn(block, "mtime");
+  if (BigInt.asIntN(64, seconds) === seconds) return seconds;
+  throw broken(`the time ${seconds} of an entry is out of range`);
 }
 
 /** A time of pax: seconds with a fraction. */

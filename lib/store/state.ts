@@ -175,8 +175,8 @@ export class Store {
     return checkPrivateDirectory(this.directory(name)) && isLocked(`${this.directory(name)}/lock`);
   }
 
-  /** Removes what is left of one container, if nobody has its name. */
-  async reconcileOne(name: string, deadline: number = deadlineIn(HURRY)): Promise<void> {
+  /** Removes what is left of one container, if nobody has its name; answers whether it could try. */
+  async reconcileOne(name: string, deadline: number = deadlineIn(HURRY)): Promise<boolean> {
     const directory = this.directory(name);
     const lock = `${directory}/lock`;
     let file: ReturnType<typeof lockFile>;
@@ -184,14 +184,20 @@ export class Store {
       file = lockFile(lock);
     } catch {
       // Not a container's directory, or not ours to touch.
-      return;
+      return false;
     }
-    if (typeof file === "string") return;
+    if (typeof file === "string") return false;
     const hold = lockDirectory(directory);
-    if (typeof hold === "string") return file.close();
+    if (typeof hold === "string") {
+      file.close();
+      return false;
+    }
     const claim = new Claim(name, directory, file, this.history, hold);
     try {
-      if (!isCurrent(file, lock)) return claim.leave();
+      if (!isCurrent(file, lock)) {
+        claim.leave();
+        return false;
+      }
       this.#completeRename(directory);
       claim.explain();
       await claim.release(deadline);
@@ -200,6 +206,7 @@ export class Store {
       warn(`what is left of the container ${name} can't be removed: ${error instanceof Error ? error.message : error}`);
       claim.leave();
     }
+    return true;
   }
 
   /** What a killed 'rename' has left to be done, where this is what is left of one. */

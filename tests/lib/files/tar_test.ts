@@ -145,6 +145,12 @@ Deno.test("TarReader refuses garbage, compressed archives, holes, and headers th
   const negative = header.slice();
   negative.set([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 124);
   refuses([flagged(negative, "0"), END], "out of range");
+  for (const time of [2n ** 63n, -(2n ** 63n) - 1n]) {
+    refuses(
+      [...encodeHeader({ ...FILE, modified: [time, 0] }), CONTENTS, END],
+      `the time ${time} of an entry is out of`,
+    );
+  }
 });
 
 Deno.test("parseRecords() refuses all but whole records", () => {
