@@ -3,15 +3,18 @@
  *
  * @module
  */
-import { AT, openFlags } from "./abi/constants.ts";
+import { AT, E, openFlags } from "./abi/constants.ts";
 import { ARCHITECTURE, checked, Descriptor, syscall, SyscallError } from "./libc.ts";
-import { ready } from "./reactor.ts";
+import { ready, sleep } from "./reactor.ts";
 import { receiveDescriptor } from "./unix_socket.ts";
 
 const AF_UNIX = 1;
 /** SOCK_SEQPACKET, SOCK_NONBLOCK, SOCK_CLOEXEC */
 const TYPE = 0o2004005;
 const BACKLOG = 64;
+/** Milliseconds for which others may be in the queue before us, and between two tries. */
+const PATIENCE = 10_000;
+const MOMENT = 5;
 
 /** `struct sockaddr_un` of a file in an open directory: a path of any length would not fit. */
 function address(directory: Descriptor, name: string): Uint8Array<ArrayBuffer> {
@@ -44,7 +47,15 @@ export function listenAt(directory: Descriptor, name: string): Descriptor {
 export async function askForDescriptor(directory: Descriptor, name: string): Promise<Descriptor | undefined> {
   using socket = new Descriptor(checked("socket", AF_UNIX, TYPE, 0));
   const where = address(directory, name);
-  if (syscall("connect", socket.number, where, where.length) < 0) return undefined;
-  if (await ready(socket.number) === 0) throw new SyscallError("recvmsg", 9);
+  const deadline = performance.now() + PATIENCE;
+  for (;;) {
+    const connected = syscall("connect", socket.number, where, where.length);
+    if (connected === 0) break;
+    if (connected === -E.ENOENT || connected === -E.ECONNREFUSED) return undefined;
+    // Too many at once: it takes one after the other.
+    if (connected !== -E.EAGAIN || performance.now() > deadline) throw new SyscallError("connect", -connected, name);
+    await sleep(MOMENT);
+  }
+  if (await ready(socket.number) === 0) throw new SyscallError("recvmsg", E.EBADF);
   return receiveDescriptor(socket.number);
 }

@@ -226,7 +226,7 @@ function copy(from: Side, to: Side, options: CopyOptions, manner: Manner): CopyR
   if (found !== -E.ENOENT && found !== -E.ENOTDIR) {
     throw failure(`${printable(to.shown)} can't be opened`, -found, to.path);
   }
-  const path = to.path.replace(/(?:\/+\.?)+$/, "");
+  const path = withoutEnd(to.path);
   const name = baseName(path);
   if (name === undefined || !isDirectory && path !== to.path) {
     throw new FluxError(`the directory ${printable(to.shown)} isn't there`, {
@@ -272,9 +272,19 @@ export function told(copied: Copied, work: () => void): CopyResult {
 /** Whether what is in a directory is meant. */
 export const isContents = (path: string): boolean => path === "." || path.endsWith("/.");
 
+/** A path without slashes, and dots behind slashes, at its end. Not by a pattern: one of many slashes would take for ever. */
+function withoutEnd(path: string): string {
+  for (let end = path.length;;) {
+    const before = end;
+    if (path[end - 1] === "." && path[end - 2] === "/") end--;
+    while (path[end - 1] === "/") end--;
+    if (end === before) return path.slice(0, end);
+  }
+}
+
 /** The last name of a path; nothing where that is no name. */
 export function baseName(path: string): string | undefined {
-  const stripped = path.replace(/(?:\/+\.?)+$/, "");
+  const stripped = withoutEnd(path);
   const name = stripped.slice(stripped.lastIndexOf("/") + 1);
   return name === "" || name === "." || name === ".." ? undefined : name;
 }

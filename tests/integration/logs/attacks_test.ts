@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { createHash } from "node:crypto";
 import { type Container, run, type RunOptions } from "../../../mod.ts";
 import {
   BUSYBOX,
@@ -11,35 +10,22 @@ import {
   temporaryDirectory,
   uniqueName,
 } from "../support.ts";
-import { Log, pumpOf, until } from "./support.ts";
+import { call, checksum, Log, mountHistory, oneGigabyte, pumpOf, until } from "./support.ts";
 
 const options = (root: string, log: RunOptions["log"] = {}) =>
   ({ image: BUSYBOX, network: "none", root, log: log ?? {} }) as const;
 
-const GIGABYTE = 1_000_000_000;
-
 hostTest("1 GB that is written as fast as it can is in the log, every byte", async () => {
   using root = temporaryDirectory("/var/lib/libflux");
+  const { command, expected } = oneGigabyte();
   await using container = await run({
     ...options(root.path, { maxSize: 100_000_000, maxFile: 12 }),
     ...{ stdout: "null", stderr: "null" },
-    command: ["sh", "-c", `yes 0123456789abcdefghijklmnopqrstuvwxyz | head -c ${GIGABYTE}`],
+    command: ["sh", "-c", command],
   });
   assertEquals((await container.status).code, 0);
   const log = new Log(container.name, root.path);
-  const hash = createHash("md5");
-  let [size, previous] = [0, 0];
-  for (const { stream, data, time } of log.records()) {
-    assertEquals(stream, "stdout");
-    assert(time >= previous);
-    previous = time;
-    size += data.length;
-    hash.update(data);
-  }
-  const expected = createHash("md5");
-  const line = new TextEncoder().encode("0123456789abcdefghijklmnopqrstuvwxyz\n".repeat(10_000));
-  for (let left = GIGABYTE; left > 0; left -= line.length) expected.update(line.subarray(0, left));
-  assertEquals([size, hash.digest("hex")], [GIGABYTE, expected.digest("hex")]);
+  assertEquals(checksum(log.records()), expected);
   for (const file of log.files()) assert(Deno.statSync(file).size <= 100_000_000);
 });
 
@@ -104,20 +90,6 @@ hostTest("a container that closes one of its outputs goes on with the other", as
   assertEquals([(await container.status).code, stdout, stderr], [4, "out\n", "err\n"]);
   assertEquals(new Log(container.name, root.path).text(), "out\nerr\n");
 });
-
-async function call(...args: readonly [string, ...string[]]): Promise<void> {
-  const [command, ...rest] = args;
-  const { code } = await new Deno.Command(command, { args: rest }).output();
-  assertEquals(code, 0, args.join(" "));
-}
-
-/** Mounts a filesystem where the history of a state root is, as long as its variable lasts. */
-async function mountHistory(root: string, options: string): Promise<AsyncDisposable & { readonly path: string }> {
-  const path = `${root}/history`;
-  Deno.mkdirSync(path, { mode: 0o700 });
-  await call("mount", "-t", "tmpfs", "-o", options, "none", path);
-  return { path, [Symbol.asyncDispose]: () => call("umount", "-l", path) };
-}
 
 /** A container that says what it is told. */
 async function echoing(

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { createHash } from "node:crypto";
 import { decodeRecord, type LogRecord } from "../../../lib/logs/format.ts";
 import { type ContainerRecord, History, historyRoot } from "../../../lib/store/history.ts";
 import { patience } from "../support.ts";
@@ -92,4 +93,45 @@ export function pumpOf(name: string): number | undefined {
     }
   }
   return undefined;
+}
+
+/** What was written to standard output: its size and its MD5. Its records must be in the order of their times. */
+export function checksum(records: Iterable<LogRecord>): readonly [size: number, md5: string] {
+  const hash = createHash("md5");
+  let [size, previous] = [0, 0];
+  for (const { stream, data, time } of records) {
+    assertEquals(stream, "stdout");
+    assert(time >= previous);
+    previous = time;
+    size += data.length;
+    hash.update(data);
+  }
+  return [size, hash.digest("hex")];
+}
+
+/** A shell script that writes 1 GB as fast as it can, and the {@link checksum} of that. */
+export function oneGigabyte(): { readonly command: string; readonly expected: readonly [number, string] } {
+  const [GIGABYTE, text] = [1_000_000_000, "0123456789abcdefghijklmnopqrstuvwxyz"];
+  const hash = createHash("md5");
+  const lines = new TextEncoder().encode(`${text}\n`.repeat(10_000));
+  for (let left = GIGABYTE; left > 0; left -= lines.length) hash.update(lines.subarray(0, left));
+  return { command: `yes ${text} | head -c ${GIGABYTE}`, expected: [GIGABYTE, hash.digest("hex")] };
+}
+
+/** Runs a program of the host's, which must end well. */
+export async function call(...args: readonly [string, ...string[]]): Promise<void> {
+  const [command, ...rest] = args;
+  const { code } = await new Deno.Command(command, { args: rest }).output();
+  assertEquals(code, 0, args.join(" "));
+}
+
+/** Mounts a filesystem where the history of a state root is, as long as its variable lasts. */
+export async function mountHistory(
+  root: string,
+  options: string,
+): Promise<AsyncDisposable & { readonly path: string }> {
+  const path = `${root}/history`;
+  Deno.mkdirSync(path, { mode: 0o700 });
+  await call("mount", "-t", "tmpfs", "-o", options, "none", path);
+  return { path, [Symbol.asyncDispose]: () => call("umount", "-l", path) };
 }
