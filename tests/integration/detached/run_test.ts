@@ -93,21 +93,23 @@ hostTest("a container in the background takes its name, and --replace ends it", 
 });
 
 hostTest("a program that stays collects no zombies of the containers that it has left", async () => {
-  const mine = (): number[] =>
-    Array.from(Deno.readDirSync("/proc")).flatMap(({ name }) => {
-      try {
-        const stat = Deno.readTextFileSync(`/proc/${name}/stat`);
-        const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-        return state === "Z" && Number(parent) === Deno.pid ? [Number(name)] : [];
-      } catch {
-        return [];
-      }
-    });
+  const isZombie = (pid: number): boolean => {
+    try {
+      return /^State:\tZ/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
+    } catch {
+      return false;
+    }
+  };
   const options = { image: BUSYBOX, network: "none", command: ["sleep", "60"], remove: true } as const;
+  const monitors: number[] = [];
   for (let i = 0; i < 3; i++) {
-    const { name } = await runDetached({ ...options, name: uniqueName() });
-    // Those before it.
-    assertEquals(mine(), []);
-    await stop(name, { time: 0 });
+    const { name, pid } = await runDetached({ ...options, name: uniqueName() });
+    try {
+      // Those before it.
+      assertEquals(monitors.filter(isZombie), []);
+      monitors.push(Number(/^PPid:\t(\d+)$/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1]));
+    } finally {
+      await stop(name, { time: 0 });
+    }
   }
 });
