@@ -42,7 +42,7 @@ hostTest(
     await container.gone();
     const log = new Log(container.name);
     // It was rotated often, and what was kept is all of it.
-    assert(log.files().length > 50);
+    assert(log.files().length > 20, `${log.files().length}`);
     count = 0;
     const decoder = new TextDecoder();
     for (const { data } of log.records()) see(decoder.decode(data, { stream: true }));
