@@ -16,7 +16,7 @@ import { daemonOf, openDaemon } from "./logs/daemon.ts";
 import { openLog } from "./logs/files.ts";
 import { ATTACH_SOCKET, EXIT, EXIT_FILE } from "./spec/container_files.ts";
 import { isOwnHosts } from "./connect.ts";
-import { UsageError } from "./errors.ts";
+import { FluxError, UsageError } from "./errors.ts";
 import { hostError } from "./failure.ts";
 import { healthProgram } from "./health.ts";
 import { launch, type Launched } from "./launch.ts";
@@ -27,8 +27,9 @@ import { checkHealth, HEALTH_FILE, healthText } from "./spec/health.ts";
 import type { RunOptions } from "./spec/options.ts";
 import { writeAtomically } from "./store/directory.ts";
 import { newsOfStart, tell } from "./store/events.ts";
-import type { ContainerRecord } from "./store/history.ts";
+import type { ContainerRecord, History } from "./store/history.ts";
 import { layOut, type Plumbing } from "./streams.ts";
+import { warn } from "./warnings.ts";
 
 /**
  * What a detached container is made of: as any other, but for streams of the caller's, of which it has none.
@@ -171,7 +172,7 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
     const started = new Date().toISOString();
     const state = store.state(prepared.name);
     if (state !== undefined) assembled.claim.write({ ...state, started });
-    if (hasRecord) store.history.write({ ...record, started });
+    if (hasRecord) writeStarted(store.history, { ...record, started });
     // What an earlier one of its name has left would be taken for its own.
     if (hasRecord) store.history.keep(prepared.name);
     else if (again === undefined) store.history.remove(prepared.name);
@@ -190,6 +191,16 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
   for (const held of heldBy(assembled)) held.close();
   assembled.claim.leave();
   return { name: prepared.name, id: prepared.id, pid: child.pid };
+}
+
+/** Its own output may have filled the disk already, and it runs all the same. */
+function writeStarted(history: History, record: ContainerRecord): void {
+  try {
+    history.write(record);
+  } catch (error) {
+    if (!(error instanceof FluxError)) throw error;
+    warn(`when ${record.name} began can't be written down: ${error.message}`);
+  }
 }
 
 /** The directory that the log is in, which goes on with every start. */

@@ -54,6 +54,7 @@ const ALONE = [
   "tests/ffi/reactor_test.ts",
   "tests/ffi/sequence_test.ts",
   "tests/ffi/spawn_test.ts",
+  "tests/lib/logs/follow_test.ts",
   "tests/tasks/stub_test.ts",
 ];
 

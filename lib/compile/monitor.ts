@@ -185,7 +185,7 @@ class Monitor {
         b.copy(b.at(this.#polled, POLLED[what] * POLLFD_SIZE), b.addressOf(descriptor), 4, `watch ${what}`),
       end: (what: keyof typeof POLLED): void => this.#forget(what),
     };
-    return new HealthProgram(b, health, watch, this.#pidfd, hasCgroup, freezer);
+    return new HealthProgram(b, health, watch, this.#pid, this.#pidfd, hasCgroup, freezer);
   }
 
   /** Adds what is to be done when a descriptor is ready. */

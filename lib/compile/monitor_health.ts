@@ -9,6 +9,7 @@ import type { ProgramBuilder, Slot, Target } from "../../ffi/program.ts";
 import { type Health, HEALTH_FILE, HEALTH_SIZE, type HealthCheck, healthText } from "../spec/health.ts";
 import { named } from "./context.ts";
 import { EXEC } from "./exec.ts";
+import { hearWho, reapOthers, unlessChild } from "./monitor_children.ts";
 import { MONITOR, type MonitorOptions } from "./monitor_options.ts";
 
 /** How the monitor waits for descriptors. */
@@ -27,7 +28,8 @@ const CLOCK_MONOTONIC = named(1, "CLOCK_MONOTONIC");
 const NOBODY = 1 << 30;
 /** A wait status: 125. */
 const UNKNOWN = 125 << 8;
-const MSG_DONTWAIT = named(0x40, "MSG_DONTWAIT");
+/** How often, and after how many seconds each time, it is looked for what a failed check has left behind. */
+const [SWEEPS, SWEEP] = [10, 0.1];
 
 /** Adds the instructions of a health check. */
 export class HealthProgram {
@@ -44,12 +46,15 @@ export class HealthProgram {
   /** The last command that was killed since nobody waited for it any more. */
   readonly #late: Slot;
   readonly #status: Slot;
+  /** How often it is looked for what a check has left behind, before the next. */
+  readonly #sweeps: Slot;
 
   constructor(
     readonly b: ProgramBuilder,
     readonly check: Required<HealthCheck>,
     readonly watch: Watch,
-    /** A pidfd of PID 1. */
+    /** PID 1, and a pidfd of it. */
+    readonly init: Slot,
     readonly container: Slot,
     /** Whether the checks are born in {@link MONITOR.cgroup}. */
     readonly hasCgroup: boolean,
@@ -67,6 +72,7 @@ export class HealthProgram {
     this.#isRunning = b.slot("health_is_running");
     this.#status = b.slot("health_status");
     this.#late = b.slot("health_late");
+    this.#sweeps = b.slot("health_sweeps");
   }
 
   /** Before the monitor's loop. */
@@ -97,7 +103,14 @@ export class HealthProgram {
     b.goto(done, "wait for its end");
     b.place(start);
     this.#endLate();
-    const rest = b.target();
+    reapOthers(b, this.init);
+    const [rest, check] = [b.target(), b.target()];
+    b.branch(this.#sweeps, "==", 0, check, "if nothing was left behind, go on");
+    b.add(this.#sweeps, this.#sweeps, 0, "look once less", 1);
+    b.branch(this.#sweeps, "==", 0, rest, "that was the last time");
+    this.#arm(SWEEP);
+    b.goto(done, "look again soon");
+    b.place(check);
     this.#whenHeld(rest);
     this.#start();
     b.goto(done, "wait for its end");
@@ -111,7 +124,7 @@ export class HealthProgram {
     const { b } = this;
     const [done, failed] = [b.target(), b.target()];
     this.#reap("starter", this.#starter, this.#starterPidfd);
-    this.#hearWho(failed);
+    hearWho(b, this.#command, failed);
     b.syscall("pidfd_open", [this.#command, 0], {
       label: "watch the command",
       result: this.#commandPidfd,
@@ -126,24 +139,9 @@ export class HealthProgram {
     b.goto(done, "wait for its end");
     b.place(failed);
     this.#hasFailed();
+    b.add(this.#sweeps, SWEEPS, 0, "it may have left a command that has said nothing");
+    this.#arm(SWEEP);
     b.place(done);
-  }
-
-  /** Takes the pid of a command that has announced itself. @param none Where none has. */
-  #hearWho(none: Target): void {
-    const { b } = this;
-    const control = b.buffer(32);
-    const iov = b.words([b.buffer(8), 8]);
-    // struct msghdr: no name, one iov, the control message, no flags; the kernel changes what it says of lengths.
-    const message = b.words([0, 0, iov, 1, control, 32, 0]);
-    b.copy(b.at(message, 40), b.words([32]), 8, "make room for who it is");
-    const size = b.call("recvmsg", [MONITOR.announce, message, MSG_DONTWAIT], "size", {
-      label: "hear which process is the command",
-      optional: true,
-    });
-    b.branch(size, "<=", 0, none, "if nobody has said anything, go on there");
-    // struct cmsghdr, then struct ucred: the pid first, as this process knows it.
-    b.copy(b.addressOf(this.#command), b.at(control, 16), 4, "take its pid");
   }
 
   #kill(pidfd: Slot): void {
@@ -171,7 +169,8 @@ export class HealthProgram {
     b.place(next);
     // That of the last time: it counts as one of the container's processes until it is reaped.
     b.syscall("wait4", [this.#late, 0, WNOHANG, 0], { label: "reap a late command", optional: true });
-    this.#hearWho(none);
+    hearWho(b, this.#command, none);
+    unlessChild(b, this.#command, next);
     b.syscall("kill", [this.#command, named(SIG.SIGKILL, "SIGKILL")], { label: "end a late command", optional: true });
     this.#killGroup();
     b.add(this.#late, this.#command, 0, "reap it next time");

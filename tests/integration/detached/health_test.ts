@@ -115,3 +115,16 @@ rootTest("a container that is held isn't checked, and as healthy afterwards as b
   const { stdout } = await libflux(["top", container.name]);
   assertEquals(stdout.split("\n").filter((line) => line.includes("true")), []);
 });
+
+hostTest("a container ends in the middle of a check, whatever that is just doing", async () => {
+  // One after the other, so that it is met at all moments: a command that nobody reaps would hold up the container's end.
+  const flags = ["--health-cmd", "true", "--health-interval", "1ms", "--health-retries", "1000"];
+  for (let round = 0; round < 12; round++) {
+    await using container = await detached(flags, ["sleep", "60"]);
+    assertEquals(await libflux(["stop", "--time", "0", container.name]), {
+      code: 0,
+      stdout: `${container.name}\n`,
+      stderr: "",
+    });
+  }
+});

@@ -57,9 +57,10 @@ rootTest("a full disk holds nobody up in the background; what is lost is told wh
   using root = temporaryDirectory();
   using shared = temporaryDirectory();
   await using history = await mountHistory(root.path, "size=64k,mode=700");
-  const line = "x".repeat(8000);
-  // More than a pipe takes: when all is written, most of it has been read, and there was no room for it.
-  const text = `i=0; while [ $i -lt 100 ]; do echo ${line}; i=$((i+1)); done; >/shared/full; ${waitFor("room")}
+  // More than a pipe takes: when all is written, most of it has been read, and there was no room for it. Made inside, since
+  // the command is written down there, too.
+  const text = `line=$(head -c 8000 /dev/zero | tr '\\0' x); i=0
+    while [ $i -lt 100 ]; do echo $line; i=$((i+1)); done; >/shared/full; ${waitFor("room")}
     echo room; echo again`;
   const { name } = await runDetached({
     ...{ image: BUSYBOX, network: "none", root: root.path, log: {}, command: ["sh", "-c", text] },
