@@ -43,7 +43,10 @@ hostTest("limits: --cpus holds a busy loop to what was asked for", async () => {
     const [used, expected] = [usage?.cpuTime ?? 0, cpus * (finished.getTime() - started.getTime())];
     // The kernel hands out time for 100 ms at once, the first part at the start: one more or less fits into the time.
     const tolerance = 0.1 * expected + cpus * 100;
-    assert(Math.abs(used - expected) < tolerance, `${used} ms of CPU time, and ${expected} were to be had`);
+    const told = `${used} ms of CPU time, and ${expected} were to be had`;
+    assert(used < expected + tolerance, told);
+    // A machine that has others to serve, or is emulated, may give less: that isn't the limit's doing.
+    assert(used > expected / 4, told);
     assert((usage?.throttledTime ?? 0) > 0);
   }
 });
