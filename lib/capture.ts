@@ -32,12 +32,7 @@ export function beginCapture(
   options: RunOptions,
   created: Date,
 ): Capture | undefined {
-  if (options.log === undefined) return undefined;
-  if (options.log.driver === "none") {
-    // What an earlier one of its name has left would be taken for its own.
-    store.history.remove(prepared.name);
-    return undefined;
-  }
+  if (options.log === undefined || options.log.driver === "none") return undefined;
   return new Capture(store.history, recordOf(prepared, options, created), () =>
     // It has ended well, whatever is left of others.
     trim(store).catch((error) => warn(`what is kept of old containers can't be removed: ${error.message}`)));

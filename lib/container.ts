@@ -156,6 +156,8 @@ export class Container implements AsyncDisposable {
     } = this.#parts;
     const started = new Date(created.getTime() + timings.create + timings.start);
     capture?.keep();
+    // What an earlier one of its name has left would be taken for its own.
+    if (this.#parts.options.log?.driver === "none") claim.history.remove(claim.name);
     tell(claim.root, ...newsOfStart(this.#who, created));
     const end = await child.wait();
     const finished = new Date();

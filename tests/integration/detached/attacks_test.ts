@@ -247,7 +247,7 @@ hostTest("what is kept of an earlier container of the name stays until the next 
   await using container = await script("echo earlier; exit 7");
   await container.gone();
   const { name, record } = container;
-  for (const flags of [["--detach"], []]) {
+  for (const flags of [["--detach"], [], ["--log-driver", "none"], ["--detach", "--log-driver", "none"]]) {
     const { code } = await libflux(["run", name, ...flags, "--image", BUSYBOX, "--network", "none", "--", "/nowhere"]);
     assertEquals(code, 127);
     assertEquals([container.record, container.output()], [record, "earlier\n"]);
