@@ -28,10 +28,12 @@ export interface Execution {
   readonly ended: Promise<Executed>;
 }
 
-/** A program that works off its input line by line. */
-export interface Reader extends Execution {
-  /** Settles when it has worked off the last line and asks for more; never where it ends before. */
-  readonly worked: Promise<void>;
+/** A program that works off its input line by line, and waits for it. */
+export interface Reader extends Execution, Disposable {
+  /** Gives it lines, the last that it gets; settles when it has worked off all and asks for more, never where it ends before. */
+  work(lines: string): Promise<void>;
+  /** Has it end without any. */
+  [Symbol.dispose](): void;
 }
 
 /** What a line of comment begins with. */
@@ -64,14 +66,14 @@ export function execute(
 }
 
 /**
- * Starts a program that works off its input line by line, each before it reads on, and passes over lines that begin with
+ * Starts a program that will work off its input line by line, each before it reads on, and passes over lines that begin with
  * "#". It can be told from what it reads how far it is, long before it ends: one that deletes rules of nf_tables has done so
  * in a moment, and then waits, at the latest when it ends, for a grace period of the kernel's, 10 to 40 ms.
  *
  * The pipe holds one page. Its input fills whole pages, and one more page of comments follows: when that one is read, there
  * was nothing left to do of those before.
  */
-export function executeLines(path: string, args: readonly string[], lines: string): Reader | number {
+export function executeLines(path: string, args: readonly string[]): Reader | number {
   const { read: far, write: near } = pipe();
   using stdin = far;
   using opened = new DisposableStack();
@@ -79,8 +81,12 @@ export function executeLines(path: string, args: readonly string[], lines: strin
   const execution = start(path, args, stdin);
   if (typeof execution === "number") return execution;
   opened.move();
-  const worked = feed(near, lines).then((isWorked) => isWorked ? undefined : new Promise<void>(() => {}));
-  return { ...execution, worked };
+  const never = new Promise<void>(() => {});
+  return {
+    ...execution,
+    work: async (lines) => await feed(near, lines) ? undefined : await never,
+    [Symbol.dispose]: () => near.close(),
+  };
 }
 
 /** Answers whether all of it was read, and more asked for. */

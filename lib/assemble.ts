@@ -49,6 +49,8 @@ export interface AssembleOptions {
   readonly before?: Before;
   /** Whether it stays when libflux has gone. */
   readonly isDetached?: boolean;
+  /** Whether it goes without the network that it would get unasked. */
+  readonly isWithout?: boolean;
 }
 
 /** Where fuse-overlayfs is, for a container that takes it where the kernel mounts no overlay. */
@@ -60,7 +62,7 @@ function fuseFor({ ids, launch }: Prepared): string | undefined {
 export async function assemble(
   options: RunOptions,
   layout: Layout,
-  { linkOptions, before, isDetached = false }: AssembleOptions = {},
+  { linkOptions, before, isDetached = false, isWithout = false }: AssembleOptions = {},
 ): Promise<Assembled> {
   const { signal } = options;
   signal?.throwIfAborted();
@@ -99,7 +101,9 @@ export async function assemble(
     const store = before?.store ?? await openStore(options.root);
     if (options.replace === true && before === undefined) await replace(store, prepared.name, signal);
     claim ??= await store.claim(prepared.name, signal);
-    [connection, named] = await connectOr(options, named, store, claim, prepared.id, isDetached);
+    const how = { isDetached, isFinal: before !== undefined, isWithout };
+    [connection, named] = await connectOr(options, named, store, claim, prepared.id, how);
+    if (network !== undefined) connection?.begin?.(network);
     [cgroups, prepared] = await makeCgroupsOr(named, prepared, nulls, claim, signal);
     const fuse = fuseFor(prepared);
     // Only where it may be wanted: it takes a look at what the kernel does.

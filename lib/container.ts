@@ -7,12 +7,12 @@ import { SIG, type Signal } from "../ffi/abi/constants.ts";
 import { type Descriptor, syscall, SyscallError } from "../ffi/libc.ts";
 import type { LinkOptions } from "../ffi/link.ts";
 import { exitStatus } from "../ffi/spawn.ts";
-import { assemble } from "./assemble.ts";
+import { assemble, type AssembleOptions } from "./assemble.ts";
 import { measured } from "./make_cgroups.ts";
 import type { ContainerStatus } from "./container_status.ts";
 import { LaunchError } from "./errors.ts";
 import { hostError, initError } from "./failure.ts";
-import { isOwnHosts } from "./connect.ts";
+import { isOwnHosts, startOr } from "./connect.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
 import { SessionStreams } from "./session_streams.ts";
 import type { RunOptions, TerminalSize } from "./spec/options.ts";
@@ -230,8 +230,12 @@ export function run(options: RunOptions): Promise<Container> {
 }
 
 /** {@linkcode run}, with what tests make fail. */
-export async function start(options: RunOptions, linkOptions: LinkOptions = {}): Promise<Container> {
-  const assembled = await assemble(options, layOut(options), { linkOptions });
+export function start(options: RunOptions, linkOptions: LinkOptions = {}): Promise<Container> {
+  return startOr(options, (isWithout) => begin(options, { linkOptions, isWithout }));
+}
+
+async function begin(options: RunOptions, how: AssembleOptions): Promise<Container> {
+  const assembled = await assemble(options, layOut(options), how);
   const { connection, prepared, release } = assembled;
   let launched: Launched;
   try {

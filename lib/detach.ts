@@ -7,7 +7,7 @@ import { openFlags } from "../ffi/abi/constants.ts";
 import { ARCHITECTURE, checked, Descriptor, SyscallError } from "../ffi/libc.ts";
 import { listenAt, openDirectory } from "../ffi/unix_listener.ts";
 import { resolve } from "@std/path";
-import { assemble, type Assembled, type Before } from "./assemble.ts";
+import { assemble, type Assembled, type AssembleOptions, type Before } from "./assemble.ts";
 import type { MonitorOptions } from "./compile/monitor_options.ts";
 import { freezer } from "./control.ts";
 import { callersVariable } from "./caller.ts";
@@ -15,7 +15,7 @@ import { recordOf } from "./capture.ts";
 import { daemonOf, openDaemon } from "./logs/daemon.ts";
 import { openLog } from "./logs/files.ts";
 import { ATTACH_SOCKET, EXIT, EXIT_FILE } from "./spec/container_files.ts";
-import { isOwnHosts } from "./connect.ts";
+import { isOwnHosts, startOr } from "./connect.ts";
 import { FluxError, UsageError } from "./errors.ts";
 import { hostError } from "./failure.ts";
 import { healthProgram } from "./health.ts";
@@ -100,6 +100,16 @@ export function runDetached(options: DetachedOptions): Promise<DetachedContainer
 
 /** {@linkcode runDetached}, also of one that has run before. */
 export async function startDetached(options: DetachedOptions, again?: Again): Promise<DetachedContainer> {
+  // Its name would be lost for a moment.
+  if (again !== undefined) return await begin(options, { before: again });
+  return await startOr(options, (isWithout) => begin(options, { isWithout }));
+}
+
+async function begin(
+  options: DetachedOptions,
+  how: AssembleOptions & { readonly before?: Again },
+): Promise<DetachedContainer> {
+  const again = how.before;
   const { interactive = false, terminal } = options;
   if (options.remove === true && (options.restart ?? "no") !== "no") {
     throw new UsageError("a container that is removed at its end can't be started again", {
@@ -108,10 +118,7 @@ export async function startDetached(options: DetachedOptions, again?: Again): Pr
   }
   const streams = { stdin: interactive ? "piped" : "null", stdout: "piped", stderr: "piped" } as const;
   const whole: RunOptions = { ...options, ...streams };
-  const assembled = await assemble(whole, layOut(whole), {
-    isDetached: true,
-    ...(again === undefined ? {} : { before: again }),
-  });
+  const assembled = await assemble(whole, layOut(whole), { ...how, isDetached: true });
   const { connection, prepared, release, store, plumbing } = assembled;
   using opened = new DisposableStack();
   let monitored: Monitored | undefined;

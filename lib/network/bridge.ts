@@ -9,11 +9,11 @@ import { findLink, linkUp, newAddress, newBridge } from "../../ffi/rtnetlink.ts"
 import { errnoText, NetworkError } from "../errors.ts";
 import { write } from "../store/cgroup.ts";
 import { bootId, readIfThere } from "../store/directory.ts";
-import { type Family, type Lines, tables } from "../store/chains.ts";
+import { chainsOf, type Family, type Lines, tables } from "../store/chains.ts";
 import { renew, restore } from "../store/firewall.ts";
 import { Ledger } from "../store/ledger.ts";
 import { ALIAS, aliasEnd } from "../store/link.ts";
-import type { Network, Networks } from "../store/network.ts";
+import { familiesOf, type Network, type Networks } from "../store/network.ts";
 import type { NetworkEntry } from "../store/network_entry.ts";
 import { networkRules } from "./rules.ts";
 import { macFor, parseAddress, parseSubnet } from "./subnets.ts";
@@ -26,11 +26,6 @@ export function indexOf({ bridge }: Pick<Network, "bridge">): number {
 /** The host's end of a container's link: called by its address, which nobody else has. */
 export function vethName(address: string): string {
   return `lf${parseAddress(address)?.toHex() ?? ""}`;
-}
-
-/** The versions of IP that a network has. */
-export function familiesOf({ ipv6Subnet }: Pick<Network, "ipv6Subnet">): Family[] {
-  return ipv6Subnet === undefined ? [4] : [4, 6];
 }
 
 const read = (path: string): string | undefined => readIfThere(`/proc/sys/${path}`)?.trim();
@@ -117,19 +112,36 @@ export function makeLink(networks: Networks, network: Network, { wanted }: Setti
   if (!network.internal) set(`net/ipv4/conf/${network.bridge}/route_localnet`, "1");
 }
 
-/** Writes down what a network takes, and makes it. To be called while nobody else changes any. */
-export async function bringUp(networks: Networks, network: Network): Promise<void> {
+/** What publishes ports, in words of `iptables -A CHAIN`, for each version of IP. */
+export type PortRules = Readonly<Partial<Record<Family, readonly string[]>>>;
+
+/** A network whose link is there, and whose rules are just being set. */
+export interface Begun {
+  /** Settles when they are set. */
+  readonly ruled: Promise<unknown>;
+}
+
+/**
+ * Writes down what a network takes, and makes it. To be called while nobody else changes any, which nobody may do either
+ * until its rules are set.
+ *
+ * @param ports Rules that are set at once with its own: a tool takes longer to start than to set a few more.
+ */
+export async function bringUp(networks: Networks, network: Network, ports: PortRules = {}): Promise<Begun> {
   const settings = missingSettings(network);
   writeDown(networks, network, settings.entries);
   // While the tools run.
-  const rules = Promise.all(familiesOf(network).map((family) => setRules(networks, network, family)));
+  const families = familiesOf(network);
+  const ruled = Promise.all(families.map((family) => setRules(networks, network, family, ports[family])));
+  // Others may have to be waited for before anybody asks how it went.
+  ruled.catch(() => {});
   try {
     makeLink(networks, network, settings);
   } catch (error) {
-    await rules.catch(() => {});
+    await ruled.catch(() => {});
     throw error;
   }
-  await rules;
+  return { ruled };
 }
 
 /** Gives a network that is there IPv6 as well. */
@@ -147,8 +159,20 @@ function rulesOf(network: Network, family: Family): Lines {
 
 const stepOf = ({ name }: Network): string => `set the rules of the network ${name}`;
 
-function setRules(networks: Networks, network: Network, family: Family): Promise<void> {
-  return restore(family, tables(rulesOf(network, family)), stepOf(network), networks.lock);
+function setRules(
+  networks: Networks,
+  network: Network,
+  family: Family,
+  ports: readonly string[] = [],
+): Promise<void> {
+  const { nat = [], filter = [] } = rulesOf(network, family);
+  const text = tables({ nat: [...nat, ...portLines(indexOf(network), ports)], filter });
+  return restore(family, text, stepOf(network), networks.lock);
+}
+
+/** Rules of ports as `iptables-restore` reads them. @param index The N of the bridge `libfluxN`. */
+export function portLines(index: number, rules: readonly string[]): string[] {
+  return rules.map((rule) => `-A ${chainsOf(index).ports} ${rule}`);
 }
 
 /** Sets a network's rules anew, whatever has become of them. @param ports The rules of ports that are published. */

@@ -19,7 +19,9 @@ export interface Connection extends AsyncDisposable {
   readonly place?: Place;
   /** What its state says of it. */
   readonly shown: Pick<State, "network" | "ports">;
-  /** Makes what the container needs before its command runs, while it makes its mounts. */
+  /** Begins to make what the container needs before its command runs, where its network namespace is made before itself. */
+  begin?(namespace: Promise<NetworkNamespace>): void;
+  /** Makes it, while the container makes its mounts; waits for it where it was begun. */
   attach(namespace: NetworkNamespace): Promise<void>;
   /** Once the command runs. @param pid PID 1 of the container. @param isOwnFile Whether libflux has written its `/etc/hosts`. */
   settle(pid: number, isOwnFile: boolean): Promise<void>;

@@ -14,7 +14,7 @@ import { takeDown } from "../store/leave.ts";
 import { ALIAS, aliasEnd, awaitGone, BRIDGE, linkNamed, listedLinks, removeBridge } from "../store/link.ts";
 import type { Network, Networks } from "../store/network.ts";
 import { warn } from "../warnings.ts";
-import { addIPv6, bringUp } from "./bridge.ts";
+import { addIPv6, bringUp, type PortRules } from "./bridge.ts";
 import { putBack } from "./put_back.ts";
 import { firewalls, obstacle } from "./obstacles.ts";
 import { parseRoutes, resolverSubnets } from "./routes.ts";
@@ -163,8 +163,46 @@ function plan(networks: Networks, wish: NetworkWish): Network {
   };
 }
 
+/** A network in the making: at its end it goes again, unless it was finished. */
+export class NewNetwork implements AsyncDisposable {
+  #ruled: Promise<unknown> = Promise.resolve();
+  #isFinished = false;
+
+  /** Only {@link begin} makes one. */
+  constructor(readonly networks: Networks, readonly network: Network) {}
+
+  /** Makes its link, and has its rules set, with those of ports: {@link finish} waits for that. */
+  async bringUp(ports?: PortRules): Promise<void> {
+    this.#ruled = (await bringUp(this.networks, this.network, ports)).ruled;
+  }
+
+  /** Waits until its rules are set, and lets everybody know of it. */
+  async finish(): Promise<Network> {
+    const { networks, network } = this;
+    await this.#ruled;
+    networks.write(network);
+    const needed = obstacle(network.bridge, firewalls());
+    if (needed !== undefined) warn(`the network ${network.name} has a firewall in its way: ${needed}`);
+    this.#isFinished = true;
+    return network;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isFinished) return;
+    await this.#ruled.catch(() => {});
+    await takeDown(this.networks, this.network.name);
+  }
+}
+
 /** Makes a network, whole or not at all. To be called while nobody else changes any. */
 export async function make(networks: Networks, wish: NetworkWish): Promise<Network> {
+  await using fresh = await begin(networks, wish);
+  await fresh.bringUp();
+  return await fresh.finish();
+}
+
+/** Chooses what a network is to be like, and makes room for what is known of it. To be called while nobody else changes any. */
+async function begin(networks: Networks, wish: NetworkWish): Promise<NewNetwork> {
   networks.checkHere(wish.name);
   // What is left of one that was never finished, or of the last boot.
   if (networks.names().includes(wish.name) && networks.read(wish.name) === undefined) {
@@ -182,29 +220,20 @@ export async function make(networks: Networks, wish: NetworkWish): Promise<Netwo
   await dismissed(networks);
   const network = plan(networks, wish);
   networks.prepare(network.name);
-  try {
-    await bringUp(networks, network);
-    networks.write(network);
-    const needed = obstacle(network.bridge, firewalls());
-    if (needed !== undefined) warn(`the network ${network.name} has a firewall in its way: ${needed}`);
-    return network;
-  } catch (error) {
-    await takeDown(networks, network.name);
-    throw error;
-  }
+  return new NewNetwork(networks, network);
 }
 
 /**
- * The network that a container is to be on: made where it is the default one and isn't there yet, mended where somebody
+ * The network that a container is to be on: a new one where it is the default one and isn't there yet, mended where somebody
  * has removed its bridge. To be called while nobody else changes any.
  *
  * @throws {NetworkError} There is none of this name, or it can't be made.
  */
-export async function ensure(networks: Networks, name: string, ipv6: boolean): Promise<Network> {
+export async function ensure(networks: Networks, name: string, ipv6: boolean): Promise<Network | NewNetwork> {
   networks.checkHere(name);
   const found = networks.read(name);
   if (found === undefined) {
-    if (name === DEFAULT_NETWORK) return await make(networks, { name, ipv6, temporary: true });
+    if (name === DEFAULT_NETWORK) return await begin(networks, { name, ipv6, temporary: true });
     throw new NetworkError(`there is no network ${printable(name)}`, {
       hint: `make it with 'libflux network create ${printable(name)}'; 'libflux network ls' lists those there are`,
     });

@@ -8,10 +8,10 @@ import { findLink, setMaster } from "../../ffi/rtnetlink.ts";
 import type { Family } from "../store/chains.ts";
 import { removePorts } from "../store/firewall.ts";
 import { forgetFlows } from "../store/flows.ts";
-import type { Lease, Network, Networks } from "../store/network.ts";
+import { familiesOf, type Lease, type Network, type Networks } from "../store/network.ts";
 import { isAlive } from "../store/process.ts";
 import { Store } from "../store/state.ts";
-import { familiesOf, indexOf, makeLink, missingSettings, renewRules, vethName, writeDown } from "./bridge.ts";
+import { indexOf, makeLink, missingSettings, renewRules, vethName, writeDown } from "./bridge.ts";
 import { portRules, ruleId } from "./rules.ts";
 
 /**

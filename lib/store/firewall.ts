@@ -7,7 +7,7 @@
  * @module
  */
 import { E } from "../../ffi/abi/constants.ts";
-import { execute, type Executed, executeLines, type Execution } from "../../ffi/execute.ts";
+import { execute, type Executed, executeLines, type Execution, type Reader } from "../../ffi/execute.ts";
 import type { Descriptor } from "../../ffi/libc.ts";
 import { errnoText, NetworkError, printable } from "../errors.ts";
 import { chainsOf, type Family, type Lines, removalFrom, removalOf, renewal, tables } from "./chains.ts";
@@ -77,13 +77,41 @@ export async function restore(family: Family, text: string, step: string, lock?:
   check(name, await run(name, ARGUMENTS, text, lock), step);
 }
 
+const startReader = (family: Family): Reader =>
+  start(`${prefix(family)}-restore`, (path) => executeLines(path, ARGUMENTS));
+
+/** Tools that wait for something to take away. */
+const waiting: Readonly<Record<Family, Reader[]>> = { 4: [], 6: [] };
+
+/**
+ * Starts tools that will soon have something to take away, beside all that has to be done first: to start takes them longer
+ * than their work. They are gone with what this answers, used or not.
+ */
+export function standBy(families: readonly Family[]): Disposable {
+  using tools = new DisposableStack();
+  for (const family of otherWay === undefined ? families : []) {
+    try {
+      const tool = tools.use(startReader(family));
+      tool.ended.catch(() => {});
+      waiting[family].push(tool);
+      tools.defer(() =>
+        void (waiting[family].includes(tool) && waiting[family].splice(waiting[family].indexOf(tool), 1))
+      );
+    } catch (error) {
+      // Whoever needs it says so.
+      if (!(error instanceof NetworkError)) throw error;
+    }
+  }
+  return tools.move();
+}
+
 /** {@linkcode restore}, for what deletes: the tool's end isn't waited for. */
 async function restoreSoon(family: Family, text: string, step: string): Promise<void> {
   const name = `${prefix(family)}-restore`;
   if (otherWay !== undefined) return check(name, await otherWay(name, ARGUMENTS, text), step);
-  const { worked, ended } = start(name, (path) => executeLines(path, ARGUMENTS, text));
-  ended.catch(() => {});
-  const end = await Promise.race([ended, worked]);
+  const tool = waiting[family].pop() ?? startReader(family);
+  tool.ended.catch(() => {});
+  const end = await Promise.race([tool.ended, tool.work(text)]);
   if (end !== undefined) check(name, outcome(name, end), step);
 }
 

@@ -6,11 +6,11 @@
 import { sleep } from "../../ffi/reactor.ts";
 import { tellNeighbours } from "./hosts.ts";
 import { type Entry, Ledger } from "./ledger.ts";
-import { removePorts } from "./firewall.ts";
+import { removePorts, standBy } from "./firewall.ts";
 import { bootId } from "./directory.ts";
 import { forgetFlows } from "./flows.ts";
 import { dismissBridge, isOthersBridge } from "./link.ts";
-import { Networks } from "./network.ts";
+import { familiesOf, Networks } from "./network.ts";
 import { isAnyNetwork, type NetworkEntry } from "./network_entry.ts";
 
 /** What a container has on a network. */
@@ -35,6 +35,9 @@ export async function leave(
   const isAlone = (): boolean =>
     networks.read(network)?.temporary === true && networks.addresses(network).every((one) => one === address) &&
     isOwn();
+  // Others may have come or gone until the lock is had; most often they haven't.
+  const found = networks.read(network);
+  using _tools = standBy(found !== undefined && (ports.length > 0 || isAlone()) ? familiesOf(found) : []);
   const isGone = await networks.exclusively(async () => {
     if (!isAlone()) return false;
     networks.removeLease(network, address, id);
@@ -70,8 +73,11 @@ export async function takeDown(networks: Networks, name: string, isHurried = fal
   // kernel from answering.
   const bridge = ledger.entries().find((entry) => entry.kind === "bridge");
   const isOthers = bridge !== undefined && isOthersBridge(bridge.name, networks.root);
-  const done = isHurried ? dismiss(ledger.entries(), networks.root) : new Set();
-  const left = await ledger.undo(undefined, (entry) => done.has(entry) || isOthers && entry.kind === "chains");
+  let done: ReadonlySet<unknown> = new Set();
+  const undoing = ledger.undo(undefined, (entry) => done.has(entry) || isOthers && entry.kind === "chains");
+  // While the tool runs that takes the chains away: they are undone first.
+  if (isHurried) done = dismiss(ledger.entries(), networks.root);
+  const left = await undoing;
   if (left.length === 0) networks.forget(name);
   return left;
 }

@@ -22,6 +22,7 @@ import {
   unwritable,
   writeAtomically,
 } from "./directory.ts";
+import type { Family } from "./chains.ts";
 import { BRIDGE } from "./link.ts";
 import { exclusively, isFree } from "./lock.ts";
 
@@ -46,6 +47,11 @@ export interface Network {
   /** Whether it goes with the last container that is on it. */
   readonly temporary: boolean;
   readonly bootId: string;
+}
+
+/** The versions of IP that a network has. */
+export function familiesOf({ ipv6Subnet }: Pick<Network, "ipv6Subnet">): Family[] {
+  return ipv6Subnet === undefined ? [4] : [4, 6];
 }
 
 /** An address on a network, and who has it. */
