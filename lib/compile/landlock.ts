@@ -30,6 +30,9 @@ function handled(version: number): Access[] {
   return (Object.keys(FS) as Access[]).filter((name) => version >= (since[name] ?? 1));
 }
 
+/** Where POSIX message queues are. */
+const QUEUES = "/dev/mqueue";
+
 /** What can be done to a file that is no directory. */
 const OF_FILES: readonly Access[] = [
   "LANDLOCK_ACCESS_FS_EXECUTE",
@@ -79,11 +82,6 @@ export function secondWall(context: Context): void {
     label: "begin a second wall around the container's files",
   });
   const flags = context.open("O_PATH", "O_DIRECTORY", "O_CLOEXEC");
-  const root = b.call("openat", [CWD, b.string("/"), flags, 0], "root", {
-    ...meaning,
-    path: "/",
-    label: "open the container's root, which the wall is around",
-  });
   const type = or(LANDLOCK, "LANDLOCK_RULE_PATH_BENEATH");
   // struct landlock_path_beneath_attr, packed: allowed_access (u64), parent_fd (s32).
   const beneath = (access: Named, file: number): Reference => {
@@ -93,9 +91,21 @@ export function secondWall(context: Context): void {
     view.setInt32(8, file, true);
     return b.bytes(bytes);
   };
-  const whole = beneath(all, -1);
-  b.copy(b.at(whole, 8), b.addressOf(root), 4, "name it in the rule");
-  b.syscall("landlock_add_rule", [ruleset, type, whole, 0], { ...meaning, label: "allow all that is in it" });
+  // A queue is opened by a mount of the kernel's own, which is beneath no root: but it is the same filesystem.
+  const hasQueues = spec.mounts?.some(({ destination }) => destination === QUEUES) === true;
+  for (const path of ["/", ...hasQueues ? [QUEUES] : []]) {
+    const directory = b.call("openat", [CWD, b.string(path), flags, 0], "directory", {
+      ...meaning,
+      path,
+      label: path === "/"
+        ? "open the container's root, which the wall is around"
+        : "open the container's message queues",
+    });
+    const whole = beneath(all, -1);
+    b.copy(b.at(whole, 8), b.addressOf(directory), 4, "name it in the rule");
+    b.syscall("landlock_add_rule", [ruleset, type, whole, 0], { ...meaning, label: "allow all that is in it" });
+    b.syscall("close", [directory], { label: "close what it was made of" });
+  }
   const own = or(FS, ...OF_FILES.filter((name) => handled(version).includes(name)));
   for (const stream of streams) {
     // By /dev/stdout a program opens again what it has been given anyway.
@@ -107,5 +117,5 @@ export function secondWall(context: Context): void {
     });
   }
   b.syscall("landlock_restrict_self", [ruleset, 0], { ...meaning, label: "close the second wall" });
-  for (const descriptor of [root, ruleset]) b.syscall("close", [descriptor], { label: "close what it was made of" });
+  b.syscall("close", [ruleset], { label: "close what it was made of" });
 }

@@ -82,3 +82,13 @@ Deno.test("the wall is closed after the last mount, before the filter and before
   assert(mounts > 0 && mounts < at("begin a second wall"));
   assert(!listing(compile(build(), LAUNCH)).includes("landlock"));
 });
+
+Deno.test("message queues are within the wall, where the container has some", () => {
+  const has = (spec: Spec): boolean =>
+    compile(spec, { ...LAUNCH, landlock: { version: 7, streams: [] } }).instructions
+      .some(({ label }) => label === "open the container's message queues");
+  const spec = build();
+  // An ordinary user's containers have none where they share the host's.
+  const mounts = (spec.mounts ?? []).filter(({ destination }) => destination !== "/dev/mqueue");
+  assertEquals([has(spec), has({ ...spec, mounts })], [true, false]);
+});
