@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { build } from "../../tasks/build.ts";
-import { BUSYBOX, hostTest, temporaryDirectory, uniqueName } from "./support.ts";
+import { BUSYBOX, IS_USER, rootTest, temporaryDirectory, uniqueName } from "./support.ts";
 
 interface Result {
   readonly code: number;
@@ -15,13 +15,17 @@ interface Result {
 const VERSION = /^libflux \d+\.\d+\.\d+\n$/;
 const CACHE = "/var/cache/libflux";
 
-const packed = Deno.makeTempDirSync({ prefix: "libflux-packed-" }) + "/libflux";
-assert(await build({ output: packed, form: "packed", quiet: true }));
-Deno.chmodSync(packed.slice(0, packed.lastIndexOf("/")), 0o755);
-globalThis.addEventListener(
-  "unload",
-  () => Deno.removeSync(packed.slice(0, packed.lastIndexOf("/")), { recursive: true }),
-);
+const place = IS_USER ? "" : Deno.makeTempDirSync({ prefix: "libflux-packed-" });
+const packed = `${place}/libflux`;
+Deno.test.beforeAll(async () => {
+  // Only root's has all that is needed to build it.
+  if (IS_USER) return;
+  assert(await build({ output: packed, form: "packed", quiet: true }));
+  Deno.chmodSync(place, 0o755);
+});
+Deno.test.afterAll(() => {
+  if (!IS_USER) Deno.removeSync(place, { recursive: true });
+});
 
 /** Runs `script` in a shell, in which "$@" is the executable with these arguments. */
 async function shell(script: string, args: readonly string[], env: Record<string, string> = {}): Promise<Result> {
@@ -51,7 +55,7 @@ const runArgs = (flags: readonly string[], ...command: readonly string[]): reado
   ...command,
 ];
 
-hostTest("caller: root's code cache is a private directory of root's, whatever the environment names", async () => {
+rootTest("caller: root's code cache is a private directory of root's, whatever the environment names", async () => {
   using directory = temporaryDirectory();
   const home = directory.path;
   const env = { HOME: home, DENO_DIR: `${home}/deno`, XDG_CACHE_HOME: `${home}/xdg` };
@@ -63,7 +67,7 @@ hostTest("caller: root's code cache is a private directory of root's, whatever t
   assertEquals(Array.from(Deno.readDirSync(home)), []);
 });
 
-hostTest("caller: root uses no code cache that others own or can write to, or that is a link", async () => {
+rootTest("caller: root uses no code cache that others own or can write to, or that is a link", async () => {
   using directory = temporaryDirectory();
   const { path } = directory;
   const uses = async (prepare: string): Promise<boolean> => {
@@ -85,7 +89,7 @@ hostTest("caller: root uses no code cache that others own or can write to, or th
   assertEquals(await uses(`chmod 700 ${path}/other; ln -s ${path}/other /var/cache/libflux;`), false);
 });
 
-hostTest(
+rootTest(
   "caller: what was compiled is kept by the first command of all, in the database and not in its log",
   async () => {
     // a mount namespace of its own, so that this host's own cache stays as it is
@@ -101,7 +105,7 @@ hostTest(
   },
 );
 
-hostTest("caller: other users have their code cache in their own HOME, if it is absolute", async () => {
+rootTest("caller: other users have their code cache in their own HOME, if it is absolute", async () => {
   using directory = temporaryDirectory();
   const { path } = directory;
   Deno.chmodSync(path, 0o755);
@@ -131,7 +135,7 @@ hostTest("caller: other users have their code cache in their own HOME, if it is 
   assertEquals(Array.from(Deno.readDirSync(`${path}/.cache/libflux`)), []);
 });
 
-hostTest("caller: nothing is read from HOME", async () => {
+rootTest("caller: nothing is read from HOME", async () => {
   using directory = temporaryDirectory();
   const { path } = directory;
   Deno.mkdirSync(`${path}/directory/.npmrc`, { recursive: true });
@@ -142,7 +146,7 @@ hostTest("caller: nothing is read from HOME", async () => {
   }
 });
 
-hostTest("caller: Deno's variables change nothing, and can be passed on", async () => {
+rootTest("caller: Deno's variables change nothing, and can be passed on", async () => {
   using directory = temporaryDirectory();
   const variables = {
     DENO_V8_FLAGS: "--no-such-flag",
@@ -165,7 +169,7 @@ hostTest("caller: Deno's variables change nothing, and can be passed on", async 
   assert(!/^(NODE_ABSENT|LIBFLUX_|DENO_DIR|DENO_NO_UPDATE_CHECK)/m.test(stdout), stdout);
 });
 
-hostTest("caller: a removed working directory matters to relative paths only", async () => {
+rootTest("caller: a removed working directory matters to relative paths only", async () => {
   const gone = 'cd "$(mktemp -d)" && rmdir "$PWD" && exec "$@"';
   assertWorks(await shell(gone, ["--version"]), "version");
   assertEquals((await shell(gone, ["ps"])).code, 0);
@@ -184,7 +188,7 @@ hostTest("caller: a removed working directory matters to relative paths only", a
   }
 });
 
-hostTest("caller: limits that Deno can't live with are one sentence", async () => {
+rootTest("caller: limits that Deno can't live with are one sentence", async () => {
   for (
     const [limit, says] of [
       ["-n 8", "open files (RLIMIT_NOFILE) is below 64"],
@@ -205,7 +209,7 @@ hostTest("caller: limits that Deno can't live with are one sentence", async () =
   }
 });
 
-hostTest("caller: a container has the caller's own limit of open files, or its own", async () => {
+rootTest("caller: a container has the caller's own limit of open files, or its own", async () => {
   const limits = 'echo "$(ulimit -Sn) $(ulimit -Hn)"';
   const run = (flags: readonly string[]) =>
     shell('ulimit -Sn 100; ulimit -Hn 1000; exec "$@"', runArgs(flags, "sh", "-c", limits));
@@ -220,7 +224,7 @@ hostTest("caller: a container has the caller's own limit of open files, or its o
   assertEquals((await run(["--ulimit", "core=0"])).stdout, "100 1000\n");
 });
 
-hostTest("caller: without /proc libflux says so", async () => {
+rootTest("caller: without /proc libflux says so", async () => {
   using directory = temporaryDirectory();
   const { path } = directory;
   const script = `unshare -m sh -c '
@@ -229,7 +233,7 @@ hostTest("caller: without /proc libflux says so", async () => {
   assertRefused(await shell(script, ["--version"]), "there is no /proc here");
 });
 
-hostTest("caller: bytes that aren't UTF-8 are refused in a sentence", async () => {
+rootTest("caller: bytes that aren't UTF-8 are refused in a sentence", async () => {
   using directory = temporaryDirectory();
   const file = `${directory.path}/variables`;
   Deno.writeFileSync(file, Uint8Array.of(0x41, 0x3d, 0xff, 0xfe));

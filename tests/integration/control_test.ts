@@ -1,14 +1,14 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { LimitError, list, NoContainerError, pause, run, stats, unpause, update, UsageError } from "../../mod.ts";
 import { groupOf, isUnified, readLimit, unifiedMount } from "./cgroups.ts";
-import { BUSYBOX, hostTest, LIBFLUX, libflux, uniqueName } from "./support.ts";
+import { BUSYBOX, hostTest, LIBFLUX, libflux, rootTest, uniqueName } from "./support.ts";
 
 const COUNT = ["sh", "-c", "while :; do echo x; sleep 0.01; done"];
 
 const stateOf = async (name: string): Promise<string | undefined> =>
   (await list()).find((one) => one.name === name)?.state;
 
-hostTest("pause: a container stands still until it may go on", async () => {
+rootTest("pause: a container stands still until it may go on", async () => {
   await using container = await run({ image: BUSYBOX, command: COUNT });
   const reader = container.stdout.getReader();
   await reader.read();
@@ -30,7 +30,7 @@ hostTest("pause: a container stands still until it may go on", async () => {
   reader.releaseLock();
 });
 
-hostTest("pause: a container that is held can be killed, and replaced", async () => {
+rootTest("pause: a container that is held can be killed, and replaced", async () => {
   const name = uniqueName();
   await using first = await run({ name, image: BUSYBOX, command: ["sleep", "60"] });
   await pause(name);
@@ -42,7 +42,7 @@ hostTest("pause: a container that is held can be killed, and replaced", async ()
   assertEquals((await second.status).code, 137);
 });
 
-hostTest("update: a limit is raised and lowered while the container runs", async () => {
+rootTest("update: a limit is raised and lowered while the container runs", async () => {
   await using container = await run({
     image: BUSYBOX,
     command: ["sleep", "60"],
@@ -97,7 +97,7 @@ hostTest("pause, unpause, update: who isn't there, and what can't be, is told in
 });
 
 // A host with nothing but v2 has no freezer of v1 to be tested.
-const testOfLegacy = isUnified ? () => {} : hostTest;
+const testOfLegacy = isUnified ? () => {} : rootTest;
 
 testOfLegacy(
   "pause: where there is only cgroup v1, its freezer holds, and lets go of who is to be killed",

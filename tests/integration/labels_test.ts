@@ -6,7 +6,7 @@ import { securityLabels } from "../../lib/compile/labels.ts";
 import { CAPABILITIES } from "../../lib/spec/capabilities.ts";
 import { attempt } from "../../lib/info/probe.ts";
 import { buildSpec } from "../../lib/spec/build.ts";
-import { hostTest } from "./support.ts";
+import { rootTest } from "./support.ts";
 
 const FACTS = {
   name: "web",
@@ -44,7 +44,7 @@ async function label(spec: Partial<Parameters<typeof buildSpec>[1]>) {
   });
 }
 
-hostTest("a label that the kernel doesn't take fails by the step that writes it, by the private procfs", async () => {
+rootTest("a label that the kernel doesn't take fails by the step that writes it, by the private procfs", async () => {
   assertEquals(await label({}), { errno: 0, step: "" });
   // What nobody's policy has. Where no module takes labels the kernel refuses all of them.
   const contexts = { process: "nobody_u:nobody_r:libflux_nothing_t:s0", file: "a:b:c:s0" };
@@ -52,7 +52,7 @@ hostTest("a label that the kernel doesn't take fails by the step that writes it,
   assertEquals([errno, step], [22, "have SELinux label the command nobody_u:nobody_r:libflux_nothing_t:s0"]);
 });
 
-hostTest("a profile that the kernel doesn't take fails by the step that names it", async () => {
+rootTest("a profile that the kernel doesn't take fails by the step that names it", async () => {
   const { errno, step } = await label({ apparmor: "libflux-nothing" });
   // Without AppArmor there is no such file; with it no such profile.
   assertEquals(errno, 2);

@@ -8,12 +8,12 @@ import { cloneFlags, joinsNetwork, type Launch } from "../../lib/compile/mod.ts"
 import { landlockVersion } from "../../lib/labels.ts";
 import { compileProgram, prepare, type Prepared } from "../../lib/prepare.ts";
 import type { RunOptions } from "../../lib/spec/options.ts";
-import { DEBIAN, hostTest, temporaryDirectory } from "./support.ts";
+import { DEBIAN, rootTest, temporaryDirectory } from "./support.ts";
 
 /** A kernel without it can't tell anything here. */
 const VERSION = landlockVersion();
 const landlockTest = (name: string, body: () => Promise<void>): void =>
-  VERSION >= 2 ? hostTest(name, body) : Deno.test({ name, ignore: true, fn: body });
+  VERSION >= 2 ? rootTest(name, body) : Deno.test({ name, ignore: true, fn: body });
 
 const open = (path: string, flags: number): Descriptor =>
   new Descriptor(checked("openat", AT.AT_FDCWD, path, flags | O.O_CLOEXEC, 0o600));

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { BUSYBOX, hostTest, libflux, startLibflux, temporaryDirectory } from "./support.ts";
+import { BUSYBOX, libflux, rootTest, startLibflux, temporaryDirectory } from "./support.ts";
 
 /** Where v1's freezer is: the one thing that keeps a killed process from ending. */
 const FREEZER = "/sys/fs/cgroup/freezer";
@@ -39,7 +39,7 @@ const hasFreezer = (() => {
 
 // v2 kills what it holds: there nothing of the kind can be made to happen.
 if (hasFreezer) {
-  hostTest("leftovers: what can't be removed yet is told, holds no command up, and goes with a later one", async () => {
+  rootTest("leftovers: what can't be removed yet is told, holds no command up, and goes with a later one", async () => {
     using directory = temporaryDirectory();
     using frozen = freezer();
     const root = ["--root", `${directory.path}/state`];

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Limits, run } from "../../mod.ts";
 import { disk } from "./disk.ts";
-import { BUSYBOX, hostTest } from "./support.ts";
+import { BUSYBOX, rootTest } from "./support.ts";
 
 const MEBI = 2 ** 20;
 
@@ -27,7 +27,7 @@ async function dd(
   return to - from;
 }
 
-hostTest(
+rootTest(
   "limits: --device-read-bps, --device-write-bps and in operations hold a disk to what was asked for",
   async () => {
     using scratch = disk();

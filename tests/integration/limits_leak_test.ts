@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { run } from "../../mod.ts";
 import { groupOf, mountOf } from "./cgroups.ts";
-import { BUSYBOX, hostTest, patience } from "./support.ts";
+import { BUSYBOX, patience, rootTest } from "./support.ts";
 
 /** Fewer where everything takes 20 times as long. */
 const RUNS = patience(1) > 1 ? 150 : 500;
@@ -34,7 +34,7 @@ async function containers(count: number): Promise<void> {
   }
 }
 
-hostTest(`limits: ${RUNS} containers with limits leave no cgroup, and no memory in use`, async () => {
+rootTest(`limits: ${RUNS} containers with limits leave no cgroup, and no memory in use`, async () => {
   // The first ones open, load and cache what all the others use too.
   await containers(20);
   const [groups, bytes] = [kept(), memory()];
@@ -46,7 +46,7 @@ hostTest(`limits: ${RUNS} containers with limits leave no cgroup, and no memory 
   assert(memory() - bytes < 64 * MEBI, `${(memory() - bytes) / MEBI} MiB more are in use`);
 });
 
-hostTest(
+rootTest(
   "limits: a --cgroup-parent that libflux has made goes with the last container in it, whoever made it",
   async () => {
     const cgroupParent = `/libflux-test-${Deno.pid}/made/here`;

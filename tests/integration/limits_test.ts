@@ -1,19 +1,19 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { run, top, update } from "../../mod.ts";
 import { groupOf, mountOf, readLimit, unifiedMount } from "./cgroups.ts";
-import { BUSYBOX, hostTest, LIBFLUX, libflux, patience, runContainer, uniqueName } from "./support.ts";
+import { BUSYBOX, hostTest, LIBFLUX, libflux, patience, rootTest, runContainer, uniqueName } from "./support.ts";
 
 const IMAGE = ["--image", BUSYBOX];
 const sh = (flags: readonly string[], script: string) => runContainer([...IMAGE, ...flags], ["sh", "-c", script]);
 /** Doubles a text until there is no memory for it. */
 const EAT = "x=a; while :; do x=$x$x; done";
 
-hostTest("limits: --memory kills what goes past it, and says so", async () => {
+rootTest("limits: --memory kills what goes past it, and says so", async () => {
   const { code, stderr } = await sh(["--memory", "32M", "--memory-swap", "32M"], EAT);
   assertEquals([code, stderr], [137, "libflux: killed: out of memory (limit 32 MiB, peak 32 MiB)\n"]);
 });
 
-hostTest("limits: that a process below the command had no memory is told when the command fails", async () => {
+rootTest("limits: that a process below the command had no memory is told when the command fails", async () => {
   const { code, stderr } = await sh(["--memory", "32M", "--memory-swap", "32M"], `sh -c '${EAT}'; exit 3`);
   // The first line is the shell's.
   assertEquals(
@@ -23,11 +23,11 @@ hostTest("limits: that a process below the command had no memory is told when th
   assertEquals((await sh(["--memory", "32M", "--memory-swap", "32M"], `sh -c '${EAT}'; true`)).stderr, "Killed\n");
 });
 
-hostTest("limits: a command that is killed by somebody else wasn't out of memory", async () => {
+rootTest("limits: a command that is killed by somebody else wasn't out of memory", async () => {
   assertEquals(await sh(["--memory", "32M"], "kill -9 $$"), { code: 137, stdout: "", stderr: "" });
 });
 
-hostTest("limits: --cpus holds a busy loop to what was asked for", async () => {
+rootTest("limits: --cpus holds a busy loop to what was asked for", async () => {
   for (const cpus of [0.2, 0.5]) {
     const limits = { cpus };
     await using container = await run({
@@ -51,7 +51,7 @@ hostTest("limits: --cpus holds a busy loop to what was asked for", async () => {
   }
 });
 
-hostTest("limits: --pids-limit contains a bomb, and the host still starts processes", async () => {
+rootTest("limits: --pids-limit contains a bomb, and the host still starts processes", async () => {
   // Who can't fork any more stays, so that those who were made can be counted.
   const command = ["sh", "-c", "bomb() { trap 'exec sleep 60' EXIT; while :; do bomb & done; }; bomb"];
   await using container = await run({ image: BUSYBOX, command, stderr: "null", limits: { pids: 30 } });
@@ -65,14 +65,14 @@ hostTest("limits: --pids-limit contains a bomb, and the host still starts proces
   for (let i = 0; i < 5; i++) assertEquals((await top(container.name)).length, 30);
 });
 
-hostTest("limits: the usual one of processes is 4096, and none can be asked for", async () => {
+rootTest("limits: the usual one of processes is 4096, and none can be asked for", async () => {
   for (const [limits, expected] of [[{}, "4096"], [{ pids: -1 }, "max"]] as const) {
     await using container = await run({ image: BUSYBOX, command: ["sleep", "60"], limits });
     assertEquals(readLimit(container, "pids", { v2: "pids.max", v1: "pids.max" }), expected);
   }
 });
 
-hostTest("limits: --cpuset-cpus is what nproc counts", async () => {
+rootTest("limits: --cpuset-cpus is what nproc counts", async () => {
   assertEquals((await sh(["--cpuset-cpus", "0"], "nproc")).stdout, "1\n");
   const { code, stderr } = await sh(["--cpuset-cpus", "4000"], "nproc");
   assertEquals(code, 125);
@@ -108,14 +108,14 @@ hostTest("limits: --ulimit stops who goes past it", async () => {
   assert([128 + SIGKILL, 128 + SIGXCPU].includes(cpu.code), String(cpu.code));
 });
 
-hostTest("limits: cgroups are the roots of what the container sees, and read-only", async () => {
+rootTest("limits: cgroups are the roots of what the container sees, and read-only", async () => {
   const { stdout } = await sh(["--memory", "64M"], "cat /proc/self/cgroup; mkdir /sys/fs/cgroup/x 2>&1");
   const lines = stdout.trim().split("\n");
   assertStringIncludes(lines.pop() ?? "", "Read-only file system");
   for (const line of lines) assertMatch(line, /^\d+:[^:]*:\/$/);
 });
 
-hostTest("limits: --cgroup-parent holds the container's cgroup, and stays", async () => {
+rootTest("limits: --cgroup-parent holds the container's cgroup, and stays", async () => {
   const parent = `/libflux-test-${Deno.pid}`;
   const mount = mountOf("pids");
   Deno.mkdirSync(mount + parent);
@@ -162,7 +162,7 @@ hostTest("limits: what can't be is told in one sentence", async () => {
   }
 });
 
-hostTest("limits: a hierarchy that something else is mounted over isn't used", async () => {
+rootTest("limits: a hierarchy that something else is mounted over isn't used", async () => {
   const second = mountOf("cpu");
   const first = unifiedMount ?? second;
   const script = `mount -t tmpfs none ${first}; test ${first} = ${second} || mount -t tmpfs none ${second}; "$@"
@@ -189,7 +189,7 @@ hostTest("limits: a --cgroup-parent that can't be made is told, and the containe
   assertMatch(stderr, /^libflux: the cgroup \S+\/cgroup\.procs\/[0-9a-f]{64} can't be made: not a directory[^\n]*\n$/);
 });
 
-hostTest("limits: one that came later is told when it kills", async () => {
+rootTest("limits: one that came later is told when it kills", async () => {
   await using container = await run({
     image: BUSYBOX,
     command: ["sh", "-c", `read go; ${EAT}`],

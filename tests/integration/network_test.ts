@@ -1,13 +1,13 @@
 import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { networkNamespace } from "../../ffi/network_namespace.ts";
 import { type Container, run } from "../../mod.ts";
-import { BUSYBOX, hostTest, LIBFLUX, libflux, openDescriptors, runContainer, uniqueName } from "./support.ts";
+import { BUSYBOX, hostTest, LIBFLUX, libflux, openDescriptors, rootTest, runContainer, uniqueName } from "./support.ts";
 
 const namespaceOf = (path: string): string => Deno.readLinkSync(path);
 const ownThreads = (): Set<string> =>
   new Set(Array.from(Deno.readDirSync("/proc/self/task"), ({ name }) => namespaceOf(`/proc/self/task/${name}/ns/net`)));
 
-hostTest("network: namespaces that are made beside are new, and no thread of libflux stays in one", async () => {
+rootTest("network: namespaces that are made beside are new, and no thread of libflux stays in one", async () => {
   const own = namespaceOf("/proc/self/ns/net");
   (await networkNamespace()).close();
   const before = openDescriptors();
@@ -32,7 +32,7 @@ hostTest("network: with none there is a namespace of its own, with nothing but l
   assertEquals(rest.filter((line) => line.includes("net:[") && line.includes("->")), []);
 });
 
-hostTest("network: a host that allows no more namespaces is told so in one sentence", async () => {
+rootTest("network: a host that allows no more namespaces is told so in one sentence", async () => {
   // The limit is that of a user namespace: of one made for this test.
   const script = `echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"`;
   const { code, stderr } = await new Deno.Command("unshare", {
@@ -48,7 +48,7 @@ hostTest("network: a host that allows no more namespaces is told so in one sente
   );
 });
 
-hostTest("network: where no thread could come home to the host's network, none leaves it", async () => {
+rootTest("network: where no thread could come home to the host's network, none leaves it", async () => {
   const { code, stderr } = await new Deno.Command("unshare", {
     args: [
       ...["--user", "--map-root-user", "--mount"],
@@ -62,7 +62,7 @@ hostTest("network: where no thread could come home to the host's network, none l
   );
 });
 
-hostTest(
+rootTest(
   "network: without the capability the kernel's refusal is told, and the host's own network untouched",
   async () => {
     const show = async (): Promise<string> => {
@@ -88,7 +88,7 @@ hostTest(
 const NETWORK = ["readlink", "/proc/self/ns/net"];
 const text = async (container: Container): Promise<string> => (await new Response(container.stdout).text()).trim();
 
-hostTest("network: container:NAME is the network of another container, where its servers answer", async () => {
+rootTest("network: container:NAME is the network of another container, where its servers answer", async () => {
   const listen = ["sh", "-c", "echo up; exec busybox nc -l -p 8080 -e echo hello"];
   await using server = await run({ image: BUSYBOX, command: listen });
   await server.stdout.getReader().read();
@@ -106,7 +106,7 @@ hostTest("network: container:NAME is the network of another container, where its
   assertEquals(stdout, "hello\n");
 });
 
-hostTest("network: ns:PATH is a namespace that somebody else has made", async () => {
+rootTest("network: ns:PATH is a namespace that somebody else has made", async () => {
   const ip = async (...args: readonly string[]) =>
     assertEquals((await new Deno.Command("ip", { args: [...args] }).output()).code, 0, args.join(" "));
   const name = uniqueName();
@@ -130,7 +130,7 @@ hostTest("network: ns:PATH is a namespace that somebody else has made", async ()
   }
 });
 
-hostTest("network: one that can't be joined is told in one sentence, and nothing is made", async () => {
+rootTest("network: one that can't be joined is told in one sentence, and nothing is made", async () => {
   for (
     const [network, says] of [
       ["container:nobody", "there is no container nobody; 'libflux ps' lists those that run"],

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { DEBIAN, hostTest, runContainer } from "./support.ts";
+import { DEBIAN, hostTest, rootTest, runContainer } from "./support.ts";
 
 const sh = (flags: readonly string[], script: string) =>
   runContainer(["--image", DEBIAN, "--network", "none", ...flags], ["sh", "-c", script]);
@@ -7,7 +7,7 @@ const sh = (flags: readonly string[], script: string) =>
 const status = () => Deno.readTextFileSync("/proc/self/status");
 const field = (text: string, name: string): string => new RegExp(`^${name}:\\t(.*)$`, "m").exec(text)?.[1] ?? "";
 
-hostTest("--privileged: all capabilities that libflux has, no filter, no masks, new privileges", async () => {
+rootTest("--privileged: all capabilities that libflux has, no filter, no masks, new privileges", async () => {
   const { code, stdout, stderr } = await sh(["--privileged"], "cat /proc/self/status; stat -c %F /proc/keys");
   assertEquals([code, stderr], [0, ""]);
   assertEquals(field(stdout, "CapEff"), field(status(), "CapPrm"));
@@ -15,7 +15,7 @@ hostTest("--privileged: all capabilities that libflux has, no filter, no masks, 
   assertMatch(stdout, /regular empty file\n$/);
 });
 
-hostTest("--privileged: /proc/sys, /sys and /sys/fs/cgroup can be written to, and mounts be made", async () => {
+rootTest("--privileged: /proc/sys, /sys and /sys/fs/cgroup can be written to, and mounts be made", async () => {
   const script =
     "for at in /proc/sys/kernel/shm_rmid_forced /sys/kernel /sys/fs/cgroup; do test -w $at && echo $at; done; " +
     "mount -t tmpfs none /mnt && mkdir /mnt/x && umount /mnt && echo mounted; " +
@@ -28,13 +28,13 @@ hostTest("--privileged: /proc/sys, /sys and /sys/fs/cgroup can be written to, an
   assertStringIncludes((await sh([], script)).stdout, "ro ro ");
 });
 
-hostTest("--privileged: device nodes that it makes open their devices, in /dev and in the image", async () => {
+rootTest("--privileged: device nodes that it makes open their devices, in /dev and in the image", async () => {
   const script = "for at in /dev /tmp /srv; do mknod $at/own c 1 7 && head -c 3 $at/own | od -An -tx1; done";
   const { stdout, stderr } = await sh(["--privileged"], script);
   assertEquals([stdout, stderr], [" 00 00 00\n".repeat(3), ""]);
 });
 
-hostTest("--privileged: what is asked for besides holds", async () => {
+rootTest("--privileged: what is asked for besides holds", async () => {
   const flags = ["--privileged", "--cap-drop", "SYS_TIME", "--security-opt", "no-new-privileges", "--security-opt"];
   const script =
     "grep -E 'CapEff|NoNewPrivs' /proc/self/status; ls -A /srv | wc -l; touch /srv/x 2>/dev/null || echo ro";
@@ -52,7 +52,7 @@ hostTest("--privileged: the host's namespaces stay its own", async () => {
   assertEquals(Deno.hostname() === "inside", false);
 });
 
-hostTest("--privileged: the host's devices are there, each as it is, but for consoles", async () => {
+rootTest("--privileged: the host's devices are there, each as it is, but for consoles", async () => {
   const list = "cd /dev && find . -path ./pts -prune -o -path ./shm -prune -o -path ./mqueue -prune " +
     "-o \\( -type b -o -type c \\) -printf '%p %y %m %U:%G ' -exec stat -c %t:%T {} \\; | sort";
   const { code, stdout, stderr } = await sh(["--privileged"], list);
@@ -64,7 +64,7 @@ hostTest("--privileged: the host's devices are there, each as it is, but for con
   assertEquals(lines(host).length > 3, true);
 });
 
-hostTest(
+rootTest(
   "--privileged: no rule keeps a container from a device, one of its own name is where it was asked for",
   async () => {
     const flags = ["--privileged", "--device", "/dev/full:/dev/loop0"];

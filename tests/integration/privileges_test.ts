@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { BUSYBOX, hostTest, LIBFLUX, uniqueName } from "./support.ts";
+import { BUSYBOX, LIBFLUX, rootTest, uniqueName } from "./support.ts";
 
 interface Case {
   /** What starts libflux. */
@@ -53,7 +53,7 @@ async function said(by: readonly string[], args: readonly string[]): Promise<rea
 }
 
 for (const { by, info, run } of CASES) {
-  hostTest(`info and run agree that nothing works below ${by.join(" ")}`, async () => {
+  rootTest(`info and run agree that nothing works below ${by.join(" ")}`, async () => {
     const [canRun, table] = await said(by, ["info"]);
     assertEquals(canRun, 1, table);
     for (const part of info) assertStringIncludes(table, part);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { onDisk } from "./disk.ts";
-import { BUSYBOX, hostTest, LIBFLUX, rootTest, runContainer, temporaryDirectory, uniqueName } from "./support.ts";
+import { BUSYBOX, LIBFLUX, rootTest, runContainer, temporaryDirectory, uniqueName } from "./support.ts";
 
 const TREE = onDisk(BUSYBOX);
 const IMAGE = ["--image", TREE, "--network", "none"] as const;
@@ -209,7 +209,7 @@ rootTest("users: a host that lets nobody make user namespaces is told, with what
   ]);
 });
 
-hostTest("users: explain shows the maps, and who writes them", async () => {
+rootTest("users: explain shows the maps, and who writes them", async () => {
   const { stdout } = await new Deno.Command(LIBFLUX, {
     args: ["explain", "run", "x", ...IMAGE, "--userns", "700000:700000:10", "--", "true"],
   }).output();

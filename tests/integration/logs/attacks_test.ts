@@ -10,13 +10,13 @@ import {
   temporaryDirectory,
   uniqueName,
 } from "../support.ts";
-import { call, checksum, Log, mountHistory, oneGigabyte, pumpOf, until } from "./support.ts";
+import { call, checksum, Log, LOGS, mountHistory, oneGigabyte, pumpOf, until } from "./support.ts";
 
 const options = (root: string, log: RunOptions["log"] = {}) =>
   ({ image: BUSYBOX, network: "none", root, log: log ?? {} }) as const;
 
 hostTest("1 GB that is written as fast as it can is in the log, every byte", async () => {
-  using root = temporaryDirectory("/var/lib/libflux");
+  using root = temporaryDirectory(LOGS);
   const { command, expected } = oneGigabyte();
   await using container = await run({
     ...options(root.path, { maxSize: 100_000_000, maxFile: 12 }),
@@ -30,7 +30,7 @@ hostTest("1 GB that is written as fast as it can is in the log, every byte", asy
 });
 
 hostTest("short lines one at a time are all in the log, in files no larger than they may be", async () => {
-  using root = temporaryDirectory("/var/lib/libflux");
+  using root = temporaryDirectory(LOGS);
   const [lines, maxSize] = [100_000, 65_536];
   await using container = await run({
     ...options(root.path, { maxSize, maxFile: 1000 }),

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { eventually, script } from "../detached/support.ts";
-import { hostTest, libflux, startLibflux } from "../support.ts";
+import { hostTest, IS_USER, libflux, startLibflux } from "../support.ts";
 
 /** The lines of a stream, as they come. */
 async function collect(stream: ReadableStream<Uint8Array>, lines: string[]): Promise<void> {
@@ -29,10 +29,12 @@ hostTest("events shows what happens to a container as it happens, and afterwards
   const lines: string[] = [];
   const reading = collect(child.stdout, lines);
   const shown = (line: string) => eventually(() => lines.includes(`${line} ${name}`), `${line} is shown`);
-  assertEquals((await libflux(["pause", name])).code, 0);
-  await shown("paused");
-  assertEquals((await libflux(["unpause", name])).code, 0);
-  await shown("unpaused");
+  // Without delegated cgroups, nothing of an ordinary user's can be held.
+  const changes = IS_USER ? [] : ["pause", "unpause"];
+  for (const change of changes) {
+    assertEquals((await libflux([change, name])).code, 0);
+    await shown(`${change}d`);
+  }
   assertEquals((await libflux(["rm", "--force", name])).code, 0);
   await shown("removed");
   child.kill("SIGINT");
@@ -46,7 +48,7 @@ hostTest("events shows what happens to a container as it happens, and afterwards
     ...["--filter", `name=${name}`],
   ]);
   const events = past.stdout.trim().split("\n").map((line) => JSON.parse(line));
-  assertEquals(events.map(({ type }) => type), ["paused", "unpaused", "removed"]);
+  assertEquals(events.map(({ type }) => type), [...changes.map((change) => `${change}d`), "removed"]);
   for (const event of events) assertMatch(event.id, /^[0-9a-f]{64}$/);
   const text = await libflux(["events", "--filter", `name=${name}`, "--filter", "type=removed"]);
   assertMatch(text.stdout, new RegExp(`^\\d{4}-\\S+Z removed ${name} [0-9a-f]{12} \\(image=.*/busybox\\)\n$`));

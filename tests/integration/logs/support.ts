@@ -9,6 +9,9 @@ import { decodeRecord, type LogRecord } from "../../../lib/logs/format.ts";
 import { type ContainerRecord, History, historyRoot } from "../../../lib/store/history.ts";
 import { patience } from "../support.ts";
 
+/** Where logs are by default, and this user may write. */
+export const LOGS: string = Deno.uid() === 0 ? "/var/lib/libflux" : Deno.env.get("HOME") ?? "";
+
 /** Waits for a condition with bounded patience. */
 export async function until(what: string, condition: () => boolean): Promise<void> {
   const deadline = performance.now() + patience(20_000);

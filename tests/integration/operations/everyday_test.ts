@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { table } from "../../../lib/render.ts";
-import { hostTest } from "../support.ts";
+import { IS_USER, rootTest, usersTest } from "../support.ts";
 import { EVERYDAY } from "./everyday.ts";
 import { attempts, lament, podmanObstacle, prepareProgram, removeProgram } from "./lists.ts";
 import { below, type Place, podman } from "./places.ts";
@@ -20,21 +20,21 @@ Deno.test("the list of everyday operations is long enough, and names each once",
   assertEquals(new Set(EVERYDAY.map(({ name }) => name)).size, EVERYDAY.length);
 });
 
-hostTest("every everyday operation works in a default container", async () => {
+usersTest("every everyday operation works in a default container", async () => {
   assertEquals(await failures("libflux", below()), []);
 });
 
-hostTest("an everyday operation that doesn't work would be noticed", async () => {
+usersTest("an everyday operation that doesn't work would be noticed", async () => {
   const failed = await failures("unprivileged", unprivileged);
   for (const name of ["dpkg -i of a package built here", "tar with owners", "su to a user", "a port below 1024"]) {
     assert(failed.some((text) => text.startsWith(name)), name);
   }
 });
 
-const obstacle = await podmanObstacle();
+const obstacle = IS_USER ? undefined : await podmanObstacle();
 if (obstacle !== undefined) lament(obstacle);
 
-hostTest("beside podman: what works there works in libflux", async () => {
+rootTest("beside podman: what works there works in libflux", async () => {
   const [inside, other] = [
     await attempts("everyday", "libflux", below()),
     await attempts("everyday", "podman", podman),

@@ -4,7 +4,7 @@
  * @module
  */
 import { WITHOUT_HYBRID } from "../../../tasks/process.ts";
-import { EVERYDAY_TREE, libflux, patience, uniqueName } from "../support.ts";
+import { EVERYDAY_TREE, HAS_USERS, IS_USER, libflux, patience, uniqueName } from "../support.ts";
 
 /** Runs a command somewhere, with one directory of the host's in sight, and answers what it prints. */
 export type Place = (directory: string, command: readonly string[]) => Promise<string>;
@@ -20,8 +20,8 @@ async function output(program: string, args: readonly string[]): Promise<string>
   throw new Error(`${program} ended with ${code}: ${errors?.trim().split("\n").slice(-3).join("; ")}`);
 }
 
-/** With what a container has a sysctl for, in both runtimes. */
-const SYSCTL = ["--sysctl", "net.ipv4.ping_group_range=0 2147483647"];
+/** With what a container has a sysctl for, in both runtimes: for the groups that there are. */
+const SYSCTL = ["--sysctl", `net.ipv4.ping_group_range=0 ${!HAS_USERS ? 0 : IS_USER ? 65_535 : 2_147_483_647}`];
 
 /** A container of libflux's. */
 export const below = (...flags: readonly string[]): Place => async (directory, command) => {

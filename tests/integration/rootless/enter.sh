@@ -41,9 +41,15 @@ mknod -m 666 "$place/fuse" c 10 229
 mount --bind "$checkout" "$place/checkout"
 cp -r "$checkout/build/rootfs/busybox" "$place/rootfs/"
 cp -a "$checkout/build/rootfs/debian" "$place/rootfs/"
+if [ -d "$checkout/build/rootfs/everyday" ]; then
+  # A gigabyte that only changes its owner: no file is copied.
+  mkdir "$place/changed" "$place/work" "$place/rootfs/everyday"
+  mount -t overlay -o "lowerdir=$checkout/build/rootfs/everyday,upperdir=$place/changed,workdir=$place/work,metacopy=on" \
+    none "$place/rootfs/everyday"
+fi
 chown -R "$uid:$uid" "$place/home" "$place/runtime" "$place/rootfs"
 chmod 700 "$place/home" "$place/runtime"
-mount --bind "$place/rootfs" "$place/checkout/build/rootfs"
+mount --rbind "$place/rootfs" "$place/checkout/build/rootfs"
 # An image that the kernel mounts no overlay over: it is on two of them already, and they aren't stacked any higher.
 for name in once twice; do mkdir "$place/rootfs/$name" "$place/$name"; done
 mount -t overlay -o "lowerdir=$place/once:$place/rootfs/busybox" none "$place/rootfs/once"
@@ -51,6 +57,9 @@ mount -t overlay -o "lowerdir=$place/twice:$place/rootfs/once" none "$place/chec
 chown "$uid:$uid" "$place/once" "$place/twice"
 touch "$place/deno/deno"
 mount --bind "$deno" "$place/deno/deno"
+
+# By what is in them tests see what others leave.
+for directory in /tmp /dev/shm; do mount -t tmpfs -o mode=1777 none "$directory"; done
 
 cd "$place/checkout"
 exec setpriv --reuid "$uid" --regid "$uid" --clear-groups --inh-caps=-all -- \
