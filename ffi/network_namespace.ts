@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { AT, CLONE, IOCTL, O, SOCKET } from "./abi/constants.ts";
+import { AT, CLONE, F, IOCTL, O, SOCKET } from "./abi/constants.ts";
 import { AF, NETLINK } from "./abi/netlink.ts";
 import { loopbackUp } from "./abi/network.ts";
 import { type SyscallName, syscallNumber } from "./abi/syscalls.ts";
@@ -73,6 +73,16 @@ export class NetworkNamespace implements Disposable {
    * @param owner The user namespace that it belongs to, where that is another than libflux's and libflux isn't root.
    */
   constructor(readonly namespace: Descriptor, readonly socket?: Descriptor, readonly owner?: Descriptor) {}
+  /** The same, for who may still be at work when this is closed. */
+  duplicate(): NetworkNamespace {
+    using opened = new DisposableStack();
+    const copy = ({ number }: Descriptor): Descriptor =>
+      opened.use(new Descriptor(checked("fcntl", number, F.F_DUPFD_CLOEXEC, 0)));
+    const { namespace, socket, owner } = this;
+    const own = new NetworkNamespace(copy(namespace), socket && copy(socket), owner && copy(owner));
+    opened.move();
+    return own;
+  }
   /** Lets go of it. */
   close(): void {
     this.namespace.close();

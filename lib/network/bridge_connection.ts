@@ -87,7 +87,11 @@ export class BridgeConnection implements Connection {
 
   begin(namespace: Promise<NetworkNamespace>): void {
     this.claim.ledger.add({ kind: "veth", name: this.#link });
-    this.#attached = namespace.then((one) => this.#makeLink(one));
+    this.#attached = namespace.then(async (one) => {
+      // Whoever launches closes it where that fails, whatever a thread is doing.
+      using own = one.duplicate();
+      await this.#makeLink(own);
+    });
     this.#attached.catch(() => {});
   }
 

@@ -91,12 +91,14 @@ export function standBy(families: readonly Family[]): Disposable {
   using tools = new DisposableStack();
   for (const family of otherWay === undefined ? families : []) {
     try {
-      const tool = tools.use(startReader(family));
+      const tool = startReader(family);
       tool.ended.catch(() => {});
       waiting[family].push(tool);
-      tools.defer(() =>
-        void (waiting[family].includes(tool) && waiting[family].splice(waiting[family].indexOf(tool), 1))
-      );
+      tools.defer(() => {
+        const at = waiting[family].indexOf(tool);
+        // Otherwise somebody has it, perhaps for another container.
+        if (at >= 0) waiting[family].splice(at, 1)[0]?.[Symbol.dispose]();
+      });
     } catch (error) {
       // Whoever needs it says so.
       if (!(error instanceof NetworkError)) throw error;

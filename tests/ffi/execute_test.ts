@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { E } from "../../ffi/abi/constants.ts";
-import { execute, type Executed } from "../../ffi/execute.ts";
+import { execute, type Executed, executeLines } from "../../ffi/execute.ts";
 import { checked, Descriptor, syscall } from "../../ffi/libc.ts";
 
 const SHELL = "/bin/sh";
@@ -134,4 +134,19 @@ Deno.test("200 programs, together and one by one, leave no zombie and no descrip
   }
   assertEquals(descriptors(), before);
   assertEquals(children(), "");
+});
+
+Deno.test("executeLines() has a program wait for its lines, and end where it gets none", async () => {
+  const path = "/bin/cat";
+  const reader = executeLines(path, []);
+  assert(typeof reader === "object");
+  await reader.work("first\nlast\n");
+  const { code, output } = await reader.ended;
+  // What fills the pages is comments.
+  assertEquals([code, output.replace(/^#+\n/gm, "")], [0, "first\nlast\n"]);
+  const unused = executeLines(path, []);
+  assert(typeof unused === "object");
+  unused[Symbol.dispose]();
+  assertEquals(await unused.ended, { code: 0, output: "", errno: 0 });
+  assertEquals(executeLines("/nowhere/cat", []), E.ENOENT);
 });
