@@ -158,8 +158,13 @@ const gbit = (value: number): string => `${(value / 1e9).toFixed(2)} Gbit/s`.pad
 
 function printThroughput(results: readonly Throughput[]): void {
   console.log(`\n${"".padEnd(38)}        libflux       plain   (medians)      at most`);
-  for (const { what, own, plain } of results) {
+  for (const { what, own, plain, byHand } of results) {
     console.log(what.padEnd(38) + gbit(own.median) + gbit(plain.median) + gbit(own.max) + gbit(plain.max));
+    if (byHand === undefined) continue;
+    const shares = `${(byHand / plain.median).toFixed(2)} of plain; libflux has ${
+      (own.median / byHand).toFixed(2)
+    } of it`;
+    console.log(`  a bridge and NAT made by hand: ${shares}`);
   }
 }
 

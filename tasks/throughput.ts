@@ -9,6 +9,9 @@
  *         192.0.2.2 --- 192.0.2.1 the router, 203.0.113.1 --- 203.0.113.2 behind
  * ```
  *
+ * And what a bridge and NAT take of the kernel by themselves is told by another host that has both, made by hand: how much of
+ * the distance to a plain pair is libflux's own.
+ *
  * @module
  */
 import { inspectNetwork, run } from "../mod.ts";
@@ -17,6 +20,8 @@ import { median } from "./figures.ts";
 
 const ROUNDS = 5;
 const PORT = 5201;
+/** Who is on a bridge that was made by hand. */
+const BY_HAND = "203.0.113.2";
 
 /** A way that something goes, and the same without libflux. */
 export interface Throughput {
@@ -25,6 +30,8 @@ export interface Throughput {
   /** Bits a second, at the median and at most. */
   readonly own: { readonly median: number; readonly max: number };
   readonly plain: { readonly median: number; readonly max: number };
+  /** The same by a bridge and NAT that were made by hand, at the median; where that is another way than the plain one. */
+  readonly byHand?: number;
   /** How much of what goes without libflux goes with it, at the least. */
   readonly goal: number;
 }
@@ -90,6 +97,14 @@ async function measure(client: Place, address: string, reverse: boolean): Promis
   }
 }
 
+/** Gives a host a bridge with somebody on it, and NAT for those: what any container's network is made of. */
+async function bridgeByHand(host: Host, inside: Host): Promise<void> {
+  await host.ip("link add bridge type bridge", "link set bridge up", "addr add 203.0.113.1/24 dev bridge");
+  await host.ip(`link add inside type veth peer name eth0 netns ${inside.pid}`, "link set inside master bridge up");
+  await host.must("iptables", "-t", "nat", "-A", "POSTROUTING", "!", "-o", "bridge", "-j", "MASQUERADE");
+  await inside.ip("link set eth0 up", `addr add ${BY_HAND}/24 dev eth0`, "route add default via 203.0.113.1");
+}
+
 /** Measures; needs a network namespace that nobody else is in, and no network of libflux's there. */
 export async function throughput(): Promise<Throughput[]> {
   await using stack = new AsyncDisposableStack();
@@ -104,6 +119,10 @@ export async function throughput(): Promise<Throughput[]> {
   await router.must("sysctl", "-qw", "net.ipv4.ip_forward=1");
   await behind.ip("link set eth0 up", "addr add 203.0.113.2/24 dev eth0", "route add default via 203.0.113.1");
   await left.ip("route add 203.0.113.0/24 via 192.0.2.1");
+  const other = stack.use(await host());
+  const inside = stack.use(await host());
+  await bridgeByHand(other, inside);
+  stack.use(await serve(inside));
   stack.use(await serve(router));
   stack.use(await serve(behind));
   stack.use(
@@ -124,6 +143,7 @@ export async function throughput(): Promise<Throughput[]> {
       goal: 0.95,
       own: () => measure(here, address, false),
       plain: () => measure(left, "192.0.2.1", false),
+      byHand: () => measure(other, BY_HAND, false),
     },
     {
       what: "container to host",
@@ -131,6 +151,7 @@ export async function throughput(): Promise<Throughput[]> {
       goal: 0.95,
       own: () => measure(here, address, true),
       plain: () => measure(left, "192.0.2.1", true),
+      byHand: () => measure(other, BY_HAND, true),
     },
     {
       what: "another host to a published port",
@@ -148,14 +169,16 @@ export async function throughput(): Promise<Throughput[]> {
     },
   ];
   const results: Throughput[] = [];
-  for (const { what, beside, goal, own, plain } of ways) {
-    const [with_, without]: [number[], number[]] = [[], []];
+  for (const { what, beside, goal, own, plain, byHand } of ways) {
+    const [with_, without, alike]: [number[], number[], number[]] = [[], [], []];
     for (let round = 0; round < ROUNDS; round++) {
       with_.push(await own());
       without.push(await plain());
+      if (byHand !== undefined) alike.push(await byHand());
     }
     const sum = (values: readonly number[]) => ({ median: median(values), max: Math.max(...values) });
-    results.push({ what, beside, goal, own: sum(with_), plain: sum(without) });
+    const more = byHand === undefined ? {} : { byHand: median(alike) };
+    results.push({ what, beside, goal, own: sum(with_), plain: sum(without), ...more });
   }
   return results;
 }
