@@ -129,7 +129,8 @@ async function startAgain(store: Store, claim: Claim, state: State, options: Det
     const [code, finished] = [error instanceof FluxError ? error.exitCode : 125, new Date()];
     const message = error instanceof Error ? error.message : "";
     tell(store.root, ...newsOfEnd(state, { code, finished, error: message }, record !== undefined));
-    if (record !== undefined) {
+    // By now the name may be another one's.
+    if (record !== undefined && store.history.read(claim.name)?.id === state.id) {
       const { signal: _signal, outOfMemory: _killed, ...rest } = record;
       store.history.write({ ...rest, code, finished: finished.toISOString(), error: message });
     }

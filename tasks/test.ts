@@ -25,13 +25,11 @@ async function denoTest(
   title: string,
   args: readonly string[],
   wrapper: readonly string[] = [],
-  { deno = Deno.execPath(), isBeside = false }: { readonly deno?: string; readonly isBeside?: boolean } = {},
+  deno: string = Deno.execPath(),
 ): Promise<Summary> {
+  console.log(`\n== ${title}`);
   const [program = "", ...rest] = [...wrapper, deno, "test", "-A", ...configArgs(), ...args];
-  if (!isBeside) console.log(`\n== ${title}`);
-  // Of what runs beside another, everything is shown in the end: their lines would be mixed.
-  const { code, output } = await (isBeside ? capture : tee)(program, rest, { timeout: TIMEOUT });
-  if (isBeside) console.log(`\n== ${title}\n${output}`);
+  const { code, output } = await tee(program, rest, { timeout: TIMEOUT });
   const summary = readSummary(output, code);
   if (!/^\S*(ok|FAILED)\S* \| /m.test(output)) console.error(`test: ${title}: ended without a result (code ${code})`);
   return summary;
@@ -73,27 +71,28 @@ const ROOTLESS = "tests/integration/rootless";
 /** What is about bridges, which an ordinary user hasn't got. What else takes root says so, by `rootTest`. */
 const BRIDGES = "tests/integration/network";
 
-/** Nobody else's processes are in sight there: two runs don't see each other's, nor what those leave. */
+/** Nobody else's processes are in sight there, nor what those leave. */
 const OWN_PROCESSES = [
   ...["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"],
   ...["sh", "-c", '"$@"; exit $?', "sh"],
 ];
 
-/** The whole suite once more as an ordinary user, with and without ranges of ids: side by side, since most of it waits. */
+/** The whole suite once more as an ordinary user, with and without ranges of ids. */
 async function rootless(): Promise<Summary[]> {
-  const runs = ([["ranges", "with ranges of ids"], ["single", "without ranges of ids"]] as const).map((
-    [ranges, words],
-  ) =>
-    denoTest(
-      `integration tests as an ordinary user, ${words}`,
-      // Their types were checked before, and this user has no cache.
-      ["--no-check", `--ignore=${BRIDGES}`, "tests/integration"],
-      [...OWN_PROCESSES, `${ROOT}/${ROOTLESS}/enter.sh`, ranges, ROOT, Deno.execPath()],
-      // enter.sh has put it where every user can execute it.
-      { deno: "deno", isBeside: true },
-    )
-  );
-  return await Promise.all(runs);
+  const results: Summary[] = [];
+  for (const [ranges, words] of [["ranges", "with ranges of ids"], ["single", "without ranges of ids"]] as const) {
+    results.push(
+      await denoTest(
+        `integration tests as an ordinary user, ${words}`,
+        // Their types were checked before, and this user has no cache.
+        ["--no-check", `--ignore=${BRIDGES}`, "tests/integration"],
+        [...OWN_PROCESSES, `${ROOT}/${ROOTLESS}/enter.sh`, ranges, ROOT, Deno.execPath()],
+        // enter.sh has put it where every user can execute it.
+        "deno",
+      ),
+    );
+  }
+  return results;
 }
 
 async function integration(): Promise<Summary[]> {

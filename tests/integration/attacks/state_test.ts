@@ -1,6 +1,16 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { startTime } from "../../../lib/store/process.ts";
-import { BUSYBOX, hostTest, LIBFLUX, libflux, rootTest, startLibflux, temporaryDirectory } from "../support.ts";
+import { eventually } from "../detached/support.ts";
+import {
+  BUSYBOX,
+  hostTest,
+  isThere,
+  LIBFLUX,
+  libflux,
+  rootTest,
+  startLibflux,
+  temporaryDirectory,
+} from "../support.ts";
 
 /** A process of the test's, which nobody else may end. */
 function bystander(): AsyncDisposable & { readonly pid: number; readonly isThere: () => boolean } {
@@ -32,6 +42,8 @@ hostTest("rule 22: state is in directories of mode 0700 and files of mode 0600",
   await reader.read();
   const mode = (path: string) => ((Deno.lstatSync(path).mode ?? 0) & 0o7777).toString(8);
   const at = `${root}/containers/modes`;
+  // Put in its place when the command runs already.
+  await eventually(() => isThere(`${at}/config.json`), "the configuration is there");
   assertEquals([root, `${root}/containers`, at].map(mode), ["700", "700", "700"]);
   assertEquals(Array.from(Deno.readDirSync(at), ({ name }) => name).sort(), FILES);
   assertEquals(new Set(FILES.map((name) => mode(`${at}/${name}`))), new Set(["600"]));

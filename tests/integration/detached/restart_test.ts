@@ -104,8 +104,9 @@ hostTest(
     host[Symbol.dispose]();
     hold?.close();
     await container.gone();
+    // Its name is free before it is written down how that ended.
+    await eventually(() => container.record?.code === 125, "the failure is written down");
     const { record } = container;
-    assertEquals(record?.code, 125);
     assertStringIncludes(record?.error ?? "", path);
     assertStringIncludes((await libflux(["ps", "-a", "--filter", `name=${name}`])).stdout, "exited (125)");
     const filter = ["--filter", `name=${name}`, "--filter", "type=exited"];
