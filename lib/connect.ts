@@ -1,6 +1,6 @@
 /**
- * A container's way onto a network of libflux's: an address and ports before it is made, a link and rules while it makes
- * its mounts, its name in its neighbours' files when it runs.
+ * A container's way onto a network of libflux's: an address and ports before it is made, a link and rules while it is
+ * compiled and makes its mounts, its name in its neighbours' files when it runs.
  *
  * @module
  */
@@ -17,8 +17,9 @@ import { hasUserNamespace } from "./spec/id_maps.ts";
 import { needsNetwork } from "./spec/networks.ts";
 import type { RunOptions } from "./spec/options.ts";
 import type { Claim } from "./store/claim.ts";
+import { checkTool } from "./store/firewall.ts";
 import { forgetFlows } from "./store/flows.ts";
-import { familiesOf, type Network, Networks } from "./store/network.ts";
+import { familiesOf, type Lease, type Network, Networks } from "./store/network.ts";
 import type { Store } from "./store/state.ts";
 import { warn } from "./warnings.ts";
 
@@ -45,48 +46,58 @@ async function connect(
   }
   const networks = new Networks(store.root);
   const { ip6, ipv6 = ip6 !== undefined } = options;
-  const placed = Promise.withResolvers<readonly [BridgeConnection, isNew: boolean]>();
+  const placed = Promise.withResolvers<BridgeConnection | (() => Promise<BridgeConnection>)>();
   const finished = networks.exclusively(async () => {
     const found = await ensure(networks, name, ipv6);
     // It goes again where the container can't be on it.
     await using fresh = found instanceof NewNetwork ? found : undefined;
-    const connection = await place(
-      store,
-      networks,
-      found instanceof NewNetwork ? found.network : found,
-      claim,
-      id,
-      options,
-    );
-    if (fresh === undefined) return placed.resolve([connection, false]);
+    const network = found instanceof NewNetwork ? found.network : found;
+    const [lease, leases] = takeAddress(networks, network, claim, id, options);
+    const hold = async (): Promise<BridgeConnection> => {
+      const held = await holdPorts(options.ports ?? [], familiesOf(network), store);
+      return new BridgeConnection(networks, network, lease, leases, held, claim);
+    };
+    // Who has a port may have to be looked for: not while others wait.
+    if (fresh === undefined) return placed.resolve(hold);
+    familiesOf(network).forEach(checkTool);
+    const connection = await hold();
+    const rules = connection.announce();
     try {
-      const rules = connection.announce();
       await fresh.bringUp(Object.fromEntries(rules.map((entry) => [entry.family, entry.rules])));
-      // Nobody else sees the network before its rules are set. Meanwhile this container can be compiled, and make its mounts.
-      placed.resolve([connection, true]);
-      await fresh.finish();
-      for (const { family, rules: lines } of rules) forgetFlows(family, lines, true);
     } catch (error) {
       connection.heldPorts[Symbol.dispose]();
       throw error;
     }
+    // Nobody else sees the network before its rules are set. Meanwhile this container can be compiled, and make its mounts.
+    placed.resolve(connection);
+    try {
+      await fresh.finish();
+    } catch (error) {
+      await connection.unlink();
+      throw error;
+    }
+    for (const { family, rules: lines } of rules) forgetFlows(family, lines, true);
   });
   finished.catch(placed.reject);
-  const [connection, isNew] = await placed.promise;
-  if (isNew) connection.await(finished);
-  else connection.publish();
+  const made = await placed.promise;
+  if (made instanceof BridgeConnection) {
+    made.await(finished);
+    return made;
+  }
+  await finished;
+  const connection = await made();
+  connection.publish();
   return connection;
 }
 
-/** Takes an address and ports for a container. To be called while nobody else changes networks. */
-async function place(
-  store: Store,
+/** Takes an address for a container; answers it, and all that are taken. To be called while nobody else changes networks. */
+function takeAddress(
   networks: Networks,
   network: Network,
   claim: Claim,
   id: string,
   { ip, ip6, macAddress, networkAliases, ports = [] }: RunOptions,
-): Promise<BridgeConnection> {
+): readonly [Lease, readonly Lease[]] {
   const { name } = network;
   if (ports.length > 0 && network.internal) {
     throw new NetworkError(`the network ${name} is internal: nothing of it can be published`, {
@@ -104,8 +115,7 @@ async function place(
   });
   claim.ledger.add({ kind: "lease", network: name, address: lease.address, id });
   networks.writeLease(name, lease);
-  const held = await holdPorts(ports, familiesOf(network), store);
-  return new BridgeConnection(networks, network, lease, [...leases, lease], held, claim);
+  return [lease, [...leases, lease]];
 }
 
 /** Whether a container gets a network namespace that libflux makes: in a user namespace it is made with that. */
@@ -123,7 +133,7 @@ export function isOwnHosts({ spec }: Prepared): boolean {
 export interface ConnectOptions {
   /** Whether it stays when libflux has gone. */
   readonly isDetached: boolean;
-  /** Whether it can't be begun once more: then the rules of a new network are waited for. */
+  /** Whether it can't be begun once more: then the rules of a network that it got unasked are waited for. */
   readonly isFinal: boolean;
   /** Whether it goes without the network that it would get unasked. */
   readonly isWithout: boolean;
@@ -154,7 +164,7 @@ export async function connectOr<T extends RunOptions>(
     }
     if (name === undefined) return [undefined, options];
     const connection = await connect(store, claim, id, name, options);
-    if (isFinal) await connection.ruled();
+    if (isFinal && !needsNetwork(asked)) await connection.ruled();
     return [connection, options];
   } catch (error) {
     if (!isDispensable(asked, error)) throw error;

@@ -92,7 +92,7 @@ export function secondWall(context: Context): void {
     return b.bytes(bytes);
   };
   // A queue is opened by a mount of the kernel's own, which is beneath no root: but it is the same filesystem.
-  const hasQueues = spec.mounts?.some(({ destination }) => destination === QUEUES) === true;
+  const hasQueues = spec.mounts?.some(({ destination, type }) => destination === QUEUES && type === "mqueue") === true;
   for (const path of ["/", ...hasQueues ? [QUEUES] : []]) {
     const directory = b.call("openat", [CWD, b.string(path), flags, 0], "directory", {
       ...meaning,

@@ -112,6 +112,11 @@ export function makeLink(networks: Networks, network: Network, { wanted }: Setti
   if (!network.internal) set(`net/ipv4/conf/${network.bridge}/route_localnet`, "1");
 }
 
+/** Waits for all of them, whatever becomes of one; throws what the first has thrown. */
+export async function allEnded(all: readonly (Promise<unknown> | undefined)[]): Promise<void> {
+  for (const one of await Promise.allSettled(all)) if (one.status === "rejected") throw one.reason;
+}
+
 /** What publishes ports, in words of `iptables -A CHAIN`, for each version of IP. */
 export type PortRules = Readonly<Partial<Record<Family, readonly string[]>>>;
 
@@ -132,7 +137,7 @@ export async function bringUp(networks: Networks, network: Network, ports: PortR
   writeDown(networks, network, settings.entries);
   // While the tools run.
   const families = familiesOf(network);
-  const ruled = Promise.all(families.map((family) => setRules(networks, network, family, ports[family])));
+  const ruled = allEnded(families.map((family) => setRules(networks, network, family, ports[family])));
   // Others may have to be waited for before anybody asks how it went.
   ruled.catch(() => {});
   try {

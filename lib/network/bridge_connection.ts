@@ -16,9 +16,10 @@ import { readIfThere } from "../store/directory.ts";
 import { hasPorts, restore } from "../store/firewall.ts";
 import { forgetFlows } from "../store/flows.ts";
 import { hostsFile, tellNeighbours } from "../store/hosts.ts";
+import { removeVeth } from "../store/link.ts";
 import { familiesOf, type Lease, type Network, type Networks } from "../store/network.ts";
 import type { NetworkEntry } from "../store/network_entry.ts";
-import { indexOf, portLines, vethName } from "./bridge.ts";
+import { allEnded, indexOf, portLines, vethName } from "./bridge.ts";
 import type { Connection } from "./connection.ts";
 import type { Place } from "./files.ts";
 import { INSIDE, setInside } from "./inside.ts";
@@ -70,7 +71,7 @@ export class BridgeConnection implements Connection {
 
   /** Has rules for its ports set, which takes its time: from now on, beside all else. */
   publish(): void {
-    this.await(Promise.all(this.announce().map((entry) => this.#setRules(entry))));
+    this.await(allEnded(this.announce().map((entry) => this.#setRules(entry))));
   }
 
   /** Has its command wait for rules that are being set. */
@@ -98,8 +99,14 @@ export class BridgeConnection implements Connection {
   async attach(namespace: NetworkNamespace): Promise<void> {
     if (this.#attached === undefined) this.begin(Promise.resolve(namespace));
     // Why rules weren't set is also why a link can't be made: its bridge has gone with them.
-    const made = await Promise.allSettled([this.#ruled, this.#attached]);
-    for (const one of made) if (one.status === "rejected") throw one.reason;
+    await allEnded([this.#ruled, this.#attached]);
+  }
+
+  /** Takes its link away where its network goes before it: its address may be another one's then. */
+  async unlink(): Promise<void> {
+    if (this.#attached === undefined) return;
+    await this.#attached.catch(() => {});
+    await removeVeth(this.#link);
   }
 
   /** The rules of its ports, for each version of IP that has some. */
@@ -169,7 +176,7 @@ export class BridgeConnection implements Connection {
     });
   }
 
-  /** Lets go of the ports. A tool that still sets rules is waited for: who takes them away comes after it. */
+  /** Lets go of the ports. Who still sets rules, or makes the link, is waited for: who takes them away comes after it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled([this.#ruled, this.#attached]);
     this.heldPorts[Symbol.dispose]();

@@ -190,7 +190,13 @@ export class NewNetwork implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isFinished) return;
     await this.#ruled.catch(() => {});
-    await takeDown(this.networks, this.network.name);
+    try {
+      await takeDown(this.networks, this.network.name);
+    } catch (error) {
+      // Why it isn't finished is what counts.
+      const why = error instanceof Error ? error.message : error;
+      warn(`what was made of the network ${this.network.name} can't be removed yet: ${why}`);
+    }
   }
 }
 
@@ -206,7 +212,8 @@ async function begin(networks: Networks, wish: NetworkWish): Promise<NewNetwork>
   networks.checkHere(wish.name);
   // What is left of one that was never finished, or of the last boot.
   if (networks.names().includes(wish.name) && networks.read(wish.name) === undefined) {
-    const members = networks.leases(wish.name).map((lease) => lease.name);
+    // Whoever hasn't settled was killed with who made it: nobody else makes it now.
+    const members = networks.leases(wish.name).filter(({ isSettled }) => isSettled === true).map((lease) => lease.name);
     if (members.length > 0) {
       throw new NetworkError(
         `what is known of the network ${wish.name} is damaged, and it is in use by ${members.join(", ")}`,

@@ -14,7 +14,7 @@ import { chainsOf, type Family, type Lines, removalFrom, removalOf, renewal, tab
 import { readIfThere } from "./directory.ts";
 import { forgetFlows } from "./flows.ts";
 import { nftablesChains } from "./nftables.ts";
-import { DIRECTORIES } from "./programs.ts";
+import { DIRECTORIES, findProgram } from "./programs.ts";
 
 /** Starts `iptables-restore` or its like, by name. */
 function start<T extends Execution>(name: string, how: (path: string) => T | number): T {
@@ -23,9 +23,7 @@ function start<T extends Execution>(name: string, how: (path: string) => T | num
     if (typeof execution !== "number") return execution;
     if (execution !== E.ENOENT) throw new NetworkError(`${directory}/${name} can't be used: ${errnoText(execution)}`);
   }
-  throw new NetworkError(`there is no ${name} on this host`, {
-    hint: "install what Debian calls iptables, or use --network none or host",
-  });
+  throw missing(name);
 }
 
 /** How a tool went. */
@@ -34,6 +32,17 @@ interface Outcome {
   /** What it wrote, errors too. */
   readonly output: string;
 }
+
+/** Throws a {@link NetworkError} where a tool that sets rules isn't there. */
+export function checkTool(family: Family): void {
+  const name = `${prefix(family)}-restore`;
+  if (findProgram(name) === undefined) throw missing(name);
+}
+
+const missing = (name: string): NetworkError =>
+  new NetworkError(`there is no ${name} on this host`, {
+    hint: "install what Debian calls iptables, or use --network none or host",
+  });
 
 /** Runs a tool by its name, with a text for it to read. */
 export type RunTool = (name: string, args: readonly string[], input: string) => Promise<Outcome>;
@@ -85,7 +94,7 @@ const waiting: Readonly<Record<Family, Reader[]>> = { 4: [], 6: [] };
 
 /**
  * Starts tools that will soon have something to take away, beside all that has to be done first: to start takes them longer
- * than their work. They are gone with what this answers, used or not.
+ * than their work. Those that nobody has taken end with what this answers.
  */
 export function standBy(families: readonly Family[]): Disposable {
   using tools = new DisposableStack();

@@ -76,7 +76,12 @@ export async function takeDown(networks: Networks, name: string, isHurried = fal
   let done: ReadonlySet<unknown> = new Set();
   const undoing = ledger.undo(undefined, (entry) => done.has(entry) || isOthers && entry.kind === "chains");
   // While the tool runs that takes the chains away: they are undone first.
-  if (isHurried) done = dismiss(ledger.entries(), networks.root);
+  try {
+    if (isHurried) done = dismiss(ledger.entries(), networks.root);
+  } catch (error) {
+    await undoing.catch(() => {});
+    throw error;
+  }
   const left = await undoing;
   if (left.length === 0) networks.forget(name);
   return left;

@@ -85,10 +85,12 @@ Deno.test("the wall is closed after the last mount, before the filter and before
 
 Deno.test("message queues are within the wall, where the container has some", () => {
   const has = (spec: Spec): boolean =>
-    compile(spec, { ...LAUNCH, landlock: { version: 7, streams: [] } }).instructions
+    compile(spec, { ...LAUNCH, kinds: new Map([["/dev/null", "file"]]), landlock: { version: 7, streams: [] } })
+      .instructions
       .some(({ label }) => label === "open the container's message queues");
   const spec = build();
   // An ordinary user's containers have none where they share the host's.
   const mounts = (spec.mounts ?? []).filter(({ destination }) => destination !== "/dev/mqueue");
-  assertEquals([has(spec), has({ ...spec, mounts })], [true, false]);
+  const bound = [...mounts, { destination: "/dev/mqueue", type: "bind", source: "/dev/null", options: ["bind"] }];
+  assertEquals([has(spec), has({ ...spec, mounts }), has({ ...spec, mounts: bound })], [true, false, false]);
 });
