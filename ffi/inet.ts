@@ -32,19 +32,29 @@ export function holdPort(
   using stack = new DisposableStack();
   const socket = stack.use(new Descriptor(opened));
   if (isIPv6) checked("setsockopt", opened, IPPROTO_IPV6, IPV6_V6ONLY, new Uint8Array([1, 0, 0, 0]), 4);
-  const reuse = (value: number): number =>
-    checked("setsockopt", opened, SOL_SOCKET, SO_REUSEADDR, new Uint8Array([value, 0, 0, 0]), 4);
   // Of TCP, connections that have ended there would keep it from everybody for a minute. Of UDP it would mean something else:
   // that others may have it too.
   const isReused = protocol === "tcp" && port !== 0;
-  if (isReused) reuse(1);
+  if (isReused) setReuse(socket, true);
   const wish = socketAddress(address, port);
   const bound = syscall("bind", opened, wish, wish.length);
   if (bound < 0) return bound;
   // Whoever asks from now on is refused, even who doesn't mind others.
-  if (isReused) reuse(0);
+  if (isReused) setReuse(socket, false);
   const found = new Uint8Array(28);
   checked("getsockname", opened, found, new Uint8Array([28, 0, 0, 0]));
   stack.move();
   return { socket, port: new DataView(found.buffer).getUint16(2) };
+}
+
+function setReuse({ number }: Descriptor, isReused: boolean): void {
+  checked("setsockopt", number, SOL_SOCKET, SO_REUSEADDR, new Uint8Array([Number(isReused), 0, 0, 0]), 4);
+}
+
+/**
+ * Lets whoever asks for SO_REUSEADDR have a held port too, though this socket is still open, or a copy of its descriptor in
+ * a process that was only just cloned.
+ */
+export function sharePort(socket: Descriptor): void {
+  setReuse(socket, true);
 }

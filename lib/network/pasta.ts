@@ -8,6 +8,7 @@
  * @module
  */
 import { AT, CLONE, O, or, SIG } from "../../ffi/abi/constants.ts";
+import { sharePort } from "../../ffi/inet.ts";
 import type { Descriptor } from "../../ffi/libc.ts";
 import type { NetworkNamespace } from "../../ffi/network_namespace.ts";
 import type { Operand, ProgramBuilder, Slot } from "../../ffi/program.ts";
@@ -204,11 +205,14 @@ class PastaConnection implements Connection {
     });
     this.#service = service;
     this.#claim.ledger.add({ kind: "process", pid: service.pid, startTime: startTime(service.pid) ?? 0 });
-    // They are its own from here on.
-    this.#held[Symbol.dispose]();
+    // Not closed yet: nobody else shall have them before it does. Besides, the container's process may still have copies,
+    // since it was only just cloned.
+    this.#held.sockets.forEach(sharePort);
     service.release();
     // Its pid, when it has done everything.
-    if (await service.says(/^\d+\n/m, PATIENCE)) {
+    const isReady = await service.says(/^\d+\n/m, PATIENCE);
+    this.#held[Symbol.dispose]();
+    if (isReady) {
       return this.#isDetached ? service.leave() : void this.#watch(service.ended).catch(() => {});
     }
     await service[Symbol.asyncDispose]();

@@ -1,6 +1,7 @@
+import { createSocket } from "node:dgram";
 import { assert, assertEquals } from "@std/assert";
 import { E } from "../../ffi/abi/constants.ts";
-import { holdPort } from "../../ffi/inet.ts";
+import { holdPort, sharePort } from "../../ffi/inet.ts";
 
 /** One that no other test uses. */
 const LOOPBACK = Uint8Array.of(127, 83, Deno.pid >> 8 & 0xff, Deno.pid & 0xff);
@@ -40,6 +41,32 @@ Deno.test("holdPort() holds a port in network byte order, which others of this p
   } catch (error) {
     assert(error instanceof Deno.errors.AddrInUse, String(error));
   }
+});
+
+Deno.test("sharePort() lets who asks for SO_REUSEADDR listen on a port while it is held, and nobody else have it", () => {
+  const { socket, port } = hold(LOOPBACK, 0, "tcp");
+  using _held = socket;
+  sharePort(socket);
+  using listener = Deno.listen({ hostname: LOOPBACK.join("."), port });
+  assertEquals(listener.addr.transport, "tcp");
+  // Now somebody listens, which is never shared.
+  assertEquals(holdPort(LOOPBACK, port, "tcp"), -E.EADDRINUSE);
+});
+
+Deno.test("sharePort() does so for UDP", async () => {
+  const { socket, port } = hold(LOOPBACK, 0, "udp");
+  using _held = socket;
+  const bind = (): Promise<string> => {
+    const other = createSocket({ type: "udp4", reuseAddr: true });
+    return new Promise((resolve) => {
+      other.once("error", (error) => resolve(String("code" in error ? error.code : error)));
+      other.bind(port, LOOPBACK.join("."), () => other.close(() => resolve("bound")));
+    });
+  };
+  assertEquals(await bind(), "EADDRINUSE");
+  sharePort(socket);
+  assertEquals(await bind(), "bound");
+  assertEquals(holdPort(LOOPBACK, port, "udp"), -E.EADDRINUSE);
 });
 
 Deno.test("holdPort() holds a port of IPv6 alone, and that of an address for this address", () => {
