@@ -18,7 +18,7 @@ import { STOPPING_FILE } from "./spec/container_files.ts";
 import { restartOf } from "./store/ended.ts";
 import { newsOfEnd, tell } from "./store/events.ts";
 import { OPTIONS_FILE } from "./store/history.ts";
-import { isCurrent, isLocked, isOurs } from "./store/lock.ts";
+import { isCurrent, isLocked, isOurs, sign } from "./store/lock.ts";
 import { Claim } from "./store/claim.ts";
 import type { State, Store } from "./store/state.ts";
 import { completeRename, holdDirectory } from "./store/naming.ts";
@@ -52,6 +52,7 @@ async function inherit(store: Store): Promise<Claim> {
     });
   }
   completeRename(store.history, path, name);
+  sign(lock);
   return new Claim(name, path, lock, store.history, hold);
 }
 

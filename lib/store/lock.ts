@@ -7,7 +7,8 @@ import { AT, E, openFlags } from "../../ffi/abi/constants.ts";
 import { ARCHITECTURE, Descriptor, syscall, SyscallError, syscallInBackground } from "../../ffi/libc.ts";
 import { stat, statDescriptor } from "../../ffi/stat.ts";
 import { LaunchError } from "../errors.ts";
-import { unwritable } from "./directory.ts";
+import { readIfThere, unwritable } from "./directory.ts";
+import { isAlive, startTime } from "./process.ts";
 
 const LOCK_EX = 2;
 const LOCK_NB = 4;
@@ -34,6 +35,23 @@ function lock(file: Descriptor, path: string): Descriptor | "busy" {
   file.close();
   if (locked === -E.EAGAIN) return "busy";
   throw new SyscallError("flock", -locked, path);
+}
+
+/** Writes into a file that is locked who has it. On a full disk nobody learns that. */
+export function sign({ number }: Descriptor): void {
+  // As long as any other: nobody finds half of one before it.
+  const text = new TextEncoder().encode(`${Deno.pid} ${startTime(Deno.pid) ?? 0}`.padEnd(40) + "\n");
+  syscall("lseek", number, 0, 0);
+  syscall("write", number, text, text.length);
+}
+
+/**
+ * Whether who has signed a locked file has ended. Others may have copies of its descriptor for a moment longer: processes that
+ * it had just cloned, until they execute something.
+ */
+export function isOrphaned(path: string): boolean {
+  const [, pid, started] = /^([0-9]+) ([0-9]+) *\n$/.exec(readIfThere(path) ?? "") ?? [];
+  return pid !== undefined && !isAlive({ pid: Number(pid), startTime: Number(started) });
 }
 
 /** Whether a locked file still is the one that its path names: its last owner may have removed it in between. */

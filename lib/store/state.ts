@@ -4,7 +4,7 @@
  * @module
  */
 import { AT, type Signal } from "../../ffi/abi/constants.ts";
-import { syscall } from "../../ffi/libc.ts";
+import { type Descriptor, syscall } from "../../ffi/libc.ts";
 import { sleep } from "../../ffi/reactor.ts";
 import { NameInUseError, printable } from "../errors.ts";
 import { checkName, isName } from "../spec/options.ts";
@@ -12,7 +12,7 @@ import type { PublishedPort } from "../spec/ports.ts";
 import { checkPrivateDirectory, makePrivateDirectory, readState } from "./directory.ts";
 import { warn } from "../warnings.ts";
 import { parseState } from "./parse_state.ts";
-import { isCurrent, isLocked, lockDirectory, lockFile } from "./lock.ts";
+import { isCurrent, isLocked, isOrphaned, lockDirectory, lockFile, sign } from "./lock.ts";
 import { completeRename, RENAMING_FILE } from "./naming.ts";
 import { Claim } from "./claim.ts";
 import { History, historyRoot, readOptions, writeOptions } from "./history.ts";
@@ -140,6 +140,7 @@ export class Store {
         else await sleep(MOMENT);
         continue;
       }
+      sign(file);
       const claim = new Claim(name, directory, file, this.history, hold);
       try {
         claim.explain();
@@ -179,19 +180,9 @@ export class Store {
   async reconcileOne(name: string, deadline: number = deadlineIn(HURRY)): Promise<boolean> {
     const directory = this.directory(name);
     const lock = `${directory}/lock`;
-    let file: ReturnType<typeof lockFile>;
-    try {
-      file = lockFile(lock);
-    } catch {
-      // Not a container's directory, or not ours to touch.
-      return false;
-    }
-    if (typeof file === "string") return false;
-    const hold = lockDirectory(directory);
-    if (typeof hold === "string") {
-      file.close();
-      return false;
-    }
+    const locks = await this.#take(name, deadline);
+    if (locks === undefined) return false;
+    const [file, hold] = locks;
     const claim = new Claim(name, directory, file, this.history, hold);
     try {
       if (!isCurrent(file, lock)) {
@@ -207,6 +198,29 @@ export class Store {
       claim.leave();
     }
     return true;
+  }
+
+  /** Takes both locks of a name, if nobody has them who lives; those that a killed libflux's children have are waited for. */
+  async #take(name: string, deadline: number): Promise<readonly [file: Descriptor, hold: Descriptor] | undefined> {
+    const directory = this.directory(name);
+    const isLeft = (): boolean => {
+      const state = this.state(name);
+      return isOrphaned(`${directory}/lock`) && (state === undefined || !isAlive(monitorOf(state)));
+    };
+    for (;;) {
+      let file: ReturnType<typeof lockFile>;
+      try {
+        file = lockFile(`${directory}/lock`);
+      } catch {
+        // Not a container's directory, or not ours to touch.
+        return undefined;
+      }
+      const hold = typeof file === "string" ? file : lockDirectory(directory);
+      if (typeof file === "object" && typeof hold === "object") return [file, hold];
+      if (typeof file === "object") file.close();
+      if (hold === "gone" || performance.now() > deadline || !isLeft()) return undefined;
+      await sleep(MOMENT);
+    }
   }
 
   /** What a killed 'rename' has left to be done, where this is what is left of one. */

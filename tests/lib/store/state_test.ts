@@ -1,6 +1,8 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { Descriptor } from "../../../ffi/libc.ts";
 import { NameInUseError, UsageError } from "../../../lib/errors.ts";
 import { bootId } from "../../../lib/store/directory.ts";
+import { lockDirectory, lockFile, sign } from "../../../lib/store/lock.ts";
 import { parseState } from "../../../lib/store/parse_state.ts";
 import { startTime } from "../../../lib/store/process.ts";
 import { type State, Store } from "../../../lib/store/state.ts";
@@ -152,6 +154,37 @@ Deno.test("Store.names() and reconcile() leave alone what can't be a container's
   assertEquals(store.names(), []);
   await store.reconcile();
   assertEquals(Array.from(Deno.readDirSync(containers)).length, 5);
+});
+
+Deno.test("Store.reconcile() waits for locks of which only a dead process's children have copies", async () => {
+  using directory = temporary();
+  const store = new Store(directory.path);
+  const path = store.directory("web");
+  Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+  const [file, hold] = [lockFile(`${path}/lock`), lockDirectory(path)];
+  assert(typeof file === "object" && typeof hold === "object");
+  // Of one who lives it is left alone, at once.
+  sign(file);
+  assertEquals(await store.reconcileOne("web", Infinity), false);
+  const nobody = `${Deno.pid} ${(startTime(Deno.pid) ?? 0) + 1}`;
+  // As long as nobody knows who has it, too.
+  Deno.writeTextFileSync(`${path}/lock`, `${nobody}`);
+  assertEquals(await store.reconcileOne("web", Infinity), false);
+  Deno.writeTextFileSync(`${path}/lock`, `${nobody}\n`);
+  store.writeOptions("web", {});
+  Deno.writeTextFileSync(
+    `${path}/state.json`,
+    JSON.stringify({ ...STATE, monitor: Deno.pid, monitorStartTime: startTime(Deno.pid) }),
+  );
+  assertEquals(await store.reconcileOne("web", Infinity), false);
+  Deno.removeSync(`${path}/state.json`);
+  let closed = 0;
+  // The one may be closed before the other.
+  const later = (lock: Descriptor, moment: number): void => void setTimeout(() => (lock.close(), closed++), moment);
+  later(file, 20);
+  later(hold, 40);
+  assertEquals(await store.reconcileOne("web", Infinity), true);
+  assertEquals([closed, Array.from(Deno.readDirSync(`${directory.path}/containers`))], [2, []]);
 });
 
 Deno.test("Store.reconcile() follows no link that stands in a lock's place", async () => {
