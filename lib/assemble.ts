@@ -19,6 +19,7 @@ import type { Capture } from "./logs/capture.ts";
 import type { Connection } from "./network/connection.ts";
 import { openNetwork } from "./network/join.ts";
 import { compileProgram, generateName, prepare, type Prepared, withDefaults } from "./prepare.ts";
+import { relabel } from "./relabel.ts";
 import { findFuse } from "./rootfs/fuse.ts";
 import type { RunOptions } from "./spec/options.ts";
 import { openStore, replace } from "./store/open.ts";
@@ -101,6 +102,7 @@ export async function assemble(
     const store = before?.store ?? await openStore(options.root);
     if (options.replace === true && before === undefined) await replace(store, prepared.name, signal);
     claim ??= await store.claim(prepared.name, signal);
+    if (before === undefined) relabel(named.mounts ?? [], prepared.spec);
     const how = { isDetached, isFinal: before !== undefined, isWithout };
     [connection, named] = await connectOr(options, named, store, claim, prepared.id, how);
     if (network !== undefined) connection?.begin?.(network);

@@ -22,9 +22,14 @@ export interface Attempt {
 /** An instruction that failed. @param report What the interpreter, or the stub before it, wrote. */
 export function launchError({ spec, root }: Attempt, image: Image, report: Uint8Array<ArrayBuffer>): FluxError {
   const { instruction, errno, index } = decodeReport(image, report);
-  const { args: [command = ""], cwd } = spec.process;
+  const { args: [command = ""], cwd, selinuxLabel } = spec.process;
   const seen = root === undefined ? { image: spec.root.path, mounts: spec.mounts ?? [] } : { image: root, mounts: [] };
-  const tree = { ...seen, cwd, architecture: ARCHITECTURE };
+  const tree = {
+    ...seen,
+    cwd,
+    architecture: ARCHITECTURE,
+    ...(selinuxLabel === undefined ? {} : { label: selinuxLabel }),
+  };
   // Looked for in a PATH of one directory, there is no second try that could tell.
   const wasSearched = !command.includes("/") && errno === E.ENOENT;
   if (instruction?.role === "execve" && errno !== E.ENOSYS && !wasSearched) {

@@ -1,5 +1,5 @@
 /**
- * The security modules of this host's kernel: whether they are active, and what they are told of a container.
+ * AppArmor and Landlock: whether they are active in this host's kernel, and what they are told of a container.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { LANDLOCK } from "../ffi/abi/landlock.ts";
 import { syscall } from "../ffi/libc.ts";
 import { stat } from "../ffi/stat.ts";
 import { printable, UsageError } from "./errors.ts";
-import { DEFAULT_PROFILE, type SelinuxContexts } from "./spec/labels.ts";
+import { DEFAULT_PROFILE } from "./spec/labels.ts";
 import type { RunOptions } from "./spec/options.ts";
 import { readIfThere } from "./store/directory.ts";
 
@@ -83,36 +83,6 @@ export function profileOf(
 /** What the launch program finds: Linux 5.8 has a directory for each module, for several may be active. */
 export function appArmorAttributes(): string {
   return isThere("/proc/self/attr/apparmor/exec") ? "self/attr/apparmor" : "self/attr";
-}
-
-/** Whether SELinux is active, and enforces; nothing where it isn't. */
-export function selinuxMode(): "enforcing" | "permissive" | undefined {
-  const enforce = readIfThere("/sys/fs/selinux/enforce")?.trim();
-  return enforce === undefined ? undefined : enforce === "1" ? "enforcing" : "permissive";
-}
-
-/** Fedora's policy's, and all others' that have containers in them. */
-const USUAL: SelinuxContexts = {
-  process: "system_u:system_r:container_t:s0",
-  file: "system_u:object_r:container_file_t:s0",
-};
-
-/** Reads the labels for containers from a policy's `lxc_contexts`: lines such as `process = "system_u:…"`. */
-export function parseContexts(text: string): SelinuxContexts {
-  const value = (name: string): string | undefined => new RegExp(`^${name}\\s*=\\s*"([^"]+)"`, "m").exec(text)?.[1];
-  return { process: value("process") ?? USUAL.process, file: value("file") ?? USUAL.file };
-}
-
-/** What the host's policy says of containers, where a label was asked for. Throws a `UsageError` where there is none. */
-export function selinuxContexts({ selinux }: Pick<RunOptions, "selinux">): SelinuxContexts | undefined {
-  if (selinux === undefined || selinux === "disable") return undefined;
-  if (selinuxMode() === undefined) {
-    throw new UsageError("this kernel has no SELinux, or it isn't active: no container can have a label", {
-      hint: "leave the label out, or boot with lsm=…,selinux where the kernel has CONFIG_SECURITY_SELINUX",
-    });
-  }
-  const policy = /^SELINUXTYPE=(\S+)/m.exec(readIfThere("/etc/selinux/config") ?? "")?.[1] ?? "targeted";
-  return parseContexts(readIfThere(`/etc/selinux/${policy}/contexts/lxc_contexts`) ?? "");
 }
 
 /** The version of Landlock's interface that this kernel has; `-errno` where it has none. */

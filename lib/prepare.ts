@@ -14,7 +14,8 @@ import type { CgroupPlan } from "./cgroups/plan.ts";
 import { CAPABILITIES } from "./spec/capabilities.ts";
 import { compile, type Launch, wantsLandlock } from "./compile/mod.ts";
 import { errnoText, ImageError, PermissionError, printable, UsageError } from "./errors.ts";
-import { appArmorAttributes, landlockVersion, profileOf, selinuxContexts } from "./labels.ts";
+import { appArmorAttributes, landlockVersion, profileOf } from "./labels.ts";
+import { selinuxContexts } from "./selinux.ts";
 import { lastCapability, ownCapabilities, ownLimit } from "./privileges.ts";
 import { readProfile } from "./seccomp/read.ts";
 import { buildSpec } from "./spec/build.ts";
@@ -239,7 +240,7 @@ export function prepare(
     // In a user namespace nobody can make a node that opens anything.
     hasDeviceRules: ids !== undefined || hasDeviceRules(host),
     apparmor: profileOf(options, uid),
-    selinux: selinuxContexts(options),
+    selinux: selinuxContexts(options, id, image),
     ...(options.privileged === true && ids === undefined ? { hostDevices: hostDevices() } : {}),
     ...(joined === undefined ? {} : { networkPath: joined }),
     architecture: ARCHITECTURE,

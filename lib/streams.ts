@@ -11,6 +11,7 @@ import { abandon, forget, read, ready, sleep, writeAll, writeInBackground } from
 import { openReadOnly } from "../ffi/read_only.ts";
 import { streamKind } from "../ffi/stream_kind.ts";
 import type { Capture } from "./logs/capture.ts";
+import { selinuxMode } from "./selinux.ts";
 import type { RunOptions, Stream } from "./spec/options.ts";
 
 /** As much as a pipe holds by default. */
@@ -46,8 +47,11 @@ export function layOut(
   >,
 ): Layout {
   if (terminal !== undefined) return ["null", "null", "null"];
+  // Of files that a container's label lets nobody use, such as one in its caller's home, the kernel makes its null device.
+  const isRelayed = selinuxMode() === "enforcing";
   return [stdin, stdout, stderr].map((stream, index) => {
-    const how = layOutStream(stream, index);
+    const asked = layOutStream(stream, index);
+    const how = isRelayed && asked === "inherited" ? "relayed" : asked;
     if (index === 0 || how === "piped" || log === undefined || log.driver === "none") return how;
     return how === "null" ? "kept" : "logged";
   });

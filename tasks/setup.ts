@@ -48,6 +48,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
   { command: "runc", debian: "runc", purposes: ["bench"] },
   { command: "qemu-system-x86_64", debian: "qemu-system-x86", purposes: ["vm"] },
   { command: "apparmor_parser", debian: "apparmor", purposes: ["vm"] },
+  { command: "secilc", debian: "secilc", purposes: ["vm"] },
   { command: "cpio", debian: "cpio", purposes: ["vm"] },
   { command: "depmod", debian: "kmod", purposes: ["vm"] },
   { command: "xz", debian: "xz-utils", purposes: ["vm"] },

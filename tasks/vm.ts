@@ -4,12 +4,14 @@
  *
  * `deno task test:vm [--systemd [--user] [--delegate=CONTROLLERS]] [FILE…]` runs those test files, with systemd as PID 1,
  * as an ordinary user with a session, whose `user@.service` hands down those controllers ("" is none).
- * `deno task test:vm [--systemd …] -- COMMAND` runs a command there instead.
+ * `deno task test:vm --selinux [FILE…]` does with SELinux, which enforces a policy of the tests'.
+ * `deno task test:vm [--systemd …|--selinux] -- COMMAND` runs a command there instead.
  *
  * @module
  */
 import { kernel, MachineError } from "../tests/vm/kernel.ts";
 import { type MachineOptions, runInMachine, TIMED_OUT } from "../tests/vm/machine.ts";
+import { selinux } from "../tests/vm/selinux.ts";
 import { systemd, type SystemdOptions } from "../tests/vm/systemd.ts";
 import { BINARY, build } from "./build.ts";
 import { capture, configArgs, NAMESPACES, ROOT, run, which } from "./process.ts";
@@ -76,6 +78,7 @@ const FOLDERS: readonly string[] = ["tests/vm", "tests/integration"];
  */
 const IGNORED: readonly string[] = [
   "tests/vm/systemd",
+  "tests/vm/selinux",
   // Of an ordinary user, whom enter.sh makes: run on the host.
   "tests/integration/rootless",
   "tests/integration/errors_test.ts",
@@ -115,13 +118,15 @@ function testFiles(folder: string): string[] {
   }).sort();
 }
 
-/** Tests that need systemd as PID 1. */
-const SYSTEMD_FILES = "tests/vm/systemd";
+/** Tests that need systemd as PID 1, and those that need SELinux. */
+const [SYSTEMD_FILES, SELINUX_FILES] = ["tests/vm/systemd", "tests/vm/selinux"];
 
 /** How the tests are run. */
 interface SuiteOptions {
   /** With systemd as PID 1. */
   readonly systemd?: SystemdOptions;
+  /** With SELinux, which enforces a policy. */
+  readonly selinux?: boolean;
 }
 
 /** Makes ready what every machine needs: nothing of it may be made twice at the same time. */
@@ -147,7 +152,8 @@ async function runFiles(
   const say = (line: string): void => tell(new TextEncoder().encode(`${line}\n`));
   const begin = performance.now();
   const test = ["test", "-A", "--no-check", "--cached-only", ...configArgs()];
-  const command = options.systemd === undefined
+  const isPlain = options.systemd === undefined && options.selinux !== true;
+  const command = isPlain
     ? [
       // The cost of cgroups, for information, in the same boot.
       ...["sh", "-c", '"$@"; code=$?; "$0" run -A --no-check --cached-only tasks/cgroup_cost.ts; exit $code'],
@@ -157,9 +163,14 @@ async function runFiles(
     : [Deno.execPath(), ...test, ...files];
   const decoder = new TextDecoder();
   let text = "";
-  say(`\n== integration tests in a virtual machine with cgroup v2${options.systemd ? " and systemd" : ""}`);
+  say(
+    `\n== integration tests in a virtual machine with cgroup v2${
+      options.systemd ? " and systemd" : options.selinux ? " and SELinux" : ""
+    }`,
+  );
   const code = await inMachine({
     ...(options.systemd === undefined ? {} : await systemd(options.systemd)),
+    ...(options.selinux === true ? await selinux() : {}),
     command,
     output: (bytes) => {
       tell(bytes);
@@ -195,13 +206,14 @@ function countTests(file: string): number {
 /** All of them: two machines without systemd, side by side, and one with it. */
 export async function allVmTests(): Promise<Summary[]> {
   const files = FOLDERS.flatMap(testFiles);
-  if (!await prepare([...files, SYSTEMD_FILES])) return [{ passed: 0, failed: 1 }];
+  if (!await prepare([...files, SYSTEMD_FILES, SELINUX_FILES])) return [{ passed: 0, failed: 1 }];
   const [first, second] = halves(files, countTests);
   // What the second prints comes after the first: two at once nobody could read.
   const later: Uint8Array[] = [];
   const keep = (bytes: Uint8Array): void => void later.push(bytes.slice());
   const beside = (async () => [
     await runFiles([SYSTEMD_FILES], { systemd: { user: false } }, keep),
+    await runFiles([SELINUX_FILES], { selinux: true }, keep),
     await runFiles(second, {}, keep),
   ])();
   beside.catch(() => {});
@@ -225,14 +237,16 @@ async function main(): Promise<number> {
   try {
     if (reason !== undefined) throw new MachineError(reason);
     const asked = systemdFlags(flags);
+    const hasSelinux = flags.includes("--selinux");
     if (command.length > 0) {
       await setup("vm");
-      return await inMachine({ ...(asked === undefined ? {} : await systemd(asked)), command });
+      const how = asked === undefined ? hasSelinux ? await selinux() : {} : await systemd(asked);
+      return await inMachine({ ...how, command });
     }
     const files = flags.filter((flag) => !flag.startsWith("-"));
     const summary = files.length === 0
       ? addSummaries(await allVmTests())
-      : await vmTests(files, asked === undefined ? {} : { systemd: asked });
+      : await vmTests(files, asked === undefined ? { selinux: hasSelinux } : { systemd: asked });
     console.log(`\n${summaryLine(summary)}`);
     return summary.failed === 0 && summary.passed > 0 ? 0 : 1;
   } catch (error) {

@@ -92,6 +92,8 @@ const FLOORS: readonly (readonly string[])[] = [
       "rename",
       "connect",
       "labels",
+      "selinux",
+      "relabel",
       "confine",
       "ends",
       "fuse_overlay",

@@ -127,7 +127,7 @@ export function isNew(spec: Spec, kind: string): boolean {
 }
 
 /** Filesystems whose files all get `linux.mountLabel`; those of proc, sysfs and cgroups have labels of the policy's own. */
-const LABELLED: ReadonlySet<string> = new Set(["overlay", "tmpfs", "devpts", "mqueue"]);
+const LABELLED: ReadonlySet<string> = new Set(["overlay", "tmpfs", "devpts"]);
 
 /** The state of one compilation. */
 export class Context {
@@ -228,7 +228,28 @@ export class Context {
       ...meaning,
       label: `create the ${type} filesystem`,
     });
-    return b.call("fsmount", [configuration, or(FSMOUNT, "FSMOUNT_CLOEXEC"), attributes], type, meaning);
+    const mount = b.call("fsmount", [configuration, or(FSMOUNT, "FSMOUNT_CLOEXEC"), attributes], type, meaning);
+    const label = this.spec.linux?.mountLabel;
+    if (type === "mqueue" && label !== undefined) this.#labelRoot(mount, label, meaning);
+    return mount;
+  }
+
+  /** mqueue takes no label when it is made: its directory gets it, and from there every queue. */
+  #labelRoot(mount: Slot, label: string, meaning: Meaning): void {
+    const { builder: b } = this;
+    const directory = b.call(
+      "openat",
+      [mount, this.text("."), this.open("O_RDONLY", "O_DIRECTORY", "O_CLOEXEC"), 0],
+      "directory",
+      { ...meaning, label: "open the directory of the queues" },
+    );
+    b.syscall("fsetxattr", [directory, this.text("security.selinux"), this.text(label), label.length + 1, 0], {
+      ...meaning,
+      label: `have SELinux label the directory of the queues ${label}`,
+      // A policy may leave such filesystems without labels; and in a user namespace it is the host's root that has made it.
+      optional: true,
+    });
+    b.syscall("close", [directory], { ...meaning, label: "close the directory of the queues" });
   }
 
   /** True where the spec asks for a new namespace of this kind. */

@@ -7,7 +7,7 @@ import { or, PR, SIG } from "../../ffi/abi/constants.ts";
 import { DEFAULT_PATH } from "../spec/defaults.ts";
 import { CHILD, type Context, named } from "./context.ts";
 import { commandLimits } from "./credentials.ts";
-import { enterProfile, keepProfile, keepsProfile } from "./labels.ts";
+import { enterLabel, keepLabel, keepsLabel } from "./labels.ts";
 import { newSession } from "./terminal.ts";
 
 const DEFAULT_UMASK = 0o022;
@@ -98,8 +98,8 @@ export function executeBelowInit(context: Context): void {
     });
   }
   // Before there is a command: through /proc/1/fd it could otherwise reach the image's own directory (CVE-2024-21626).
-  keepProfile(context);
-  const first = keepsProfile(context) ? CHILD.sync + 1 : CHILD.sync;
+  keepLabel(context);
+  const first = keepsLabel(context) ? CHILD.sync + 1 : CHILD.sync;
   b.syscall("close_range", [first, named(0xffffffff, "~0"), 0], {
     ...meaning,
     label: "close what the preparation left open",
@@ -118,12 +118,13 @@ export function executeBelowInit(context: Context): void {
   execute(context);
 
   b.place(init);
+  // Before anybody hears that it runs: what is to happen to it next may take that.
+  enterLabel(context);
   // The end of the report says that the command has started; what fails from here on is told where a status would be.
   b.syscall("dup3", [CHILD.status, CHILD.report, context.open("O_CLOEXEC")], {
     ...meaning,
     label: "report in place of the command's status",
   });
-  enterProfile(context);
   // The command's end of a pipe or terminal must be the last one: else its reader waits for ever.
   b.syscall("close_range", [0, 2, 0], { ...meaning, label: "close the streams" });
   const SFD_CLOEXEC = named(0o2000000, "SFD_CLOEXEC");

@@ -5,7 +5,8 @@
  */
 import { errnoText } from "../errors.ts";
 import { LANDLOCK_NEEDED } from "../compile/landlock.ts";
-import { hasAppArmor, isLoaded, landlockVersion, selinuxMode } from "../labels.ts";
+import { hasAppArmor, isLoaded, landlockVersion } from "../labels.ts";
+import { selinuxMode, usualLabel } from "../selinux.ts";
 import { DEFAULT_PROFILE } from "../spec/labels.ts";
 import { findProgram } from "../store/programs.ts";
 import type { Caller } from "./caller.ts";
@@ -45,16 +46,21 @@ function appArmor({ uid }: Caller): Feature {
   );
 }
 
-/** Whether `--security-opt label=…` works. */
+/** Whether containers get a label, and which. */
 function selinux(): Feature {
   const wanted: Wanted = {
     name: "SELinux",
     required: false,
-    effect: "no container can have an SELinux label",
+    effect: "no SELinux label confines containers",
     remedy: "boot with lsm=…,selinux and a policy, where the kernel has CONFIG_SECURITY_SELINUX",
   };
   const mode = selinuxMode();
-  if (mode !== undefined) return found(wanted, mode);
+  if (mode !== undefined) {
+    const usual = usualLabel();
+    return "label" in usual
+      ? found(wanted, `${mode}, containers are ${usual.label}`)
+      : missing(wanted, `${mode}, but ${usual.trouble}`, "--security-opt label=type:T gives another one");
+  }
   return hasAppArmor() ? found(wanted, `${INACTIVE}, AppArmor is`) : missing(wanted, INACTIVE);
 }
 

@@ -18,6 +18,8 @@ export interface Tree {
   /** The command's working directory. */
   readonly cwd: string;
   readonly architecture: Architecture;
+  /** The SELinux label that it was to have, if any. */
+  readonly label?: string;
 }
 
 /** More than any `#!` line, and than the headers of any usual ELF file. */
@@ -121,11 +123,17 @@ function explain(tree: Tree, path: string, bytes: Uint8Array<ArrayBuffer>, errno
       hint: "run it with its interpreter, such as sh",
     });
   }
+  const policy = tree.label === undefined ? "" : `does SELinux's policy let libflux's own label become ${tree.label}`;
   if (errno === E.EACCES) {
     return new NotExecutableError(`${name} can't be executed: permission denied`, {
       ...options,
-      hint: "is it marked executable (chmod +x), for this user, and not on a mount with noexec?",
+      hint: "is it marked executable (chmod +x), for this user, and not on a mount with noexec" +
+        `${policy === "" ? "" : `; and ${policy}`}?`,
     });
+  }
+  // Who can gain no privileges may get another label only where the policy says so.
+  if (errno === E.EPERM && policy !== "") {
+    return new NotExecutableError(`${name} can't be executed: ${errnoText(errno)}`, { ...options, hint: `${policy}?` });
   }
   return new NotExecutableError(`${name} can't be executed: ${errnoText(errno)}`, options);
 }

@@ -15,6 +15,7 @@ import { labelsOf, type SelinuxContexts } from "./labels.ts";
 import { hostId, type IdMaps, KEEP_GROUPS } from "./id_maps.ts";
 import { checkNodes, collides, deviceRules, type FoundDevice } from "./device_rules.ts";
 import { toResources } from "./limits.ts";
+import { RELABEL_OPTIONS } from "./check_mount.ts";
 import { checkOptions, type RunOptions } from "./options.ts";
 import { protectedPaths } from "./security.ts";
 import type { Capabilities, IdMapping, Mount, NamespaceType, Rlimit, Spec } from "./types.ts";
@@ -53,7 +54,7 @@ export interface Facts {
   readonly ids?: IdMaps | undefined;
   /** The AppArmor profile; none if left out. */
   readonly apparmor?: string | undefined;
-  /** What the host's SELinux policy says of containers; asked where a label was asked for. */
+  /** What the host's SELinux policy says of containers, where this one is to have a label. */
   readonly selinux?: SelinuxContexts | undefined;
   /** `linux.cgroupsPath`: a path, or "slice:prefix:name" where systemd manages cgroups. */
   readonly cgroupsPath: string;
@@ -134,7 +135,14 @@ function systemMounts(options: RunOptions, { ids, networkPath }: Facts): Mount[]
 function mergeMounts(system: readonly Mount[], user: readonly Mount[]): Mount[] {
   const normal = (path: string): string =>
     "/" + path.split("/").filter((part) => part !== "" && part !== ".").join("/");
-  const mine = user.map((mount) => ({ ...mount, destination: normal(mount.destination) }));
+  const mine = user.map((mount) => ({
+    ...mount,
+    destination: normal(mount.destination),
+    // What is done before there is a container is no part of its mounts.
+    ...(mount.options === undefined
+      ? {}
+      : { options: mount.options.filter((option) => !RELABEL_OPTIONS.includes(option)) }),
+  }));
   const taken = new Set<string>();
   for (const { destination } of mine) {
     if (taken.has(destination)) {
@@ -174,9 +182,9 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
   const paths = protectedPaths(options);
   const rlimits = withInherited(options.ulimits, facts.fileLimit);
   const offset = { secs: options.timeOffset ?? 0 };
-  const labels = typeof options.selinux !== "object" || facts.selinux === undefined
+  const labels = options.selinux === "disable" || facts.selinux === undefined
     ? undefined
-    : labelsOf(options.selinux, facts.selinux, facts.id);
+    : labelsOf(options.selinux ?? {}, facts.selinux, facts.id);
   const hasRules = facts.hasDeviceRules;
   const capabilities = capabilitiesOf(account.uid, wishOf(options), facts.capabilities ?? (() => []), hasRules);
   const { devices = [], hostDevices = [] } = facts;

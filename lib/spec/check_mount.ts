@@ -45,9 +45,16 @@ function isOfDev(path: string): boolean {
 const ATTRIBUTES = ["ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec"]
   .concat(["noatime", "relatime", "strictatime"]);
 
-/** Options of a bind, as the OCI specification spells them. */
+/**
+ * What docker and podman take beside those of the OCI specification: give what is bound the SELinux label of all containers'
+ * files, or of this one's alone.
+ */
+export const RELABEL_OPTIONS: readonly string[] = ["z", "Z"];
+
+/** Options of a bind, as the OCI specification spells them, and those two. */
 export const BIND_OPTIONS: ReadonlySet<string> = new Set([
   ...ATTRIBUTES,
+  ...RELABEL_OPTIONS,
   ...["nodiratime", "diratime", "private", "rprivate", "slave", "rslave", "shared", "rshared", "bind", "rbind"],
 ]);
 
@@ -104,6 +111,12 @@ export function checkMount(mount: Mount): void {
   for (const option of options) {
     if (kind === "bind" ? BIND_OPTIONS.has(option) : isTmpfsOption(option)) continue;
     throw new UsageError(`"${printable(option)}" is no option of a ${kind} that libflux knows`, { path: destination });
+  }
+  if (RELABEL_OPTIONS.every((option) => options.includes(option))) {
+    throw new UsageError(`the bind on ${destination} can't be relabelled both for all containers and for this one`, {
+      path: destination,
+      hint: "leave out z or Z",
+    });
   }
   if (isBind(mount) && (source === undefined || !source.startsWith("/"))) {
     throw new UsageError(

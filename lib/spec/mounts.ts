@@ -85,7 +85,10 @@ export function parseMount(text: string): Mount {
     else if (key === "tmpfs-size" && value !== undefined) options.push(`size=${value}`);
     else if (key === "tmpfs-mode" && value !== undefined) options.push(`mode=${value}`);
     else if (key === "bind-nonrecursive") flag("bind", value);
-    else if (value === undefined ? BIND_OPTIONS.has(key) : TMPFS_VALUES.has(key)) options.push(part);
+    // podman's words for what -v has letters for.
+    else if (key === "relabel" && (value === "shared" || value === "private")) {
+      options.push(value === "shared" ? "z" : "Z");
+    } else if (value === undefined ? BIND_OPTIONS.has(key) : TMPFS_VALUES.has(key)) options.push(part);
     else throw new UsageError(`"${printable(part)}" in "${printable(text)}" is nothing that --mount knows`);
   }
   if (destination === undefined || destination === "") {

@@ -198,7 +198,11 @@ export interface RunOptions {
    * as root, but none with `privileged`.
    */
   readonly apparmor?: "unconfined" | (string & Record<never, never>);
-  /** What of the SELinux label is other than the host's policy has for containers, or `disable`; none if left out. */
+  /**
+   * What of the SELinux label is other than the host's policy has for containers, or `disable` for none. If left out the
+   * policy's own, where SELinux is active and the policy lets libflux give it; none with `privileged`, `writable`, or the
+   * host's `pid` or `ipc` namespace.
+   */
   readonly selinux?: "disable" | SelinuxLabel;
   /** Who makes the cgroups; `auto` if left out: systemd where it is PID 1 and v2 has all controllers. */
   readonly cgroupManager?: "auto" | "cgroupfs" | "systemd";

@@ -22,6 +22,16 @@ hostTest("mounts: one that lies below another isn't hidden by it, whatever the o
   }
 });
 
+hostTest("mounts: z and Z, which others' commands have, change nothing where there is no SELinux", async () => {
+  using directory = temporaryDirectory();
+  Deno.writeTextFileSync(`${directory.path}/file`, "x");
+  for (const option of ["z", "Z,ro"]) {
+    const script = "cat /mnt/file; grep ' /mnt ' /proc/self/mountinfo";
+    const shown = await out(["--bind", `${directory.path}:/mnt:${option}`], script);
+    assertMatch(shown, option === "z" ? /^x\d.* \/mnt rw/ : /^x\d.* \/mnt ro/);
+  }
+});
+
 /** Flags for this many binds of a directory. */
 const binds = (source: string, count: number): string[] =>
   Array.from({ length: count }, (_, index) => ["--bind", `${source}:/mnt/${index}`]).flat();

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { CAPABILITIES } from "../../lib/spec/capabilities.ts";
 import { BUSYBOX, DEBIAN, hostTest, LIBFLUX, rootTest, runContainer, uniqueName, usersTest } from "./support.ts";
-import { hasAppArmor, selinuxMode } from "../../lib/labels.ts";
+import { hasAppArmor } from "../../lib/labels.ts";
+import { selinuxMode } from "../../lib/selinux.ts";
 
 const sh = (flags: readonly string[], script: string, image = BUSYBOX) => {
   const network = flags.includes("--network") ? [] : ["--network", "none"];

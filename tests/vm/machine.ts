@@ -19,6 +19,8 @@ export interface MachineOptions {
   readonly output: (bytes: Uint8Array) => void;
   /** What runs as PID 1 and is to start `/run/vm/guest.sh`; that itself if left out. */
   readonly init?: string;
+  /** More words of the kernel's command line. */
+  readonly kernelLine?: readonly string[];
   /** Directories of the cache that lie over the host's files. */
   readonly layers?: readonly string[];
   /** Directories that the command needs, wherever they are. */
@@ -72,7 +74,7 @@ async function writeFolder(folder: string, { release }: Kernel, options: Machine
   await write("command.sh", `#!/bin/sh\n${exports}cd ${quote(ROOT)}\n${wrapper.replace("{}", () => command)}\n`);
 }
 
-function qemuArguments({ image }: Kernel, folder: string): string[] {
+function qemuArguments({ image }: Kernel, folder: string, more: readonly string[]): string[] {
   const share = (tag: string, path: string, more: string): string[] => [
     "-virtfs",
     `local,path=${path.replaceAll(",", ",,")},mount_tag=${tag},security_model=none,multidevs=remap${more}`,
@@ -83,7 +85,7 @@ function qemuArguments({ image }: Kernel, folder: string): string[] {
   ];
   const kernelLine = [
     ...["console=ttyS0", "loglevel=4", "panic=-1", "cgroup_no_v1=all", "mitigations=off", "tsc=reliable"],
-    ...["cryptomgr.notests", "random.trust_cpu=on"],
+    ...["cryptomgr.notests", "random.trust_cpu=on", ...more],
   ];
   return [
     ...["-accel", "tcg,thread=single,tb-size=512", "-cpu", "Nehalem", "-smp", "2", "-m", "2048"],
@@ -123,7 +125,12 @@ async function boot(made: Kernel, folder: string, options: MachineOptions): Prom
   const limit = Math.ceil((BOOT_TIMEOUT + options.timeout) / 1000) + 10;
   // `timeout` ends the machine even where this process is killed.
   const child = new Deno.Command("timeout", {
-    args: ["--kill-after=5", String(limit), "qemu-system-x86_64", ...qemuArguments(made, folder)],
+    args: [
+      "--kill-after=5",
+      String(limit),
+      "qemu-system-x86_64",
+      ...qemuArguments(made, folder, options.kernelLine ?? []),
+    ],
     stdin: "null",
     stdout: "inherit",
     stderr: "inherit",

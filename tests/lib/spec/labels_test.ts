@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { parseRun } from "../../../lib/commands/run_flags.ts";
 import { UsageError } from "../../../lib/errors.ts";
-import { parseContexts } from "../../../lib/labels.ts";
+import { parseContexts } from "../../../lib/selinux.ts";
 import { checkLabels, labelsOf, type SelinuxLabel } from "../../../lib/spec/labels.ts";
 import type { RunOptions } from "../../../lib/spec/options.ts";
 

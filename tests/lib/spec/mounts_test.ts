@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { checkMount } from "../../../lib/spec/check_mount.ts";
 import { UsageError } from "../../../lib/errors.ts";
 import { parseBind, parseMount, parseTmpfs } from "../../../lib/spec/mounts.ts";
 
@@ -88,7 +89,7 @@ Deno.test("parseBind() takes every option that a bind has, in the order given", 
     const option of [
       ...["ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec"],
       ...["noatime", "relatime", "strictatime", "nodiratime", "diratime"],
-      ...["private", "rprivate", "slave", "rslave", "shared", "rshared", "bind", "rbind"],
+      ...["private", "rprivate", "slave", "rslave", "shared", "rshared", "bind", "rbind", "z", "Z"],
     ]
   ) {
     assertEquals(parseBind(`/a:/b:${option}`).options, ["rbind", option]);
@@ -97,8 +98,16 @@ Deno.test("parseBind() takes every option that a bind has, in the order given", 
   assertEquals(parseBind("/a:/b:,ro,,nosuid,").options, ["rbind", "ro", "nosuid"]);
 });
 
+Deno.test("parseMount() knows podman's words for relabelling, and nobody relabels for all and for one", () => {
+  const mount = (relabel: string) => parseMount(`type=bind,src=/a,dst=/b,relabel=${relabel}`);
+  assertEquals([mount("shared").options, mount("private").options], [["rbind", "z"], ["rbind", "Z"]]);
+  assertThrows(() => mount("none"), UsageError, "relabel=none");
+  assertThrows(() => checkMount(parseBind("/a:/b:z,Z")), UsageError, "both for all containers and for this one");
+  assertThrows(() => parseTmpfs("/t:z"), UsageError, '"z"');
+});
+
 Deno.test("parseBind() and parseMount() refuse options that docker has for other kinds of mount", () => {
-  for (const option of ["z", "Z", "U", "cached", "nocopy", "size=1m", "mode=700", "RO", "constructor", "ro "]) {
+  for (const option of ["U", "cached", "nocopy", "size=1m", "mode=700", "RO", "constructor", "ro "]) {
     assertThrows(() => parseBind(`/a:/b:${option}`), UsageError, option, option);
     assertThrows(() => parseMount(`type=bind,src=/a,dst=/b,${option}`), UsageError, option, option);
   }
