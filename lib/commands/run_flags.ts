@@ -34,13 +34,13 @@ export const RUN_FLAGS: readonly Flag[] = [
     aliases: ["volume"],
     value: "SRC:DST[:OPT,…]",
     repeated: true,
-    help: "show SRC at DST; options: ro, nosuid, nodev, noexec, rshared, …",
+    help: "show SRC at DST; options: ro, nosuid, nodev, noexec, rshared, …; z, Z: label it for SELinux",
   },
   {
     name: "mount",
     value: "type=…,…",
     repeated: true,
-    help: "type=bind,src=SRC,dst=DST[,ro] or type=tmpfs,dst=DST[,tmpfs-size=…]",
+    help: "type=bind,src=SRC,dst=DST[,ro][,relabel=shared|private] or type=tmpfs,dst=DST[,tmpfs-size=…]",
   },
   {
     name: "tmpfs",

@@ -26,6 +26,7 @@ import { failure, isKernels } from "./root.ts";
 
 /** Each level has two directories open. */
 const MOST_LEVELS = 400;
+const identityOf = ({ filesystem, inode }: Facts): string => `${filesystem} ${inode}`;
 const show = (path: ByteName): string => printable(toText(path));
 
 /** Copies trees into one directory. */
@@ -35,6 +36,9 @@ export class TreeCopier extends Placer {
     string,
     { readonly path: ByteName; readonly inode: bigint; readonly filesystem: string }
   >();
+
+  /** Directories that were made: what is in them is no part of what is copied, wherever that leads. */
+  readonly #made = new Set<string>();
 
   /** Copies an open file, which is open as a path only, to a name in the top directory. */
   copy(source: Descriptor, facts: Facts, name: ByteName, shown: string): void {
@@ -94,6 +98,7 @@ export class TreeCopier extends Placer {
       const facts = lookAt(one.number);
       if (typeof facts === "number") throw failure(`${show(below)} can't be looked at`, -facts, toText(below));
       if (isKernels(one.number)) this.skip(below, "it is the kernel's own");
+      else if (this.#made.has(identityOf(facts))) this.skip(below, "it is what is being copied to");
       else this.#copy(one, facts, into, name, below, level + 1);
     }
   }
@@ -113,6 +118,8 @@ export class TreeCopier extends Placer {
     if (isKernels(directory.number)) return this.skip(path, "the kernel's own files are there");
     // What was moved to its name meanwhile, such as a directory of the host's in a volume, is given to nobody.
     const isOurs = made === 0 && isFresh(directory.number);
+    const own = made === 0 ? lookAt(directory.number) : 0;
+    if (typeof own !== "number") this.#made.add(identityOf(own));
     this.#inside(source, directory.number, path, level);
     if (!isOurs) return;
     this.copied.directories++;
@@ -120,7 +127,7 @@ export class TreeCopier extends Placer {
   }
 
   #file(source: Descriptor, facts: Facts, into: number, name: ByteName, path: ByteName): void {
-    const identity = `${facts.filesystem} ${facts.inode}`;
+    const identity = identityOf(facts);
     const first = facts.links > 1 ? this.#linked.get(identity) : undefined;
     if (first !== undefined && this.#again(first, into, name)) {
       this.copied.links++;

@@ -248,6 +248,30 @@ hostTest("cp: what is mounted on a single file isn't taken away, and a failed co
   assertEquals(await inside.run("cat /etc/hosts; ls -a /etc | grep -c libflux; cat /etc/a"), `${before}0\na`);
 });
 
+hostTest("cp: a bound directory is copied into itself once, and no more", async () => {
+  using host = temporaryDirectory();
+  const { path } = host;
+  Deno.mkdirSync(`${path}/sub`);
+  Deno.writeTextFileSync(`${path}/file`, "x");
+  await using inside = await shell({
+    mounts: [{ destination: "/data", type: "bind", source: path, options: ["rbind"] }],
+  });
+  using told = warnings();
+  // Out of it and into it, the copy is below what is copied.
+  const [out, into] = [
+    await copyFrom(inside.name, "/data", `${path}/sub/out`),
+    await copyTo(inside.name, path, "/data/into"),
+  ];
+  const found = (directory: string) => Array.from(Deno.readDirSync(`${path}/${directory}`), ({ name }) => name).sort();
+  assertEquals([found("sub/out"), found("sub/out/sub")], [["file", "sub"], []]);
+  assertEquals([out.skipped, into.skipped], [1, 1]);
+  assertEquals([found("into"), found("into/sub/out")], [["file", "sub"], ["file", "sub"]]);
+  assertEquals(told.all.map((text) => text.replace(/^\S+ /, "")), [
+    "was not copied: it is what is being copied to",
+    "was not copied: it is what is being copied to",
+  ]);
+});
+
 hostTest("cp: a file that is larger than memory could hold is copied as it is", async () => {
   using host = temporaryDirectory();
   await using inside = await shell();

@@ -153,14 +153,17 @@ function namespaces(): string[] {
   return [...new Set(all)].filter((name) => name !== "").sort();
 }
 
-/** Every cgroup, of every hierarchy, below the mount points that this process sees. */
+/** Whether a cgroup is libflux's, or systemd's for it: others make theirs whenever they like. */
+const isOurs = (path: string): boolean => path.includes("libflux") || /\.(slice|scope)$/.test(path);
+
+/** Such cgroups, of every hierarchy, below the mount points that this process sees. */
 function cgroups(): string[] {
   const points = read("/proc/self/mountinfo").split("\n").filter((line) => / - cgroup2? /.test(line));
   const walk = (directory: string): string[] =>
     entries(directory).flatMap(({ name, isDirectory }) =>
       isDirectory ? [`${directory}/${name}`, ...walk(`${directory}/${name}`)] : []
     );
-  return points.flatMap((line) => walk(line.split(" ")[4] ?? "")).sort();
+  return points.flatMap((line) => walk(line.split(" ")[4] ?? "")).filter(isOurs).sort();
 }
 
 /** What containers could leave on the host. */
@@ -193,7 +196,7 @@ const PATIENCE = patience(5_000);
 /** Waits until the host is as it was; fails, showing the difference, when that doesn't happen soon. */
 export async function assertHost(before: Host, root?: string): Promise<void> {
   const deadline = performance.now() + PATIENCE;
-  // Others on this machine may leave theirs meanwhile: only what is new counts.
+  // Others on this machine may lose theirs meanwhile: only what is new counts.
   const now = (): Host => {
     const found = host(root);
     const added = (old: readonly string[], all: readonly string[]): string[] => [
@@ -204,6 +207,7 @@ export async function assertHost(before: Host, root?: string): Promise<void> {
       ...found,
       namespaces: added(before.namespaces, found.namespaces),
       cgroups: added(before.cgroups, found.cgroups),
+      temporary: added(before.temporary, found.temporary),
     };
   };
   while (performance.now() < deadline) {
