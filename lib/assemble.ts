@@ -14,6 +14,7 @@ import { connectOr, hasOwnNetwork } from "./connect.ts";
 import { beginCapture } from "./capture.ts";
 import { hostError } from "./failure.ts";
 import type { LaunchOptions } from "./launch.ts";
+import { inTurn } from "./settle.ts";
 import { makeCgroupsOr } from "./make_cgroups.ts";
 import type { Capture } from "./logs/capture.ts";
 import type { Connection } from "./network/connection.ts";
@@ -79,30 +80,31 @@ export async function assemble(
   let cgroups: Cgroups | undefined;
   let connection: Connection | undefined;
   const idLock = new IdLock();
-  const release = async (): Promise<void> => {
-    (await network?.catch(() => undefined))?.close();
-    for (const { ours, started, ended } of plumbing) {
-      ours?.close();
-      started();
-      await ended();
-    }
-    await capture?.discard();
-    await connection?.[Symbol.asyncDispose]();
-    await cgroups?.release();
-    await claim?.release();
-    idLock.close();
-  };
+  const release = (): Promise<void> =>
+    inTurn(
+      async () => (await network?.catch(() => undefined))?.close(),
+      ...plumbing.map(({ ours, started, ended }) => () => {
+        ours?.close();
+        started();
+        return ended();
+      }),
+      () => capture?.discard(),
+      () => connection?.[Symbol.asyncDispose](),
+      () => cgroups?.release(),
+      () => claim?.release(),
+      () => idLock.close(),
+    );
   try {
     // Wrong options are told before anything is touched.
     const nulls = layout.flatMap((how, index) => how === "null" ? [index] : []);
-    let prepared = prepare(named, nulls, before?.id, (starts, size) => idLock.take(starts, size));
+    let prepared = prepare(named, nulls, before?.id, (...asked) => idLock.take(...asked));
     [named, prepared] = await confine(named, prepared, nulls);
     const joined = joinedNetwork(prepared.spec);
     if (joined !== undefined) network = Promise.resolve(openNetwork(joined, named));
     const store = before?.store ?? await openStore(options.root);
     if (options.replace === true && before === undefined) await replace(store, prepared.name, signal);
     claim ??= await store.claim(prepared.name, signal);
-    if (before === undefined) relabel(named.mounts ?? [], prepared.spec);
+    if (before === undefined) await relabel(named.mounts ?? [], prepared.spec, signal);
     const how = { isDetached, isFinal: before !== undefined, isWithout };
     [connection, named] = await connectOr(options, named, store, claim, prepared.id, how);
     if (network !== undefined) connection?.begin?.(network);

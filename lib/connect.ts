@@ -61,8 +61,9 @@ async function connect(
     if (fresh === undefined) return placed.resolve(hold);
     familiesOf(network).forEach(checkTool);
     const connection = await hold();
-    const rules = connection.announce();
+    let rules: ReturnType<BridgeConnection["announce"]>;
     try {
+      rules = connection.announce();
       await fresh.bringUp(Object.fromEntries(rules.map((entry) => [entry.family, entry.rules])));
     } catch (error) {
       connection.heldPorts[Symbol.dispose]();
@@ -86,8 +87,13 @@ async function connect(
   }
   await finished;
   const connection = await made();
-  connection.publish();
-  return connection;
+  try {
+    connection.publish();
+    return connection;
+  } catch (error) {
+    connection.heldPorts[Symbol.dispose]();
+    throw error;
+  }
 }
 
 /** Takes an address for a container; answers it, and all that are taken. To be called while nobody else changes networks. */

@@ -14,11 +14,13 @@ import { LaunchError } from "./errors.ts";
 import { hostError, initError } from "./failure.ts";
 import { isOwnHosts, startOr } from "./connect.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
+import { allEnded, inTurn } from "./settle.ts";
 import { SessionStreams } from "./session_streams.ts";
 import type { RunOptions, TerminalSize } from "./spec/options.ts";
 import { thaw } from "./store/cgroup.ts";
 import { newsOfEnd, newsOfStart, tell } from "./store/events.ts";
 import { killNamespace } from "./store/process.ts";
+import { mayBeConfined } from "./selinux.ts";
 import { layOut } from "./streams.ts";
 
 export type { ContainerStatus, Signal, Timings };
@@ -185,19 +187,19 @@ export class Container implements AsyncDisposable {
       tell(claim.root, ...newsOfEnd(this.#who, ended, capture !== undefined && !capture.record.remove));
       return ended;
     } finally {
-      this.#streams.finish();
-      for (const descriptor of [report, lifeline]) descriptor?.close();
-      child[Symbol.dispose]();
-      try {
-        await cgroups.release();
-      } finally {
-        await Promise.all([mounts?.closeInBackground(), claim.release(), server?.[Symbol.asyncDispose]()]);
-        await connection?.[Symbol.asyncDispose]();
-        this.#parts.idLock.close();
+      await inTurn(
+        () => this.#streams.finish(),
+        () => [report, lifeline].forEach((descriptor) => descriptor?.close()),
+        () => child[Symbol.dispose](),
+        () => cgroups.release(),
+        // At the same time.
+        () => allEnded([mounts?.closeInBackground(), claim.release(), server?.[Symbol.asyncDispose]()]),
+        () => connection?.[Symbol.asyncDispose](),
+        () => this.#parts.idLock.close(),
         // Not before: one whose name is held isn't counted as one that has ended.
-        await capture?.trim();
-        this.#timings = { ...timings, tearDown: performance.now() - before };
-      }
+        () => capture?.trim(),
+        () => this.#timings = { ...timings, tearDown: performance.now() - before },
+      );
     }
   }
 }
@@ -235,7 +237,7 @@ export function start(options: RunOptions, linkOptions: LinkOptions = {}): Promi
 }
 
 async function begin(options: RunOptions, how: AssembleOptions): Promise<Container> {
-  const assembled = await assemble(options, layOut(options), how);
+  const assembled = await assemble(options, layOut(options, mayBeConfined(options)), how);
   const { connection, prepared, release } = assembled;
   let launched: Launched;
   try {

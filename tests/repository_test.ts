@@ -57,6 +57,7 @@ const FLOORS: readonly (readonly string[])[] = [
     "lib/errno.ts",
     "lib/warnings.ts",
     "lib/render.ts",
+    "lib/settle.ts",
     "lib/width.ts",
     "lib/chart.ts",
     "lib/template.ts",

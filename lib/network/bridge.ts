@@ -17,6 +17,7 @@ import { familiesOf, type Network, type Networks } from "../store/network.ts";
 import type { NetworkEntry } from "../store/network_entry.ts";
 import { networkRules } from "./rules.ts";
 import { macFor, parseAddress, parseSubnet } from "./subnets.ts";
+import { allEnded } from "../settle.ts";
 
 /** The N of a bridge `libfluxN`. */
 export function indexOf({ bridge }: Pick<Network, "bridge">): number {
@@ -110,11 +111,6 @@ export function makeLink(networks: Networks, network: Network, { wanted }: Setti
   makeBridge(networks, network);
   // So that a port published at 127.0.0.1 can be sent on.
   if (!network.internal) set(`net/ipv4/conf/${network.bridge}/route_localnet`, "1");
-}
-
-/** Waits for all of them, whatever becomes of one; throws what the first has thrown. */
-export async function allEnded(all: readonly (Promise<unknown> | undefined)[]): Promise<void> {
-  for (const one of await Promise.allSettled(all)) if (one.status === "rejected") throw one.reason;
 }
 
 /** What publishes ports, in words of `iptables -A CHAIN`, for each version of IP. */

@@ -9,6 +9,7 @@ import { batch, batchInBackground, NetlinkError, openNetlink } from "../../ffi/n
 import type { NetworkNamespace } from "../../ffi/network_namespace.ts";
 import { findLink, hairpin, newVeth } from "../../ffi/rtnetlink.ts";
 import { errnoText, NetworkError } from "../errors.ts";
+import { allEnded } from "../settle.ts";
 import type { PublishedPort } from "../spec/ports.ts";
 import { tables } from "../store/chains.ts";
 import type { Claim } from "../store/claim.ts";
@@ -19,7 +20,7 @@ import { hostsFile, tellNeighbours } from "../store/hosts.ts";
 import { removeVeth } from "../store/link.ts";
 import { familiesOf, type Lease, type Network, type Networks } from "../store/network.ts";
 import type { NetworkEntry } from "../store/network_entry.ts";
-import { allEnded, indexOf, portLines, vethName } from "./bridge.ts";
+import { indexOf, portLines, vethName } from "./bridge.ts";
 import type { Connection } from "./connection.ts";
 import type { Place } from "./files.ts";
 import { INSIDE, setInside } from "./inside.ts";
