@@ -28,6 +28,7 @@ import type { RunOptions } from "./spec/options.ts";
 import { writeAtomically } from "./store/directory.ts";
 import { newsOfStart, tell } from "./store/events.ts";
 import type { ContainerRecord, History } from "./store/history.ts";
+import { mayBeConfined } from "./selinux.ts";
 import { layOut, type Plumbing } from "./streams.ts";
 import { warn } from "./warnings.ts";
 
@@ -118,7 +119,7 @@ async function begin(
   }
   const streams = { stdin: interactive ? "piped" : "null", stdout: "piped", stderr: "piped" } as const;
   const whole: RunOptions = { ...options, ...streams };
-  const assembled = await assemble(whole, layOut(whole), { ...how, isDetached: true });
+  const assembled = await assemble(whole, layOut(whole, mayBeConfined(whole)), { ...how, isDetached: true });
   const { connection, prepared, release, store, plumbing } = assembled;
   using opened = new DisposableStack();
   let monitored: Monitored | undefined;

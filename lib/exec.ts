@@ -253,13 +253,13 @@ export async function exec(name: string, options: ExecOptions): Promise<ExecSess
   const { privileged: _, ...rest } = options;
   checkOptions(rest);
   options.signal?.throwIfAborted();
-  const layout = layOut(options);
   const created = new Date();
   const store = await openStore(options.root);
   const entered = await find(store, name, options.signal);
   const plumbing: Plumbing[] = [];
   try {
     const asked = specOf(entered, options);
+    const layout = layOut(options, asked.process.selinuxLabel !== undefined);
     const rlimits = limitsOf(asked, entered.state.pid);
     const spec = { ...asked, process: { ...asked.process, rlimits } };
     const image = link(compileExec(spec, launchOf(entered, spec, options, layout)));

@@ -12,6 +12,7 @@ import { compileProgram, prepare, withDefaults } from "./prepare.ts";
 import { describeSeccomp } from "./seccomp/describe.ts";
 import type { IdMaps } from "./spec/id_maps.ts";
 import type { RunOptions } from "./spec/options.ts";
+import { mayBeConfined } from "./selinux.ts";
 import { layOut } from "./streams.ts";
 import type { Spec } from "./spec/types.ts";
 
@@ -51,7 +52,7 @@ export interface Explanation {
  * ```
  */
 export function explain(options: RunOptions): Explanation {
-  const nulls = layOut(options).flatMap((how, index) => how === "null" ? [index] : []);
+  const nulls = layOut(options, mayBeConfined(options)).flatMap((how, index) => how === "null" ? [index] : []);
   const named = withDefaults(options);
   const prepared = prepare(named, nulls);
   const { spec, cgroups } = prepared;

@@ -15,13 +15,14 @@ import { CAPABILITIES } from "./spec/capabilities.ts";
 import { compile, type Launch, wantsLandlock } from "./compile/mod.ts";
 import { errnoText, ImageError, PermissionError, printable, UsageError } from "./errors.ts";
 import { appArmorAttributes, landlockVersion, profileOf } from "./labels.ts";
-import { selinuxContexts } from "./selinux.ts";
+import { mayBeConfined, selinuxContexts } from "./selinux.ts";
 import { lastCapability, ownCapabilities, ownLimit } from "./privileges.ts";
 import { readProfile } from "./seccomp/read.ts";
 import { buildSpec } from "./spec/build.ts";
 import { isBind } from "./spec/check_mount.ts";
-import { hasUserNamespace, hostId, type IdMaps, type IdOwner, KEEP_GROUPS, planIds } from "./spec/id_maps.ts";
+import { hasUserNamespace, hostId, type IdMaps, KEEP_GROUPS, planIds } from "./spec/id_maps.ts";
 import { checkBoundDevices, findDevices, hostDevices } from "./spec/devices.ts";
+import { levelOf, pairsOf } from "./spec/labels.ts";
 import { checkOptions, type RunOptions } from "./spec/options.ts";
 import type { Spec } from "./spec/types.ts";
 import { type HostFiles, networkFiles, type Place } from "./network/files.ts";
@@ -48,7 +49,12 @@ export interface Prepared {
   readonly id: string;
   /** What its users are on the host, where it gets a user namespace. */
   readonly ids: IdMaps | undefined;
+  /** The number of the pair of SELinux categories that is its own, where it has one. */
+  readonly pair: number | undefined;
 }
+
+/** Takes the first of these that no other container has; nothing where each is taken. */
+export type Take = (what: "ids" | "categories", starts: Iterable<number>, size: number) => number | undefined;
 
 const decoder = new TextDecoder();
 
@@ -159,11 +165,15 @@ export function compileProgram({ spec, launch }: Prepared, options: RunOptions, 
 }
 
 /** {@linkcode prepare} once more, with other options for the same container. */
-export function prepareAgain(options: RunOptions, nullStreams: readonly number[], { id, ids }: Prepared): Prepared {
-  return prepare(options, nullStreams, id, () => ids?.uids[0]?.hostID);
+export function prepareAgain(
+  options: RunOptions,
+  nullStreams: readonly number[],
+  { id, ids, pair }: Prepared,
+): Prepared {
+  return prepare(options, nullStreams, id, (what) => what === "ids" ? ids?.uids[0]?.hostID : pair);
 }
 
-const first: IdOwner["take"] = (starts) => {
+const first: Take = (_what, starts) => {
   for (const start of starts) return start;
   return undefined;
 };
@@ -193,18 +203,21 @@ function usersOf(
   return { isRootInside, ...(parts === undefined ? {} : { parts }), ...(adopted.length === 0 ? {} : { adopted }) };
 }
 
+/** Whether the level of its SELinux label is one that was asked for. */
+const hasLevel = ({ selinux }: RunOptions): boolean => typeof selinux === "object" && selinux.level !== undefined;
+
 /**
  * Looks at what the caller said, and at the host.
  *
  * @param nullStreams Streams that are to be the container's own `/dev/null`.
  * @param id The container's; a new one if left out.
- * @param take Takes ids for it; the first there are, which it might not get, if left out.
+ * @param take Takes ids and categories for it; the first there are, which it might not get, if left out.
  */
 export function prepare(
   options: RunOptions,
   nullStreams: readonly number[] = [],
   id: string = randomHex(32),
-  take: IdOwner["take"] = first,
+  take: Take = first,
 ): Prepared {
   checkOptions(options);
   const name = options.name ?? generateName();
@@ -218,13 +231,17 @@ export function prepare(
   // systemd hands no huge pages down.
   const wish = options.cgroupManager ?? (options.limits?.hugetlb === undefined ? "auto" : "cgroupfs");
   const manager = chooseManager(wish, options.cgroupParent, managerFacts(host, uid));
-  const ids = hasUserNamespace(options, uid) ? planIds(options, idOwner(take)) : undefined;
+  const ids = hasUserNamespace(options, uid)
+    ? planIds(options, idOwner((starts, size) => take("ids", starts, size)))
+    : undefined;
   if (ids !== undefined && joined !== undefined) {
     throw new UsageError("a container with users of its own can't join another network namespace", {
       hint: "leave out --userns, or use another --network",
     });
   }
   const devices = findDevices(options.devices ?? []);
+  const selinux = selinuxContexts(options, image);
+  const pair = selinux === undefined || hasLevel(options) ? undefined : take("categories", pairsOf(id), 1);
   const spec = buildSpec(options, {
     name,
     id,
@@ -240,7 +257,8 @@ export function prepare(
     // In a user namespace nobody can make a node that opens anything.
     hasDeviceRules: ids !== undefined || hasDeviceRules(host),
     apparmor: profileOf(options, uid),
-    selinux: selinuxContexts(options, id, image),
+    selinux,
+    level: pair === undefined ? undefined : levelOf(pair),
     ...(options.privileged === true && ids === undefined ? { hostDevices: hostDevices() } : {}),
     ...(joined === undefined ? {} : { networkPath: joined }),
     architecture: ARCHITECTURE,
@@ -270,7 +288,9 @@ export function prepare(
       ? {
         landlock: {
           version: landlockVersion(),
-          streams: layOut(options).flatMap((how, stream) => how === "inherited" ? [stream] : []),
+          streams: layOut(options, mayBeConfined(options)).flatMap((how, stream) =>
+            how === "inherited" ? [stream] : []
+          ),
         },
       }
       : {}),
@@ -285,5 +305,5 @@ export function prepare(
     })),
     ...(options.terminal === undefined ? {} : { terminal: options.terminal }),
   };
-  return { name, id, ids, spec, launch, cgroups, top: cgroups.scope?.directory ?? host.unified };
+  return { name, id, ids, pair, spec, launch, cgroups, top: cgroups.scope?.directory ?? host.unified };
 }

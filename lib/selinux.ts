@@ -4,18 +4,18 @@
  * @module
  */
 import { AT, O } from "../ffi/abi/constants.ts";
-import { Descriptor, syscall } from "../ffi/libc.ts";
+import { openInRoot, openPath } from "../ffi/files.ts";
+import { cString, Descriptor, syscall } from "../ffi/libc.ts";
+import { callersVariable } from "./caller.ts";
 import { printable, UsageError } from "./errors.ts";
-import { labelsOf, type SelinuxContexts } from "./spec/labels.ts";
+import type { SelinuxContexts } from "./spec/labels.ts";
 import type { RunOptions } from "./spec/options.ts";
 import { readIfThere } from "./store/directory.ts";
+import { parsePasswd } from "./users.ts";
 import { warn } from "./warnings.ts";
 
 /** Where the kernel shows the policy. */
 const POLICY = "/sys/fs/selinux";
-/** What a file's label is kept in. */
-export const LABEL_ATTRIBUTE = "security.selinux";
-
 /** Whether SELinux is active, and enforces; nothing where it isn't. */
 export function selinuxMode(): "enforcing" | "permissive" | undefined {
   const enforce = readIfThere(`${POLICY}/enforce`)?.trim();
@@ -72,11 +72,57 @@ export function allows(source: string, target: string, kind: string, permissions
   });
 }
 
-/** The label of a file; nothing where it has none. */
-export function labelOf(path: string): string | undefined {
+/** What a file's label is kept in. */
+const ATTRIBUTE = "security.selinux";
+/** By it a file that is open as a path only can be named, a link too. */
+const pathOf = ({ number }: Descriptor): string => `/proc/self/fd/${number}`;
+
+/** The label of an open file; nothing where it has none. */
+export function labelOf(file: Descriptor): string | undefined {
   const value = new Uint8Array(4096);
-  const size = syscall("getxattr", path, LABEL_ATTRIBUTE, value, value.length);
+  const size = syscall("getxattr", pathOf(file), ATTRIBUTE, value, value.length);
   return size < 0 ? undefined : new TextDecoder().decode(value.subarray(0, size)).replace(/\0$/, "");
+}
+
+/** Labels an open file. @returns `-errno` where that fails. */
+export function setLabel(file: Descriptor, label: string): number {
+  const value = cString(label);
+  return syscall("setxattr", pathOf(file), ATTRIBUTE, value, value.length, 0);
+}
+
+/** What no host works without when its files are containers'. */
+const ESSENTIAL: ReadonlySet<string> = new Set(
+  ["", "bin", "boot", "boot/efi", "dev", "etc", "etc/pki", "etc/ssh", "etc/passwd", "etc/group", "etc/shadow", "home"]
+    .concat([
+      "lib",
+      "lib64",
+      "media",
+      "mnt",
+      "opt",
+      "proc",
+      "root",
+      "run",
+      "sbin",
+      "srv",
+      "sys",
+      "tmp",
+      "usr",
+      "usr/bin",
+    ])
+    .concat(["usr/lib", "usr/lib64", "usr/libexec", "usr/local", "usr/sbin", "usr/share", "var", "var/lib", "var/log"])
+    .concat(["var/run", "var/tmp"]).map((path) => `/${path}`),
+);
+
+/** Whether a path is one of the host's own, or its caller's home: nothing that could be a container's. */
+export function isOfHost(path: string): boolean {
+  const user = callersVariable("SUDO_USER");
+  const homes = [
+    callersVariable("HOME"),
+    ...user === undefined
+      ? []
+      : parsePasswd(readIfThere("/etc/passwd") ?? "").filter(({ name }) => name === user).map(({ home }) => home),
+  ];
+  return ESSENTIAL.has(path) || homes.some((home) => home === path || home === `${path}/`);
 }
 
 /** libflux's own label. */
@@ -84,65 +130,115 @@ function ownLabel(): string {
   return (readIfThere("/proc/self/attr/current") ?? "").replace(/[\0\n]+$/, "");
 }
 
-/**
- * Why the policy wouldn't let a container work, as the rest of a sentence; nothing where it would.
- *
- * @param process The label of its processes. @param image Where its files come from.
- */
-function trouble(
-  process: string,
-  { file }: SelinuxContexts,
-  image: string,
-  noNewPrivileges: boolean,
-): string | undefined {
-  if (ask("context", process) === undefined) return `the policy knows no ${process}`;
-  if (selinuxMode() === "permissive") return undefined;
+/** What is wanted of a policy: who, with what, of which class, does what. */
+type Want = readonly [source: string, target: string, kind: string, permissions: readonly string[]];
+
+/** All that a container takes. */
+function wants({ process, file }: SelinuxContexts, noNewPrivileges: boolean): Want[] {
   const own = ownLabel();
-  const isUsable = allows(own, process, "process", ["transition"]) &&
-    (!noNewPrivileges ||
-      readIfThere(`${POLICY}/policy_capabilities/nnp_nosuid_transition`)?.trim() === "1" &&
-        allows(own, process, "process2", ["nnp_transition"])) &&
+  return [
+    [own, own, "process", ["setexec", "setkeycreate"]],
+    [own, process, "process", ["transition"]],
+    [own, process, "key", ["create"]],
+    [own, file, "filesystem", ["relabelto"]],
+    [process, file, "file", ["entrypoint", "read", "execute", "map"]],
+    [process, file, "dir", ["search"]],
     // Else the kernel takes its streams away.
-    allows(process, own, "fd", ["use"]) &&
-    allows(process, own, "fifo_file", ["read", "write", "getattr"]);
-  if (!isUsable) return `the policy lets no ${printable(own)} run a ${process}`;
-  // An overlay's files have another label, but the kernel asks for that of the file below it, too, when what is mapped gets
-  // other rights, as libraries do (seen with Linux 6.1).
-  const label = labelOf(image);
-  if (label !== undefined && !allows(process, label, "file", ["read", "execute", "map"])) {
-    return `the policy lets no ${process} use files of the image, which are ${printable(label)}; ` +
-      `label them: chcon -R -t ${file.split(":")[2]} ${printable(image)}`;
+    [process, own, "fd", ["use"]],
+    [process, own, "fifo_file", ["read", "write", "getattr"]],
+    // A root that gives nobody privileges is mounted so, too.
+    ...noNewPrivileges ? [[own, process, "process2", ["nnp_transition", "nosuid_transition"]] as const] : [],
+  ];
+}
+
+/** Files that most images have, one of which stands for all. */
+const USUAL_FILES: readonly string[] = ["/bin/sh", "/usr/bin/env", "/bin/busybox", "/lib64/ld-linux-x86-64.so.2"];
+
+/** The label of an image's files, where it has any. */
+function labelOfImage(image: string, command: string): string | undefined {
+  using root = asDescriptor(openPath(image, ["O_PATH", "O_DIRECTORY"]));
+  if (root === undefined) return undefined;
+  for (const path of [...command.startsWith("/") ? [command] : [], ...USUAL_FILES]) {
+    using file = asDescriptor(openInRoot(root.number, path, ["O_PATH"]));
+    if (file !== undefined) return labelOf(file);
   }
   return undefined;
 }
+
+const asDescriptor = (opened: Descriptor | number): Descriptor | undefined =>
+  typeof opened === "number" ? undefined : opened;
+
+/** Where the files of a container come from, and what it runs of them. */
+interface Source {
+  readonly image: string;
+  readonly command: string;
+}
+
+/** Why the policy wouldn't let a container work, as the rest of a sentence; nothing where it would. */
+function trouble(
+  contexts: SelinuxContexts | undefined,
+  noNewPrivileges: boolean,
+  source?: Source,
+): string | undefined {
+  if (contexts === undefined) {
+    return "the policy says nothing of containers; Fedora's package for that is container-selinux";
+  }
+  const { process, file } = contexts;
+  if (ask("context", process) === undefined) return `the policy knows no ${process}`;
+  if (selinuxMode() === "permissive") return undefined;
+  const hasTransitions = readIfThere(`${POLICY}/policy_capabilities/nnp_nosuid_transition`)?.trim() === "1";
+  if (
+    noNewPrivileges && !hasTransitions || !wants(contexts, noNewPrivileges).every((want) => allows(...want))
+  ) {
+    return `the policy lets no ${printable(ownLabel())} run a ${process}`;
+  }
+  // An overlay's files have another label, but the kernel asks for that of the file below it, too, when what is mapped gets
+  // other rights, as libraries do (seen with Linux 6.1).
+  const label = source && labelOfImage(source.image, source.command);
+  if (source === undefined || label === undefined || allows(process, label, "file", ["read", "execute", "map"])) {
+    return undefined;
+  }
+  const what = `the policy lets no ${process} use files of the image, such as ${printable(label)}`;
+  return isOfHost(source.image)
+    ? `${what}; use an image of its own`
+    : `${what}; label them: chcon -R -t ${file.split(":")[2]} ${quote(printable(source.image))}`;
+}
+
+/** A text for a shell. */
+const quote = (text: string): string => /^[\w/.,:@+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** What has been told already. */
 const told = new Set<string>();
 
 /** What containers are labelled by. */
-type Asked = Pick<RunOptions, "selinux" | "privileged" | "pid" | "ipc" | "writable" | "noNewPrivileges">;
+type Asked = Pick<RunOptions, "selinux" | "privileged" | "pid" | "ipc" | "writable">;
 
 /**
- * Why containers with such options have no label by default: for nobody to know, since it is their nature. Who is among the
- * host's processes, or shares memory with them, is to be able to use them; what is written to an image goes on to be its own.
+ * Whether a container is to have no label, whatever the policy says. By default one has none that is among the host's
+ * processes, or shares memory with them, since it is to be able to use them; nor one that writes into its image, which goes on
+ * to be whose it is.
  */
-function isUnlabelled({ privileged, pid, ipc, writable }: Asked): boolean {
+function isDisabled({ selinux, privileged, pid, ipc, writable }: Asked): boolean {
+  if (selinux !== undefined) return selinux === "disable";
   return privileged === true || pid === "host" || ipc === "host" || writable === true;
 }
 
-/** Whether a container is to have no label, whatever the policy says. */
-export function isDisabled(asked: Asked): boolean {
-  return asked.selinux === "disable" || asked.selinux === undefined && isUnlabelled(asked);
+/** Whether a container may get a label that is enforced. */
+export function mayBeConfined(asked: Asked): boolean {
+  return !isDisabled(asked) && selinuxMode() === "enforcing";
 }
 
 /**
  * What the host's policy says of containers, where one is to have a label: by default where SELinux is active and the policy
  * lets it work. Where it doesn't, a warning says why.
  *
- * @param id The container's. @param image Where its files come from.
+ * @param image Where its files come from.
  * @throws {UsageError} A label was asked for, and the kernel has none.
  */
-export function selinuxContexts(asked: Asked, id: string, image: string): SelinuxContexts | undefined {
+export function selinuxContexts(
+  asked: Asked & Pick<RunOptions, "noNewPrivileges" | "command">,
+  image: string,
+): SelinuxContexts | undefined {
   if (isDisabled(asked)) return undefined;
   if (selinuxMode() === undefined) {
     if (asked.selinux === undefined) return undefined;
@@ -152,28 +248,16 @@ export function selinuxContexts(asked: Asked, id: string, image: string): Selinu
   }
   const contexts = hostContexts();
   if (asked.selinux !== undefined) return contexts ?? USUAL;
-  const why = troubleOf(contexts, id, image, asked.noNewPrivileges);
+  const why = trouble(contexts, asked.noNewPrivileges ?? true, { image, command: asked.command[0] ?? "" });
   if (why === undefined) return contexts;
   if (!told.has(why)) warn(`containers have no SELinux label: ${why}`);
   told.add(why);
   return undefined;
 }
 
-function troubleOf(
-  contexts: SelinuxContexts | undefined,
-  id: string,
-  image: string,
-  noNewPrivileges = true,
-): string | undefined {
-  if (contexts === undefined) {
-    return "the policy says nothing of containers; Fedora's package for that is container-selinux";
-  }
-  return trouble(labelsOf({}, contexts, id).process, contexts, image, noNewPrivileges);
-}
-
-/** Why containers of most images have no label here, or what they have: for `libflux info`. */
+/** The label that most containers get here, or why they get none: for `libflux info`. */
 export function usualLabel(): { readonly label: string } | { readonly trouble: string } {
   const contexts = hostContexts();
-  const why = troubleOf(contexts, "0".repeat(64), "");
+  const why = trouble(contexts, true);
   return why === undefined ? { label: contexts?.process ?? "" } : { trouble: why };
 }

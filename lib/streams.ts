@@ -11,7 +11,6 @@ import { abandon, forget, read, ready, sleep, writeAll, writeInBackground } from
 import { openReadOnly } from "../ffi/read_only.ts";
 import { streamKind } from "../ffi/stream_kind.ts";
 import type { Capture } from "./logs/capture.ts";
-import { selinuxMode } from "./selinux.ts";
 import type { RunOptions, Stream } from "./spec/options.ts";
 
 /** As much as a pipe holds by default. */
@@ -39,19 +38,23 @@ const nothing = (): Promise<void> => Promise.resolve();
 /** How the three streams are laid, when the caller said so and so. */
 export type Layout = readonly ("null" | "piped" | "inherited" | "relayed" | "logged" | "kept")[];
 
-/** Decides how to lay the three streams, which a terminal takes the place of; opens nothing. */
+/**
+ * Decides how to lay the three streams, which a terminal takes the place of; opens nothing.
+ *
+ * @param isConfined Whether SELinux confines the command. Of files that its label lets nobody use, such as one in its caller's
+ * home, the kernel makes its null device: they are relayed.
+ */
 export function layOut(
   { terminal, log, stdin = "null", stdout = "piped", stderr = "piped" }: Pick<
     RunOptions,
     "terminal" | "log" | "stdin" | "stdout" | "stderr"
   >,
+  isConfined: boolean,
 ): Layout {
   if (terminal !== undefined) return ["null", "null", "null"];
-  // Of files that a container's label lets nobody use, such as one in its caller's home, the kernel makes its null device.
-  const isRelayed = selinuxMode() === "enforcing";
   return [stdin, stdout, stderr].map((stream, index) => {
     const asked = layOutStream(stream, index);
-    const how = isRelayed && asked === "inherited" ? "relayed" : asked;
+    const how = isConfined && asked === "inherited" ? "relayed" : asked;
     if (index === 0 || how === "piped" || log === undefined || log.driver === "none") return how;
     return how === "null" ? "kept" : "logged";
   });

@@ -18,40 +18,41 @@ import { parsePasswd } from "./users.ts";
 const [NEWUIDMAP, NEWGIDMAP] = ["newuidmap", "newgidmap"] as const;
 
 /**
- * Ids that are taken as long as this is open: each is a byte of a file, and locked.
+ * Ids, and pairs of SELinux categories, that are taken as long as this is open: each is a byte of a file, and locked.
  *
- * Nothing is written, so nothing stays when libflux is killed; and whatever state root a container has, the ids are the
+ * Nothing is written, so nothing stays when libflux is killed; and whatever state root a container has, they are the
  * host's.
  */
 export class IdLock implements Disposable {
-  #file: Descriptor | undefined;
+  readonly #files = new Map<string, Descriptor>();
 
   /** Takes the first of these beginnings of a range that is free; nothing where none is. */
-  take(starts: Iterable<number>, size: number): number | undefined {
-    const file = this.#file ??= open();
+  take(what: "ids" | "categories", starts: Iterable<number>, size: number): number | undefined {
+    const file = this.#files.get(what) ?? open(what);
+    this.#files.set(what, file);
     for (const start of starts) if (lock(file, start, size)) return start;
     return undefined;
   }
 
   /** What holds them. */
   get held(): readonly Descriptor[] {
-    return this.#file === undefined ? [] : [this.#file];
+    return [...this.#files.values()];
   }
 
   /** Gives them back, unless somebody else holds the same. */
   close(): void {
-    this.#file?.close();
-    this.#file = undefined;
+    for (const file of this.#files.values()) file.close();
+    this.#files.clear();
   }
   [Symbol.dispose](): void {
     this.close();
   }
 }
 
-function open(): Descriptor {
+function open(what: string): Descriptor {
   const root = defaultRoot();
   makePrivateDirectory(root);
-  const path = `${root}/.ids.lock`;
+  const path = `${root}/.${what}.lock`;
   const flags = openFlags(ARCHITECTURE, "O_RDWR", "O_CREAT", "O_NOFOLLOW", "O_CLOEXEC").value;
   const opened = syscall("openat", AT.AT_FDCWD, path, flags, 0o600);
   if (opened < 0) throw unwritable(path, -opened);

@@ -238,6 +238,9 @@ async function main(): Promise<number> {
     if (reason !== undefined) throw new MachineError(reason);
     const asked = systemdFlags(flags);
     const hasSelinux = flags.includes("--selinux");
+    if (asked !== undefined && hasSelinux) {
+      throw new MachineError("--systemd and --selinux are two machines: ask for one");
+    }
     if (command.length > 0) {
       await setup("vm");
       const how = asked === undefined ? hasSelinux ? await selinux() : {} : await systemd(asked);

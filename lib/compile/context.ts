@@ -234,7 +234,7 @@ export class Context {
     return mount;
   }
 
-  /** mqueue takes no label when it is made: its directory gets it, and from there every queue. */
+  /** mqueue takes no label when it is made: its directory gets it. What queues have the host's policy says alone. */
   #labelRoot(mount: Slot, label: string, meaning: Meaning): void {
     const { builder: b } = this;
     const directory = b.call(

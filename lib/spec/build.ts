@@ -56,6 +56,8 @@ export interface Facts {
   readonly apparmor?: string | undefined;
   /** What the host's SELinux policy says of containers, where this one is to have a label. */
   readonly selinux?: SelinuxContexts | undefined;
+  /** The level that is its own; that of all if left out. */
+  readonly level?: string | undefined;
   /** `linux.cgroupsPath`: a path, or "slice:prefix:name" where systemd manages cgroups. */
   readonly cgroupsPath: string;
 }
@@ -184,7 +186,7 @@ export function buildSpec(options: RunOptions, facts: Facts): Spec {
   const offset = { secs: options.timeOffset ?? 0 };
   const labels = options.selinux === "disable" || facts.selinux === undefined
     ? undefined
-    : labelsOf(options.selinux ?? {}, facts.selinux, facts.id);
+    : labelsOf(options.selinux ?? {}, facts.selinux, facts.level ?? "s0");
   const hasRules = facts.hasDeviceRules;
   const capabilities = capabilitiesOf(account.uid, wishOf(options), facts.capabilities ?? (() => []), hasRules);
   const { devices = [], hostDevices = [] } = facts;

@@ -88,20 +88,32 @@ export interface SelinuxContexts {
   readonly file: string;
 }
 
-/** Two categories that few other containers have both of, out of the 1024 that policies know. */
-function ownLevel(id: string): string {
-  const [first = 0, second = 0] = [id.slice(0, 8), id.slice(8, 16)].map((part) => parseInt(part, 16) % 1024);
-  const other = first === second ? (second + 1) % 1024 : second;
-  return `s0:c${Math.min(first, other)},c${Math.max(first, other)}`;
+/** So many categories policies know. Of two containers with two each, which aren't the same, neither has all of the other's. */
+const CATEGORIES = 1024;
+const PAIRS = CATEGORIES * (CATEGORIES - 1) / 2;
+/** So many pairs are tried before one is taken that somebody else has. */
+const MOST_TRIES = 4096;
+
+/** The numbers of the pairs of categories that a container may have, the same for the same id. @param id 64 hexadecimal digits. */
+export function* pairsOf(id: string): Iterable<number> {
+  const first = parseInt(id.slice(0, 8), 16);
+  for (let tries = 0; tries < MOST_TRIES; tries++) yield (first + tries) % PAIRS;
 }
 
-/** The labels of a container's processes and of its files. @param id Its 64 hexadecimal digits. */
+/** The level with a pair of categories. @param pair Its number. */
+export function levelOf(pair: number): string {
+  let [first, rest] = [0, pair];
+  for (; rest >= CATEGORIES - 1 - first; first++) rest -= CATEGORIES - 1 - first;
+  return `s0:c${first},c${first + 1 + rest}`;
+}
+
+/** The labels of a container's processes and of its files. @param own Its level, where none is asked for. */
 export function labelsOf(
   asked: SelinuxLabel,
   contexts: SelinuxContexts,
-  id: string,
+  own: string,
 ): { readonly process: string; readonly mount: string } {
-  const level = asked.level ?? ownLevel(id);
+  const level = asked.level ?? own;
   const [user = "", role = "", type = ""] = contexts.process.split(":");
   const [fileUser = "", fileRole = "", fileType = ""] = contexts.file.split(":");
   return {

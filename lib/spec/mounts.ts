@@ -66,6 +66,7 @@ export function parseMount(text: string): Mount {
   let type = "";
   let source: string | undefined;
   let destination: string | undefined;
+  let relabel: string | undefined;
   const options: string[] = [];
   const flag = (name: string, value: string | undefined): void => {
     if (value === undefined || value === "true" || value === "1") options.push(name);
@@ -87,7 +88,7 @@ export function parseMount(text: string): Mount {
     else if (key === "bind-nonrecursive") flag("bind", value);
     // podman's words for what -v has letters for.
     else if (key === "relabel" && (value === "shared" || value === "private")) {
-      options.push(value === "shared" ? "z" : "Z");
+      relabel = value === "shared" ? "z" : "Z";
     } else if (value === undefined ? BIND_OPTIONS.has(key) : TMPFS_VALUES.has(key)) options.push(part);
     else throw new UsageError(`"${printable(part)}" in "${printable(text)}" is nothing that --mount knows`);
   }
@@ -97,6 +98,10 @@ export function parseMount(text: string): Mount {
     });
   }
   checkPath(destination, "the destination of a mount");
+  if (relabel !== undefined) {
+    if (type === "tmpfs") throw new UsageError(`only a bind can be relabelled, and "${printable(text)}" is a tmpfs`);
+    options.push(relabel);
+  }
   if (type === "tmpfs") {
     if (source !== undefined && source !== "tmpfs") {
       throw new UsageError(`a tmpfs has no source, and "${printable(text)}" gives one`);

@@ -110,7 +110,11 @@ export interface RunOptions {
   readonly gidMap?: readonly IdMapping[];
   /** The container's host name; its name if left out. */
   readonly hostname?: string;
-  /** A PID 1 that reaps and forwards signals above the command; true if left out. */
+  /**
+   * A PID 1 that reaps and forwards signals above the command; true if left out. Without one, a command that AppArmor or
+   * SELinux confines outlives a monitor that was killed, until the next libflux command: the kernel forgets then what it was
+   * to end with.
+   */
   readonly init?: boolean;
   /** Labels to find it by. */
   readonly labels?: Readonly<Record<string, string>>;

@@ -7,7 +7,7 @@ import { AT, E, openFlags } from "../../ffi/abi/constants.ts";
 import { ARCHITECTURE, Descriptor, syscall, SyscallError, syscallInBackground } from "../../ffi/libc.ts";
 import { stat, statDescriptor } from "../../ffi/stat.ts";
 import { LaunchError } from "../errors.ts";
-import { readIfThere, unwritable } from "./directory.ts";
+import { readState, unwritable } from "./directory.ts";
 import { isAlive, startTime } from "./process.ts";
 
 const LOCK_EX = 2;
@@ -40,9 +40,15 @@ function lock(file: Descriptor, path: string): Descriptor | "busy" {
 /** Writes into a file that is locked who has it. On a full disk nobody learns that. */
 export function sign({ number }: Descriptor): void {
   // As long as any other: nobody finds half of one before it.
-  const text = new TextEncoder().encode(`${Deno.pid} ${startTime(Deno.pid) ?? 0}`.padEnd(40) + "\n");
+  const text = new TextEncoder().encode(`${Deno.pid} ${startTime(Deno.pid) ?? 0} ${ownNumbers()}`.padEnd(60) + "\n");
   syscall("lseek", number, 0, 0);
   syscall("write", number, text, text.length);
+}
+
+/** Among which processes a number means one: the inode of this process's pid namespace. */
+function ownNumbers(): number {
+  const found = stat("/proc/self/ns/pid");
+  return typeof found === "number" ? 0 : Number(found.inode);
 }
 
 /**
@@ -50,8 +56,9 @@ export function sign({ number }: Descriptor): void {
  * it had just cloned, until they execute something.
  */
 export function isOrphaned(path: string): boolean {
-  const [, pid, started] = /^([0-9]+) ([0-9]+) *\n$/.exec(readIfThere(path) ?? "") ?? [];
-  return pid !== undefined && !isAlive({ pid: Number(pid), startTime: Number(started) });
+  const [, pid, started, numbers] = /^([0-9]+) ([0-9]+) ([0-9]+) *\n$/.exec(readState(path) ?? "") ?? [];
+  // Of another namespace's nobody here can tell.
+  return Number(numbers) === ownNumbers() && !isAlive({ pid: Number(pid), startTime: Number(started) });
 }
 
 /** Whether a locked file still is the one that its path names: its last owner may have removed it in between. */

@@ -183,6 +183,7 @@ export class Store {
     const locks = await this.#take(name, deadline);
     if (locks === undefined) return false;
     const [file, hold] = locks;
+    sign(file);
     const claim = new Claim(name, directory, file, this.history, hold);
     try {
       if (!isCurrent(file, lock)) {

@@ -54,8 +54,9 @@ const FILES: Readonly<Record<string, readonly string[]>> = {
 /** Types of processes. What a container's may do, beside all with files and processes of their own. */
 const PROCESSES: Readonly<Record<string, readonly string[]>> = {
   host_t: [],
-  // It may do what the host may, but run containers.
+  // These may do what the host may, but not all that it takes to run containers.
   lonely_t: [],
+  plain_t: [],
   container_t: [
     "host_t (fd (use))",
     "host_t (fifo_file (read write append getattr ioctl))",
@@ -106,11 +107,15 @@ function policy(): string {
     "(fsuse task pipefs host_file_t) (fsuse task sockfs host_file_t)",
     ...Object.values(FILES).flat().map(labels),
     ...types.flatMap((type) => classes.map((name) => allow("host_t", `${type} (${name} (all))`))),
-    ...types.flatMap((type) =>
-      classes.filter((name) => type !== "container_t" || !name.startsWith("process")).map((name) =>
-        allow("lonely_t", `${type} (${name} (all))`)
+    ...[["lonely_t", "process"], ["plain_t", "process2"]].flatMap(([who = "", without]) =>
+      types.flatMap((type) =>
+        classes.filter((name) => type !== "container_t" || name !== without).map((name) =>
+          allow(who, `${type} (${name} (all))`)
+        )
       )
     ),
+    // What root's program with no way to gain privileges starts, but not where the mount gives nobody any.
+    allow("plain_t", "container_t (process2 (nnp_transition))"),
     // A file of any type may lie on any filesystem.
     ...types.flatMap((type) => types.map((other) => allow(type, `${other} (filesystem (associate))`))),
     ...["container_file_t", "self"].flatMap((type) =>

@@ -1,8 +1,8 @@
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { parseRun } from "../../../lib/commands/run_flags.ts";
 import { UsageError } from "../../../lib/errors.ts";
 import { parseContexts } from "../../../lib/selinux.ts";
-import { checkLabels, labelsOf, type SelinuxLabel } from "../../../lib/spec/labels.ts";
+import { checkLabels, labelsOf, levelOf, pairsOf, type SelinuxLabel } from "../../../lib/spec/labels.ts";
 import type { RunOptions } from "../../../lib/spec/options.ts";
 
 const CONTEXTS = {
@@ -58,19 +58,30 @@ Deno.test("checkLabels() takes what SELinux could", () => {
   for (const [selinux, says] of wrong) assertThrows(() => checkLabels({ selinux }), UsageError, says);
 });
 
-Deno.test("labelsOf() fills in what the host's policy has for containers, and categories of the container's own", () => {
-  const { process, mount } = labelsOf({}, CONTEXTS, ID);
-  assertMatch(process, /^system_u:system_r:container_t:s0:c\d+,c\d+$/);
-  assertEquals(mount, process.replace("system_r:container_t", "object_r:container_file_t"));
-  assertEquals(labelsOf({}, CONTEXTS, ID).process, process);
-  assert(labelsOf({}, CONTEXTS, "f".repeat(16) + ID.slice(16)).process !== process);
-  // Two of them, whatever the id: a container with one has what all who have that one and another have.
-  assertEquals(labelsOf({}, CONTEXTS, "0".repeat(64)).process.split(":").slice(3), ["s0", "c0,c1"]);
-  assertEquals(labelsOf({}, CONTEXTS, "000003ff".repeat(8)).process.split(":").slice(3), ["s0", "c0,c1023"]);
-  assertEquals(labelsOf({ user: "u", role: "r", type: "t", level: "s1", filetype: "f_t" }, CONTEXTS, ID), {
+Deno.test("labelsOf() fills in what the host's policy has for containers, and the container's own level", () => {
+  assertEquals(labelsOf({}, CONTEXTS, "s0:c1,c2"), {
+    process: "system_u:system_r:container_t:s0:c1,c2",
+    mount: "system_u:object_r:container_file_t:s0:c1,c2",
+  });
+  assertEquals(labelsOf({ user: "u", role: "r", type: "t", level: "s1", filetype: "f_t" }, CONTEXTS, "s0:c1,c2"), {
     process: "u:r:t:s1",
     mount: "u:object_r:f_t:s1",
   });
+});
+
+Deno.test("levelOf() gives each pair of two different categories to one number", () => {
+  const last = 1024 * 1023 / 2 - 1;
+  assertEquals([0, 1022, 1023, last].map(levelOf), ["s0:c0,c1", "s0:c0,c1023", "s0:c1,c2", "s0:c1022,c1023"]);
+  const levels = new Set(Array.from({ length: 3000 }, (_, index) => levelOf(index)));
+  assertEquals(levels.size, 3000);
+});
+
+Deno.test("pairsOf() begins where the id says, and goes on from there to others", () => {
+  const pairs = [...pairsOf(ID)];
+  assertEquals(pairs, [...pairsOf(ID)]);
+  assertEquals(new Set(pairs).size, pairs.length);
+  assert(pairs.length > 1000 && pairs.every((pair) => levelOf(pair).startsWith("s0:c")));
+  assert([...pairsOf("f".repeat(64))][0] !== pairs[0]);
 });
 
 Deno.test("parseContexts() reads a policy's labels for containers", () => {

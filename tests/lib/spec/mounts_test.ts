@@ -102,6 +102,7 @@ Deno.test("parseMount() knows podman's words for relabelling, and nobody relabel
   const mount = (relabel: string) => parseMount(`type=bind,src=/a,dst=/b,relabel=${relabel}`);
   assertEquals([mount("shared").options, mount("private").options], [["rbind", "z"], ["rbind", "Z"]]);
   assertThrows(() => mount("none"), UsageError, "relabel=none");
+  assertThrows(() => parseMount("type=tmpfs,dst=/t,relabel=shared"), UsageError, "only a bind can be relabelled");
   assertThrows(() => checkMount(parseBind("/a:/b:z,Z")), UsageError, "both for all containers and for this one");
   assertThrows(() => parseTmpfs("/t:z"), UsageError, '"z"');
 });

@@ -67,7 +67,7 @@ hostTest("SELinux: all in a container have its label, PID 1 too, and its files h
     for (const line of found.slice(3)) assertEquals(line.trim().split(" ")[0], file, line);
     assert(found.length > places.length, stdout);
   }
-  assertEquals(labels((await sh(["--no-init"], SHOW)).stdout).length, 1);
+  assertMatch((await sh(["--no-init"], SHOW)).stdout, /^system_u:system_r:container_t:s0:c\d+,c\d+\0?$/);
 });
 
 hostTest(
@@ -158,15 +158,20 @@ hostTest("SELinux: Z gives what is bound to one container alone, z to all of the
 });
 
 hostTest("SELinux: the host's own directories are labelled by nobody", async () => {
-  for (const path of ["/", "/etc", "/usr", "/run", "/usr/../var"]) {
-    const { code, stderr } = await sh(["--bind", `${path}:/data:z`], "true");
+  using directory = temporaryDirectory("/run");
+  Deno.symlinkSync("/etc", `${directory.path}/link`);
+  for (const path of ["/", "/etc", "/usr", "/run", "/usr/../var", "/root", `${directory.path}/link`, "/etc/passwd"]) {
+    // What comes before it is labelled no more than what comes after.
+    const binds = ["--bind", `${directory.path}:/own:Z`, "--bind", `${path}:/data:z`];
+    const { code, stderr } = await sh(binds, "true");
     assertEquals(code, 125);
     assertMatch(
       stderr,
       /^libflux: \/\S* is the host's: its files can't be labelled as containers'; leave out z or Z[^\n]+\n$/,
     );
   }
-  assertEquals((await fileLabels("/etc", "/run")).run, "system_u:object_r:host_file_t:s0");
+  const found = Object.values(await fileLabels("/run", directory.path));
+  assertEquals(found, ["system_u:object_r:host_file_t:s0", "system_u:object_r:host_file_t:s0"]);
 });
 
 hostTest("SELinux: files that the caller's shell has opened are read and written all the same", async () => {
@@ -188,7 +193,8 @@ hostTest("SELinux: other labels and none are given where that is asked for", asy
   }
   const level = await sh([...label("level:s0:c1,c2"), ...label("filetype:image_file_t")], `${SHOW}; ls -Zd /tmp`);
   // Of that type it may use nothing, not even its own root.
-  assert(level.code !== 0);
+  assertEquals([level.code, level.stdout], [126, ""]);
+  assertMatch(level.stderr, /^libflux: \S+ can't be executed: permission denied; [^\n]+SELinux's policy[^\n]+\n$/);
   const plain = await sh(label("level:s0:c1,c2"), `${SHOW}; ls -Zd /tmp`);
   assertEquals(labels(plain.stdout), [
     "system_u:system_r:container_t:s0:c1,c2",
@@ -201,12 +207,17 @@ hostTest("SELinux: other labels and none are given where that is asked for", asy
     /^libflux: could not have SELinux label the command system_u:system_r:nothing_t:s0:c\S+: invalid argument[^\n]+\n$/,
   );
   const run = ["run", uniqueName(), "--image", DEBIAN, "--network", "none", ...label("level:s0"), "--", "true"];
-  const denied = await execute("runcon", "-t", "lonely_t", LIBFLUX, ...run);
-  assertEquals([denied.code, denied.stdout], [126, ""]);
-  assertMatch(
-    denied.stderr,
-    /^libflux: \S+ can't be executed: operation not permitted \(EPERM\); does SELinux's policy let [^\n]+:container_t:s0\?\n$/,
-  );
+  const policy = "does SELinux's policy let [^\\n]+:container_t:s0\\?\\n$";
+  for (
+    const [type, why] of [
+      ["lonely_t", "permission denied; is it marked executable [^\\n]+; and "],
+      ["plain_t", "operation not permitted \\(EPERM\\); "],
+    ] as const
+  ) {
+    const denied = await execute("runcon", "-t", type, LIBFLUX, ...run);
+    assertEquals([denied.code, denied.stdout], [126, ""]);
+    assertMatch(denied.stderr, new RegExp(`^libflux: \\S+ can't be executed: ${why}${policy}`));
+  }
 });
 
 hostTest("SELinux: where the policy lets no container work there is no label, and a warning says why", async () => {
@@ -217,9 +228,9 @@ hostTest("SELinux: where the policy lets no container work there is no label, an
   assertEquals([code, labels(stdout)], [0, [HOST]]);
   assertEquals(
     stderr,
-    "libflux: warning: containers have no SELinux label: the policy lets no system_u:system_r:container_t:" +
-      `${/s0:c\d+,c\d+/.exec(stderr)?.[0]} use files of the image, which are system_u:object_r:host_file_t:s0; ` +
-      `label them: chcon -R -t container_file_t ${path}\n`,
+    "libflux: warning: containers have no SELinux label: the policy lets no system_u:system_r:container_t:s0 use files " +
+      "of the image, such as system_u:object_r:host_file_t:s0; label them: " +
+      `chcon -R -t container_file_t ${path}\n`,
   );
   await execute("chcon", "-R", "-t", "container_file_t", path);
   const labelled = await sh([], SHOW, path);
@@ -232,12 +243,16 @@ hostTest("SELinux: where the policy lets no container work there is no label, an
   ]);
 
   const run = ["run", uniqueName(), "--image", DEBIAN, "--network", "none", "--", "cat", OWN];
-  const lonely = await execute("runcon", "-t", "lonely_t", LIBFLUX, ...run);
-  assertEquals([lonely.code, labels(lonely.stdout)], [0, [HOST.replace("host_t", "lonely_t")]]);
-  assertMatch(
-    lonely.stderr,
-    /^libflux: warning: containers have no SELinux label: the policy lets no \S+:lonely_t:\S+ run a \S+:container_t:\S+\n$/,
-  );
+  for (const type of ["lonely_t", "plain_t"]) {
+    const lonely = await execute("runcon", "-t", type, LIBFLUX, ...run);
+    const own = HOST.replace("host_t", type);
+    assertEquals([lonely.code, labels(lonely.stdout)], [0, [own]]);
+    assertEquals(
+      lonely.stderr,
+      `libflux: warning: containers have no SELinux label: the policy lets no ${own} run a ` +
+        "system_u:system_r:container_t:s0\n",
+    );
+  }
   const { features } = JSON.parse(
     (await execute("runcon", "-t", "lonely_t", LIBFLUX, "info", "--format", "json")).stdout,
   );
@@ -289,7 +304,7 @@ hostTest("SELinux: each instruction that it takes fails once, and is told", asyn
     assertStringIncludes(error.message, `could not ${label}`);
     told++;
   }
-  assertEquals(told, 9);
+  assert(told > 5, `${told}`);
 });
 
 hostTest("SELinux: where it doesn't enforce, labels are given all the same", async () => {
