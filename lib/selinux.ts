@@ -92,25 +92,9 @@ export function setLabel(file: Descriptor, label: string): number {
 
 /** What no host works without when its files are containers'. */
 const ESSENTIAL: ReadonlySet<string> = new Set(
-  ["", "bin", "boot", "boot/efi", "dev", "etc", "etc/pki", "etc/ssh", "etc/passwd", "etc/group", "etc/shadow", "home"]
-    .concat([
-      "lib",
-      "lib64",
-      "media",
-      "mnt",
-      "opt",
-      "proc",
-      "root",
-      "run",
-      "sbin",
-      "srv",
-      "sys",
-      "tmp",
-      "usr",
-      "usr/bin",
-    ])
-    .concat(["usr/lib", "usr/lib64", "usr/libexec", "usr/local", "usr/sbin", "usr/share", "var", "var/lib", "var/log"])
-    .concat(["var/run", "var/tmp"]).map((path) => `/${path}`),
+  `/ /bin /boot /boot/efi /dev /etc /etc/group /etc/passwd /etc/pki /etc/shadow /etc/ssh /home /lib /lib64 /media /mnt /opt
+  /proc /root /run /sbin /srv /sys /tmp /usr /usr/bin /usr/lib /usr/lib64 /usr/libexec /usr/local /usr/sbin /usr/share /var
+  /var/lib /var/log /var/run /var/tmp`.split(/\s+/),
 );
 
 /** Whether a path is one of the host's own, or its caller's home: nothing that could be a container's. */
