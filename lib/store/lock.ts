@@ -37,10 +37,14 @@ function lock(file: Descriptor, path: string): Descriptor | "busy" {
   throw new SyscallError("flock", -locked, path);
 }
 
+let signature: Uint8Array<ArrayBuffer> | undefined;
+
 /** Writes into a file that is locked who has it. On a full disk nobody learns that. */
 export function sign({ number }: Descriptor): void {
   // As long as any other: nobody finds half of one before it.
-  const text = new TextEncoder().encode(`${Deno.pid} ${startTime(Deno.pid) ?? 0} ${ownNumbers()}`.padEnd(60) + "\n");
+  const text = signature ??= new TextEncoder().encode(
+    `${Deno.pid} ${startTime(Deno.pid) ?? 0} ${ownNumbers()}`.padEnd(60) + "\n",
+  );
   syscall("lseek", number, 0, 0);
   syscall("write", number, text, text.length);
 }
