@@ -40,7 +40,7 @@ export const RUN_FLAGS: readonly Flag[] = [
     name: "mount",
     value: "type=…,…",
     repeated: true,
-    help: "type=bind,src=SRC,dst=DST[,ro][,relabel=shared|private] or type=tmpfs,dst=DST[,tmpfs-size=…]",
+    help: "type=bind,src=SRC,dst=DST[,ro] or type=tmpfs,dst=DST[,tmpfs-size=…]; relabel=shared, private: as z, Z",
   },
   {
     name: "tmpfs",
