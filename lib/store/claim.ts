@@ -134,20 +134,22 @@ export class Claim {
    * Where something can't be undone, a warning says so, and the directory stays for the next command to try again.
    */
   async release(deadline?: number): Promise<void> {
-    const left = await this.clear(deadline);
-    if (left.length > 0) {
-      warn(
-        `${
-          left.map(describeEntry).join(" and ")
-        } of the container ${this.name} can't be removed yet; the next libflux command tries again`,
-      );
-      return this.leave();
+    try {
+      const left = await this.clear(deadline);
+      if (left.length > 0) {
+        return warn(
+          `${
+            left.map(describeEntry).join(" and ")
+          } of the container ${this.name} can't be removed yet; the next libflux command tries again`,
+        );
+      }
+      // The lock last: as long as it is there and locked, nobody else takes the name.
+      this.#unlink("lock");
+      // Not empty when somebody has just taken the name: then it is theirs.
+      syscall("unlinkat", AT.AT_FDCWD, this.directory, AT.AT_REMOVEDIR);
+    } finally {
+      this.leave();
     }
-    // The lock last: as long as it is there and locked, nobody else takes the name.
-    this.#unlink("lock");
-    // Not empty when somebody has just taken the name: then it is theirs.
-    syscall("unlinkat", AT.AT_FDCWD, this.directory, AT.AT_REMOVEDIR);
-    this.leave();
   }
 
   /** Closes its locks: the name goes on to be somebody else's who has them open, or is given free with what is left. */

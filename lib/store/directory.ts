@@ -87,12 +87,25 @@ function writeText(path: string, text: string, flags: number): void {
 /** No file of libflux's own state is longer: a ledger with every port there is has 20 MiB. */
 const MAX_STATE = 1 << 26;
 
+/** What Deno says of a file that it can't open or read, as what the kernel has said. */
+export function errorOf(error: unknown, path: string): SyscallError {
+  return new SyscallError("openat", Number(/os error (\d+)/.exec(String(error))?.[1] ?? E.EIO), path);
+}
+
+/** Whether there is only no room for another open file, which says nothing about the file. @param errno Positive. */
+export function isNoRoom(errno: number): boolean {
+  return errno === E.EMFILE || errno === E.ENFILE || errno === E.ENOMEM;
+}
+
 /**
  * Reads a file of the state root as what it is: something that somebody else may have put there. A link, a FIFO, a
  * directory or more than 64 MiB is nothing.
+ *
+ * @throws {SyscallError} It may be there: no more files can be opened.
  */
 export function readState(path: string): string | undefined {
   const opened = syscall("openat", AT.AT_FDCWD, path, STATE_FLAGS, 0);
+  if (isNoRoom(-opened)) throw new SyscallError("openat", -opened, path);
   if (opened < 0) return undefined;
   using file = new Descriptor(opened);
   const found = statDescriptor(opened);

@@ -4,11 +4,11 @@
  * @module
  */
 import { E } from "../../ffi/abi/constants.ts";
-import { SyscallError } from "../../ffi/libc.ts";
 import { sendAside } from "../../ffi/errand.ts";
 import { batchInBackground, NetlinkError, openNetlink } from "../../ffi/netlink.ts";
 import { deleteLink, findLink, type Link } from "../../ffi/rtnetlink.ts";
 import { sleep } from "../../ffi/reactor.ts";
+import { errorOf } from "./directory.ts";
 
 /** What the alias of a bridge of libflux's begins with. */
 export const ALIAS = "libflux network ";
@@ -41,7 +41,7 @@ export function listedLinks(): string[] {
     const lines = Deno.readTextFileSync("/proc/net/dev").split("\n").slice(2);
     return lines.map((line) => line.trimStart().replace(/:.*$/, "")).filter((name) => name !== "");
   } catch (error) {
-    throw new SyscallError("openat", Number(/os error (\d+)/.exec(String(error))?.[1] ?? E.EIO), "/proc/net/dev");
+    throw errorOf(error, "/proc/net/dev");
   }
 }
 

@@ -17,6 +17,7 @@ import {
   bootId,
   checkPrivateDirectory,
   defaultRoot,
+  errorOf,
   makePrivateDirectory,
   readState,
   unwritable,
@@ -243,11 +244,13 @@ function unlink(path: string): void {
   if (removed < 0 && removed !== -E.ENOENT && removed !== -E.ENOTDIR) throw unwritable(path, -removed);
 }
 
+/** What is in a directory; nothing where there is none. Throws where that can't be told: others' networks may be there. */
 const entries = (path: string): Deno.DirEntry[] => {
   try {
     return Array.from(Deno.readDirSync(path));
-  } catch {
-    return [];
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return [];
+    throw errorOf(error, path);
   }
 };
 const files = (path: string): string[] => entries(path).filter(({ isFile }) => isFile).map(({ name }) => name);

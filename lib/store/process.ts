@@ -4,9 +4,9 @@
  * @module
  */
 import { POLL, SIG } from "../../ffi/abi/constants.ts";
-import { Descriptor, syscall } from "../../ffi/libc.ts";
+import { Descriptor, syscall, SyscallError } from "../../ffi/libc.ts";
 import { ready } from "../../ffi/reactor.ts";
-import { readIfThere } from "./directory.ts";
+import { isNoRoom, readIfThere } from "./directory.ts";
 
 /** A process that once ran. */
 export interface ProcessId {
@@ -15,12 +15,13 @@ export interface ProcessId {
   readonly startTime: number;
 }
 
-/** When a process started, in clock ticks since boot; nothing where there is none. */
+/** When a process started, in clock ticks since boot; nothing where there is none. Throws where that can't be told. */
 export function startTime(pid: number): number | undefined {
   let stat: string | undefined;
   try {
     stat = readIfThere(`/proc/${pid}/stat`, true);
-  } catch {
+  } catch (error) {
+    if (error instanceof SyscallError && isNoRoom(error.errno)) throw error;
     // ESRCH: it ended while it was read.
     return undefined;
   }
@@ -43,15 +44,17 @@ export function isAlive({ pid, startTime: started }: ProcessId): boolean {
   return startTime(pid) === started;
 }
 
-/** Opens the very process; nothing when it has ended. */
+/** Opens the very process; nothing when it has ended. Throws where that can't be told. */
 export function openProcess(id: ProcessId): Descriptor | undefined {
   const opened = syscall("pidfd_open", id.pid, 0);
+  if (isNoRoom(-opened)) throw new SyscallError("pidfd_open", -opened);
   if (opened < 0) return undefined;
-  const pidfd = new Descriptor(opened);
+  using stack = new DisposableStack();
+  const pidfd = stack.use(new Descriptor(opened));
   // Compared after it was opened: from here on the number can't change its meaning.
-  if (isAlive(id)) return pidfd;
-  pidfd.close();
-  return undefined;
+  if (!isAlive(id)) return undefined;
+  stack.move();
+  return pidfd;
 }
 
 /** How long what is killed may take to go away, in milliseconds: disk writes can hold a process up. */

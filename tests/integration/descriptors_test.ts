@@ -4,6 +4,7 @@ import { defaultRoot } from "../../lib/store/directory.ts";
 import { Store } from "../../lib/store/state.ts";
 import { type Container, run } from "../../mod.ts";
 import { BUSYBOX, hostTest, openDescriptors, patience, quietDescriptors, rootTest } from "./support.ts";
+import { assertNetwork, network } from "./network/state.ts";
 
 const RLIMIT_NOFILE = 7;
 const HARD_AT = 8;
@@ -128,6 +129,7 @@ rootTest("on a bridge, what is still done in the background when a container has
     await using container = await run({ image: BUSYBOX, command: ["true"], network: "bridge", ipv6: true, ports });
     await container.status;
   };
+  const untouched = await network();
   await start();
   const soon = async (before: readonly string[]): Promise<void> => {
     const deadline = performance.now() + patience(5_000);
@@ -147,5 +149,7 @@ rootTest("on a bridge, what is still done in the background when a container has
     }
     await soon(before);
   }
+  // What was written down is done by the next command, and nothing was lost on the way.
   await new Store(defaultRoot()).reconcile();
+  await assertNetwork(untouched);
 });
