@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { SyscallError } from "../ffi/libc.ts";
 import { link, type LinkOptions } from "../ffi/link.ts";
 import { networkNamespace } from "../ffi/network_namespace.ts";
 import type { Cgroups } from "./cgroups/cgroup.ts";
@@ -12,9 +11,9 @@ import { joinedNetwork } from "./compile/mod.ts";
 import { confine } from "./confine.ts";
 import { connectOr, hasOwnNetwork } from "./connect.ts";
 import { beginCapture } from "./capture.ts";
-import { hostError } from "./failure.ts";
+import { asFluxError } from "./failure.ts";
 import type { LaunchOptions } from "./launch.ts";
-import { inTurn } from "./settle.ts";
+import { inTurn, inTurnOrWarn } from "./settle.ts";
 import { makeCgroupsOr } from "./make_cgroups.ts";
 import type { Capture } from "./logs/capture.ts";
 import type { Connection } from "./network/connection.ts";
@@ -104,7 +103,8 @@ export async function assemble(
     const store = before?.store ?? await openStore(options.root);
     if (options.replace === true && before === undefined) await replace(store, prepared.name, signal);
     claim ??= await store.claim(prepared.name, signal);
-    if (before === undefined) await relabel(named.mounts ?? [], prepared.spec, signal);
+    // Of one that is started again, too: its categories may be others', and somebody may have put files there.
+    await relabel(named.mounts ?? [], prepared.spec, signal);
     const how = { isDetached, isFinal: before !== undefined, isWithout };
     [connection, named] = await connectOr(options, named, store, claim, prepared.id, how);
     if (network !== undefined) connection?.begin?.(network);
@@ -127,7 +127,7 @@ export async function assemble(
       ...{ store, release },
     };
   } catch (error) {
-    await release();
-    throw error instanceof SyscallError ? hostError(error) : error;
+    await inTurnOrWarn(release);
+    throw asFluxError(error);
   }
 }

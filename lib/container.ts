@@ -4,17 +4,17 @@
  * @module
  */
 import { SIG, type Signal } from "../ffi/abi/constants.ts";
-import { type Descriptor, syscall, SyscallError } from "../ffi/libc.ts";
+import { type Descriptor, syscall } from "../ffi/libc.ts";
 import type { LinkOptions } from "../ffi/link.ts";
 import { exitStatus } from "../ffi/spawn.ts";
 import { assemble, type AssembleOptions } from "./assemble.ts";
 import { measured } from "./make_cgroups.ts";
 import type { ContainerStatus } from "./container_status.ts";
 import { LaunchError } from "./errors.ts";
-import { hostError, initError } from "./failure.ts";
+import { asFluxError, initError } from "./failure.ts";
 import { isOwnHosts, startOr } from "./connect.ts";
 import { launch, type Launched, type Timings } from "./launch.ts";
-import { allEnded, inTurn } from "./settle.ts";
+import { allEnded, inTurn, inTurnOrWarn } from "./settle.ts";
 import { SessionStreams } from "./session_streams.ts";
 import type { RunOptions, TerminalSize } from "./spec/options.ts";
 import { thaw } from "./store/cgroup.ts";
@@ -157,14 +157,21 @@ export class Container implements AsyncDisposable {
       timings,
     } = this.#parts;
     const started = new Date(created.getTime() + timings.create + timings.start);
-    capture?.keep();
-    // What an earlier one of its name has left would be taken for its own.
-    if (this.#parts.options.log?.driver === "none") claim.history.remove(claim.name);
-    tell(claim.root, ...newsOfStart(this.#who, created));
+    let failed: unknown;
+    try {
+      capture?.keep();
+      // What an earlier one of its name has left would be taken for its own.
+      if (this.#parts.options.log?.driver === "none") claim.history.remove(claim.name);
+      tell(claim.root, ...newsOfStart(this.#who, created));
+    } catch (error) {
+      failed = error;
+      this.kill("SIGKILL");
+    }
     const end = await child.wait();
     const finished = new Date();
     const before = performance.now();
     try {
+      if (failed !== undefined) throw failed;
       if (namespace !== undefined) await killNamespace(namespace);
       if (capture !== undefined) await this.#streams.drain();
       await Promise.all([...plumbing.map(({ ended }) => ended()), capture?.ended()]);
@@ -186,8 +193,13 @@ export class Container implements AsyncDisposable {
       capture?.finish(ended, ended);
       tell(claim.root, ...newsOfEnd(this.#who, ended, capture !== undefined && !capture.record.remove));
       return ended;
+    } catch (error) {
+      failed = error;
+      throw error;
     } finally {
-      await inTurn(
+      // Why the container has failed is what counts.
+      const giveBack = failed === undefined ? inTurn : inTurnOrWarn;
+      await giveBack(
         () => this.#streams.finish(),
         () => [report, lifeline].forEach((descriptor) => descriptor?.close()),
         () => child[Symbol.dispose](),
@@ -243,8 +255,8 @@ async function begin(options: RunOptions, how: AssembleOptions): Promise<Contain
   try {
     launched = await launch(assembled);
   } catch (error) {
-    await release();
-    throw error instanceof SyscallError ? hostError(error) : error;
+    await inTurnOrWarn(release);
+    throw asFluxError(error);
   }
   // What it has is given back by itself from here on.
   const container = new Container(launched);
@@ -253,6 +265,6 @@ async function begin(options: RunOptions, how: AssembleOptions): Promise<Contain
     return container;
   } catch (error) {
     await container[Symbol.asyncDispose]();
-    throw error instanceof SyscallError ? hostError(error) : error;
+    throw asFluxError(error);
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { openFlags } from "../ffi/abi/constants.ts";
-import { ARCHITECTURE, checked, Descriptor, SyscallError } from "../ffi/libc.ts";
+import { ARCHITECTURE, checked, Descriptor } from "../ffi/libc.ts";
 import { listenAt, openDirectory } from "../ffi/unix_listener.ts";
 import { resolve } from "@std/path";
 import { assemble, type Assembled, type AssembleOptions, type Before } from "./assemble.ts";
@@ -17,7 +17,7 @@ import { openLog } from "./logs/files.ts";
 import { ATTACH_SOCKET, EXIT, EXIT_FILE } from "./spec/container_files.ts";
 import { isOwnHosts, startOr } from "./connect.ts";
 import { FluxError, UsageError } from "./errors.ts";
-import { hostError } from "./failure.ts";
+import { asFluxError } from "./failure.ts";
 import { healthProgram } from "./health.ts";
 import { launch, type Launched } from "./launch.ts";
 import { type Monitored, startMonitor } from "./monitor.ts";
@@ -29,6 +29,7 @@ import { writeAtomically } from "./store/directory.ts";
 import { newsOfStart, tell } from "./store/events.ts";
 import type { ContainerRecord, History } from "./store/history.ts";
 import { mayBeConfined } from "./selinux.ts";
+import { inTurnOrWarn } from "./settle.ts";
 import { layOut, type Plumbing } from "./streams.ts";
 import { warn } from "./warnings.ts";
 
@@ -186,11 +187,13 @@ async function begin(
     else if (again === undefined) store.history.remove(prepared.name);
     tell(store.root, ...newsOfStart(record, assembled.created, again !== undefined));
   } catch (error) {
-    await monitored?.abort();
-    closeEnds(launched, plumbing);
-    if (again === undefined && hasBegun) store.history.giveBack(prepared.name);
-    await release();
-    throw error instanceof SyscallError ? hostError(error) : error;
+    await inTurnOrWarn(
+      () => monitored?.abort(),
+      () => closeEnds(launched, plumbing),
+      () => again === undefined && hasBegun ? store.history.giveBack(prepared.name) : undefined,
+      release,
+    );
+    throw asFluxError(error);
   }
   const { child, mounts } = launched;
   monitored?.detach();

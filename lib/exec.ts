@@ -16,7 +16,7 @@ import { Ends, reading, receiveTerminal } from "./ends.ts";
 import { LaunchError, NoContainerError } from "./errors.ts";
 import { cgroupOfProcess, handsDown, openCgroup, userScope } from "./exec_cgroup.ts";
 import { ExecSession } from "./exec_session.ts";
-import { hostError, launchError } from "./failure.ts";
+import { asFluxError, launchError } from "./failure.ts";
 import { landlockVersion } from "./labels.ts";
 import { lastCapability, ownCapabilities, ownLimit, parseLimits } from "./privileges.ts";
 import { CAPABILITIES } from "./spec/capabilities.ts";
@@ -276,7 +276,7 @@ export async function exec(name: string, options: ExecOptions): Promise<ExecSess
     if (syscall("pidfd_send_signal", entered.process.number, 0, 0, 0) < 0 && error !== options.signal?.reason) {
       throw noContainer(name);
     }
-    throw error instanceof SyscallError ? hostError(error) : error;
+    throw asFluxError(error);
   } finally {
     entered.process.close();
   }

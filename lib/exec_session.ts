@@ -4,11 +4,10 @@
  * @module
  */
 import { SIG, type Signal } from "../ffi/abi/constants.ts";
-import { SyscallError } from "../ffi/libc.ts";
 import type { Child } from "../ffi/spawn.ts";
 import type { ContainerStatus } from "./container.ts";
 import type { TerminalEnds } from "./ends.ts";
-import { hostError } from "./failure.ts";
+import { asFluxError } from "./failure.ts";
 import { keepTerminal } from "./keeper.ts";
 import { SessionStreams } from "./session_streams.ts";
 import type { TerminalSize } from "./spec/options.ts";
@@ -110,7 +109,7 @@ export class ExecSession implements AsyncDisposable {
     try {
       keepTerminal(terminal.master, command.pidfd, name);
     } catch (error) {
-      throw error instanceof SyscallError ? hostError(error) : error;
+      throw asFluxError(error);
     }
     this.#isLeft = true;
     this.#streams.finish();

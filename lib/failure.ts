@@ -4,7 +4,7 @@
  * @module
  */
 import { E } from "../ffi/abi/constants.ts";
-import { ARCHITECTURE, type SyscallError } from "../ffi/libc.ts";
+import { ARCHITECTURE, SyscallError } from "../ffi/libc.ts";
 import { decodeReport, type Image } from "../ffi/link.ts";
 import { restrictions } from "./info/caller.ts";
 import { errnoText, type FluxError, LaunchError, PermissionError } from "./errors.ts";
@@ -81,6 +81,11 @@ function blockedUsers(): { readonly sentence: string; readonly remedy: string } 
   if (Deno.uid() === 0) return undefined;
   const blocked = restrictions({ privileged: false }).find(({ ok }) => !ok);
   return blocked && { sentence: `${blocked.name} is ${blocked.value}`, remedy: blocked.remedy ?? "" };
+}
+
+/** What was thrown, as callers are to get it: a syscall's failure in words. */
+export function asFluxError(error: unknown): unknown {
+  return error instanceof SyscallError ? hostError(error) : error;
 }
 
 /** A syscall of libflux itself that failed. */

@@ -130,7 +130,13 @@ export function startFuse(
     more: users,
     outlives,
   });
-  ledger.add({ kind: "process", pid: service.pid, startTime: startTime(service.pid) ?? 0 });
+  try {
+    ledger.add({ kind: "process", pid: service.pid, startTime: startTime(service.pid) ?? 0 });
+  } catch (error) {
+    // It hasn't begun, and goes when it is reaped.
+    service[Symbol.asyncDispose]().catch(() => {});
+    throw error;
+  }
   service.release();
   return service;
 }

@@ -304,8 +304,8 @@ export async function restart(name: string, options: StopOptions = {}): Promise<
   }
   if (wish === undefined || id === undefined) throw missing(name, store);
   const last = state === undefined ? name : await end(store, name, options);
-  const claim = await store.claim(last);
   const restarts = store.history.read(last)?.restarts ?? 0;
+  const claim = await store.claim(last);
   return await startDetached(
     { ...wish as DetachedOptions, name: last },
     { claim, id, store, attempts: 0, restarts },

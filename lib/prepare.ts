@@ -203,6 +203,12 @@ function usersOf(
   return { isRootInside, ...(parts === undefined ? {} : { parts }), ...(adopted.length === 0 ? {} : { adopted }) };
 }
 
+/** The pair of categories that a container gets; where all that are tried are taken, it shares one. */
+function ownPair(id: string, take: Take): number | undefined {
+  const pairs = [...pairsOf(id)];
+  return take("categories", pairs, 1) ?? pairs[0];
+}
+
 /** Whether the level of its SELinux label is one that was asked for. */
 const hasLevel = ({ selinux }: RunOptions): boolean => typeof selinux === "object" && selinux.level !== undefined;
 
@@ -241,7 +247,7 @@ export function prepare(
   }
   const devices = findDevices(options.devices ?? []);
   const selinux = selinuxContexts(options, image);
-  const pair = selinux === undefined || hasLevel(options) ? undefined : take("categories", pairsOf(id), 1);
+  const pair = selinux === undefined || hasLevel(options) ? undefined : ownPair(id, take);
   const spec = buildSpec(options, {
     name,
     id,

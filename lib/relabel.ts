@@ -7,7 +7,7 @@
  */
 import { E } from "../ffi/abi/constants.ts";
 import type { Descriptor } from "../ffi/libc.ts";
-import { type ByteName, lookAt, openName, openPath, readNames, reopen, toText, typeOf } from "../ffi/files.ts";
+import { lookAt, openName, openPath, readNames, reopen, toText, typeOf } from "../ffi/files.ts";
 import { sleep } from "../ffi/reactor.ts";
 import { errnoText, PermissionError, printable, UsageError } from "./errors.ts";
 import { allows, isOfHost, labelOf, selinuxMode, setLabel } from "./selinux.ts";
@@ -45,16 +45,15 @@ export async function relabel(mounts: readonly Mount[], { linux, process }: Spec
   for (const { file, path, label } of wishes) await walk.label(file, path, label);
 }
 
-/** What is to be labelled, by the path that leads there now: whoever puts a link into it meanwhile only gets an error. */
-function wish(found: Descriptor, source: string, label: string): Wish {
-  const path = Deno.readLinkSync(`/proc/self/fd/${found.number}`);
-  if (isOfHost(path)) {
+/** What is to be labelled. */
+function wish(file: Descriptor, path: string, label: string): Wish {
+  if (isOfHost(file)) {
     throw new UsageError(`${printable(path)} is the host's: its files can't be labelled as containers'`, {
-      path: source,
+      path,
       hint: "leave out z or Z, or bind a directory below it",
     });
   }
-  return { file: found, path, label };
+  return { file, path, label };
 }
 
 function must<T>(result: T | number, path: string): T {
@@ -68,38 +67,81 @@ function must<T>(result: T | number, path: string): T {
 
 /** After so many files others get their turn, such as whoever wants to end it. */
 const BREATH = 1_000;
+/** Each level has a directory open. */
+const MOST_LEVELS = 400;
 
 /** Labels trees: no link is followed, and nothing outside is reached, whatever others do to them meanwhile. */
 class Walk {
   #count = 0;
+  /** The first file that was passed over, and how many others. */
+  #left: { readonly path: string; readonly errno: number; others: number } | undefined;
 
   constructor(readonly signal: AbortSignal | undefined) {}
 
-  /** Labels a file that is open as a path only, and all below it. Closes it. */
+  /** Labels a file that is open as a path only, and all below it on its filesystem. */
   async label(file: Descriptor, path: string, label: string): Promise<void> {
-    if (++this.#count % BREATH === 0) {
-      await sleep(0);
-      this.signal?.throwIfAborted();
-    }
-    using top = file;
-    if (labelOf(top) !== label) {
-      const set = setLabel(top, label);
-      // Such filesystems have one label for all of their files: theirs to say.
-      if (set < 0 && set !== -E.EOPNOTSUPP) must(set, path);
-    }
-    const facts = lookAt(top.number);
-    if (typeof facts === "number" || typeOf(facts) !== "directory") return;
-    using directory = must(reopen(top.number, ["O_RDONLY", "O_DIRECTORY"]), path);
+    this.#left = undefined;
+    const facts = must(lookAt(file.number), path);
+    const set = this.#set(file, label);
+    // Such filesystems have one label for all of their files: theirs to say.
+    if (set === -E.EOPNOTSUPP) return;
+    if (set < 0) must(set, path);
+    if (typeOf(facts) === "directory") await this.#below(file, facts.mount, path, label, 0);
+    if (this.#left === undefined) return;
+    const { path: first, errno, others } = this.#left;
+    warn(
+      `${printable(first)}${others === 0 ? "" : ` and ${others} others`} can't be labelled as the container's: ` +
+        `${errnoText(errno)}; root could`,
+    );
+  }
+
+  /** What has it already is left alone: each change is one to the disk. */
+  #set(file: Descriptor, label: string): number {
+    return labelOf(file) === label ? 0 : setLabel(file, label);
+  }
+
+  /** Labels what is in a directory. Closes that. */
+  async #below(top: Descriptor, mount: bigint, path: string, label: string, level: number): Promise<void> {
+    if (level > MOST_LEVELS) must(-E.ELOOP, `${path.slice(0, 60)}…`);
+    const opened = reopen(top.number, ["O_RDONLY", "O_DIRECTORY"]);
     // One descriptor a level.
     top.close();
+    if (typeof opened === "number") return this.#pass(path, -opened);
+    using directory = opened;
     const names = readNames(directory.number);
-    for (const name of names === -E.ENOENT ? [] : must(names, path) as readonly ByteName[]) {
-      const entry = openName(directory.number, name, ["O_PATH"]);
-      // Somebody has just removed it.
-      if (entry === -E.ENOENT) continue;
+    if (typeof names === "number") return this.#pass(path, -names);
+    for (const name of names) {
+      if (++this.#count % BREATH === 0) {
+        await sleep(0);
+        this.signal?.throwIfAborted();
+      }
       const below = `${path}/${toText(name)}`;
-      await this.label(must(entry, below), below, label);
+      const entry = openName(directory.number, name, ["O_PATH"]);
+      if (typeof entry === "number") {
+        this.#pass(below, -entry);
+        continue;
+      }
+      using one = entry;
+      const facts = lookAt(one.number);
+      if (typeof facts === "number") continue;
+      // Whatever it is, nobody has asked for it to be labelled: the host's /dev, perhaps.
+      if (facts.mount !== mount) {
+        warn(`${printable(below)} isn't labelled, since something else is mounted there: bind it by itself`);
+        continue;
+      }
+      const set = this.#set(one, label);
+      if (set < 0) this.#pass(below, -set);
+      if (typeOf(facts) === "directory") await this.#below(one, mount, below, label, level + 1);
     }
+  }
+
+  /** Files of others', such as a container's other users, are beyond an ordinary user. */
+  #pass(path: string, errno: number): void {
+    // Somebody has just removed it.
+    if (errno === E.ENOENT) return;
+    if (errno !== E.EPERM && errno !== E.EACCES) must(-errno, path);
+    if (this.#left === undefined) this.#left = { path, errno, others: 0 };
+    else this.#left.others++;
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { AT, O } from "../ffi/abi/constants.ts";
-import { openInRoot, openPath } from "../ffi/files.ts";
+import { lookAt, openInRoot, openPath } from "../ffi/files.ts";
 import { cString, Descriptor, syscall } from "../ffi/libc.ts";
 import { callersVariable } from "./caller.ts";
 import { printable, UsageError } from "./errors.ts";
@@ -91,14 +91,17 @@ export function setLabel(file: Descriptor, label: string): number {
 }
 
 /** What no host works without when its files are containers'. */
-const ESSENTIAL: ReadonlySet<string> = new Set(
+const ESSENTIAL: readonly string[] =
   `/ /bin /boot /boot/efi /dev /etc /etc/group /etc/passwd /etc/pki /etc/shadow /etc/ssh /home /lib /lib64 /media /mnt /opt
   /proc /root /run /sbin /srv /sys /tmp /usr /usr/bin /usr/lib /usr/lib64 /usr/libexec /usr/local /usr/sbin /usr/share /var
-  /var/lib /var/log /var/run /var/tmp`.split(/\s+/),
-);
+  /var/lib /var/log /var/run /var/tmp`.split(/\s+/);
 
-/** Whether a path is one of the host's own, or its caller's home: nothing that could be a container's. */
-export function isOfHost(path: string): boolean {
+/**
+ * Whether a file is one of the host's own, or its caller's home, by whatever path: nothing that could be a container's.
+ *
+ * @param file Open, perhaps as a path only.
+ */
+export function isOfHost(file: Descriptor): boolean {
   const user = callersVariable("SUDO_USER");
   const homes = [
     callersVariable("HOME"),
@@ -106,8 +109,16 @@ export function isOfHost(path: string): boolean {
       ? []
       : parsePasswd(readIfThere("/etc/passwd") ?? "").filter(({ name }) => name === user).map(({ home }) => home),
   ];
-  return ESSENTIAL.has(path) || homes.some((home) => home === path || home === `${path}/`);
+  const own = lookAt(file.number);
+  return typeof own === "object" && [...ESSENTIAL, ...homes].some((path) => {
+    using other = path === undefined ? undefined : asDescriptor(openPath(path, ["O_PATH"]));
+    const facts = other && lookAt(other.number);
+    return typeof facts === "object" && facts.inode === own.inode && facts.filesystem === own.filesystem;
+  });
 }
+
+const asDescriptor = (opened: Descriptor | number): Descriptor | undefined =>
+  typeof opened === "number" ? undefined : opened;
 
 /** libflux's own label. */
 function ownLabel(): string {
@@ -139,18 +150,13 @@ function wants({ process, file }: SelinuxContexts, noNewPrivileges: boolean): Wa
 const USUAL_FILES: readonly string[] = ["/bin/sh", "/usr/bin/env", "/bin/busybox", "/lib64/ld-linux-x86-64.so.2"];
 
 /** The label of an image's files, where it has any. */
-function labelOfImage(image: string, command: string): string | undefined {
-  using root = asDescriptor(openPath(image, ["O_PATH", "O_DIRECTORY"]));
-  if (root === undefined) return undefined;
+function labelOfImage(root: Descriptor, command: string): string | undefined {
   for (const path of [...command.startsWith("/") ? [command] : [], ...USUAL_FILES]) {
     using file = asDescriptor(openInRoot(root.number, path, ["O_PATH"]));
     if (file !== undefined) return labelOf(file);
   }
   return undefined;
 }
-
-const asDescriptor = (opened: Descriptor | number): Descriptor | undefined =>
-  typeof opened === "number" ? undefined : opened;
 
 /** Where the files of a container come from, and what it runs of them. */
 interface Source {
@@ -178,12 +184,16 @@ function trouble(
   }
   // An overlay's files have another label, but the kernel asks for that of the file below it, too, when what is mapped gets
   // other rights, as libraries do (seen with Linux 6.1).
-  const label = source && labelOfImage(source.image, source.command);
-  if (source === undefined || label === undefined || allows(process, label, "file", ["read", "execute", "map"])) {
+  using root = source && asDescriptor(openPath(source.image, ["O_PATH", "O_DIRECTORY"]));
+  const label = source && root && labelOfImage(root, source.command);
+  if (
+    source === undefined || root === undefined || label === undefined ||
+    allows(process, label, "file", ["read", "execute", "map"])
+  ) {
     return undefined;
   }
   const what = `the policy lets no ${process} use files of the image, such as ${printable(label)}`;
-  return isOfHost(source.image)
+  return isOfHost(root)
     ? `${what}; use an image of its own`
     : `${what}; label them: chcon -R -t ${file.split(":")[2]} ${quote(printable(source.image))}`;
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { warn } from "./warnings.ts";
 
 /** Does one after the other; throws what the first that failed threw. */
 export async function inTurn(...steps: readonly (() => unknown)[]): Promise<void> {
@@ -15,6 +16,15 @@ export async function inTurn(...steps: readonly (() => unknown)[]): Promise<void
     }
   }
   if (failed.length > 0) throw failed[0];
+}
+
+/** The same where something has failed already, which is what counts: what fails now is told by a warning. */
+export async function inTurnOrWarn(...steps: readonly (() => unknown)[]): Promise<void> {
+  try {
+    await inTurn(...steps);
+  } catch (error) {
+    warn(`not everything of a failed container could be given back: ${error instanceof Error ? error.message : error}`);
+  }
 }
 
 /** Waits for all of them; throws what the first of them has thrown. */

@@ -126,7 +126,7 @@ async function toEach(
   for (const one of all) {
     if (one.status === "fulfilled") print(one.value === "" ? "" : `${one.value}\n`);
     else {
-      tellError(one.reason);
+      await tellError(one.reason);
       code = one.reason instanceof FluxError ? one.reason.exitCode : 125;
     }
   }

@@ -49,7 +49,7 @@ export async function runLine(args: readonly string[], commands: Commands): Prom
     onWarning(tellWarning);
     return await dispatch(args, commands);
   } catch (error) {
-    tellError(error);
+    await tellError(error);
     return error instanceof FluxError ? error.exitCode : 125;
   }
 }

@@ -125,7 +125,7 @@ export async function rmCommand(args: readonly string[]): Promise<number> {
       print(`${name}\n`);
     } catch (error) {
       // One that can't be removed keeps nobody from the others.
-      tellError(error);
+      await tellError(error);
       code = error instanceof FluxError ? error.exitCode : 125;
     }
   }

@@ -82,7 +82,11 @@ function tell(entry: () => Entry, text: string, colour: "red" | "yellow"): void 
 }
 
 /** Tells an error. */
-export function tellError(error: unknown): void {
+export async function tellError(thrown: unknown): Promise<void> {
+  // Where a syscall has failed, in words: most errors are words already.
+  const error = thrown instanceof Error && thrown.name === "SyscallError"
+    ? (await import("../failure.ts")).asFluxError(thrown)
+    : thrown;
   const text = describe(error, telling.level === "debug");
   const msg = (): string => error instanceof FluxError ? error.message : describe(error).replace(/^libflux: /, "");
   tell(() => entryOf("error", msg(), error), text, "red");

@@ -4,11 +4,11 @@
  * @module
  */
 import { AT, openFlags } from "../../ffi/abi/constants.ts";
-import { ARCHITECTURE, Descriptor, syscall } from "../../ffi/libc.ts";
+import { ARCHITECTURE, Descriptor, syscall, SyscallError } from "../../ffi/libc.ts";
 import { exitStatus } from "../../ffi/spawn.ts";
 import { EXIT, EXIT_FILE } from "../spec/container_files.ts";
 import { nextStart, type Restart, type RestartPolicy } from "../spec/restart.ts";
-import { readIfThere } from "./directory.ts";
+import { isNoRoom, readIfThere } from "./directory.ts";
 import type { State } from "./state.ts";
 
 /** How a container has ended. */
@@ -24,6 +24,7 @@ const FLAGS = openFlags(ARCHITECTURE, "O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O
 /** Opens what will tell how a container has ended, also when its directory has gone; nothing where there is no such file. */
 export function openEnd(directory: string): Descriptor | undefined {
   const opened = syscall("openat", AT.AT_FDCWD, `${directory}/${EXIT_FILE}`, FLAGS, 0);
+  if (isNoRoom(-opened)) throw new SyscallError("openat", -opened, directory);
   return opened < 0 ? undefined : new Descriptor(opened);
 }
 

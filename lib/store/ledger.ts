@@ -158,39 +158,30 @@ function isCgroup(value: unknown): value is string {
 
 const isNetworks = (entry: Entry): entry is NetworkEntry => isNetworkEntry({ ...entry });
 
-/** Undoes one; answers whether it is gone. */
-async function undo(
-  entry: Entry,
-  root: string,
-  all: readonly Entry[],
-  deadline: number,
-): Promise<boolean> {
-  switch (entry.kind) {
-    case "process":
-      return await killProcess(entry, deadline);
-    case "mountNamespace":
-      return await killNamespace(entry.inode, deadline);
-    case "cgroup":
-      return await removeCgroup(entry.directory, deadline);
-    case "cgroupParent":
-      removeEmptyCgroup(entry.directory);
-      return true;
-    case "scope":
-      return await removeScope(entry.directory, deadline);
-    default:
-      try {
-        const isGone = await undoNetworkEntry(
-          entry,
-          all.filter(isNetworks),
-          root,
-          (lease, ports) => leave(root, lease, ports),
-        );
-        return isGone ?? true;
-      } catch (error) {
-        if (!(error instanceof FluxError || error instanceof SyscallError)) throw error;
-        warn(`${describeEntry(entry)} can't be removed: ${error.message}`);
-        return false;
+/** Undoes one; answers whether it is gone. What can't be done now keeps nobody from the others. */
+async function undo(entry: Entry, root: string, all: readonly Entry[], deadline: number): Promise<boolean> {
+  try {
+    switch (entry.kind) {
+      case "process":
+        return await killProcess(entry, deadline);
+      case "mountNamespace":
+        return await killNamespace(entry.inode, deadline);
+      case "cgroup":
+        return await removeCgroup(entry.directory, deadline);
+      case "cgroupParent":
+        removeEmptyCgroup(entry.directory);
+        return true;
+      case "scope":
+        return await removeScope(entry.directory, deadline);
+      default: {
+        const networks = all.filter(isNetworks);
+        return await undoNetworkEntry(entry, networks, root, (lease, ports) => leave(root, lease, ports)) ?? true;
       }
+    }
+  } catch (error) {
+    if (!(error instanceof FluxError || error instanceof SyscallError)) throw error;
+    warn(`${describeEntry(entry)} can't be removed: ${error.message}`);
+    return false;
   }
 }
 

@@ -7,7 +7,7 @@ import { AT, E, openFlags } from "../../ffi/abi/constants.ts";
 import { ARCHITECTURE, Descriptor, syscall, SyscallError, syscallInBackground } from "../../ffi/libc.ts";
 import { stat, statDescriptor } from "../../ffi/stat.ts";
 import { LaunchError } from "../errors.ts";
-import { readState, unwritable } from "./directory.ts";
+import { isNoRoom, readState, unwritable } from "./directory.ts";
 import { isAlive, startTime } from "./process.ts";
 
 const LOCK_EX = 2;
@@ -26,6 +26,7 @@ export function lockFile(path: string): Descriptor | "busy" | "gone" {
 export function lockDirectory(path: string): Descriptor | "busy" | "gone" {
   const flags = openFlags(ARCHITECTURE, "O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC").value;
   const opened = syscall("openat", AT.AT_FDCWD, path, flags, 0);
+  if (isNoRoom(-opened)) throw new SyscallError("openat", -opened, path);
   return opened < 0 ? "gone" : lock(new Descriptor(opened), path);
 }
 
@@ -39,12 +40,23 @@ function lock(file: Descriptor, path: string): Descriptor | "busy" {
 
 let signature: Uint8Array<ArrayBuffer> | undefined;
 
-/** Writes into a file that is locked who has it. On a full disk nobody learns that. */
+function ownSignature(): Uint8Array<ArrayBuffer> | undefined {
+  let started: number | undefined;
+  try {
+    started = startTime(Deno.pid);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+  }
+  return started === undefined
+    ? undefined
+    : new TextEncoder().encode(`${Deno.pid} ${started} ${ownNumbers()}`.padEnd(60) + "\n");
+}
+
+/** Writes into a file that is locked who has it. On a full disk, or without a descriptor to find that out, nobody learns it. */
 export function sign({ number }: Descriptor): void {
-  // As long as any other: nobody finds half of one before it.
-  const text = signature ??= new TextEncoder().encode(
-    `${Deno.pid} ${startTime(Deno.pid) ?? 0} ${ownNumbers()}`.padEnd(60) + "\n",
-  );
+  // Each is as long as any other: nobody finds half of one before it.
+  const text = signature ??= ownSignature();
+  if (text === undefined) return;
   syscall("lseek", number, 0, 0);
   syscall("write", number, text, text.length);
 }
@@ -80,6 +92,7 @@ export function isOurs({ number }: Descriptor): boolean {
 export function isLocked(path: string): boolean {
   const flags = openFlags(ARCHITECTURE, "O_RDWR", "O_NOFOLLOW", "O_CLOEXEC").value;
   const opened = syscall("openat", AT.AT_FDCWD, path, flags, 0);
+  if (isNoRoom(-opened)) throw new SyscallError("openat", -opened, path);
   if (opened < 0) return false;
   using file = new Descriptor(opened);
   return !isOurs(file);

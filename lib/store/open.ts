@@ -28,7 +28,12 @@ export async function openStore(root?: string): Promise<Store> {
   const store = openStoreAsIs(root);
   if (!reconciled.has(store.root)) {
     reconciled.add(store.root);
-    await store.reconcile();
+    try {
+      await store.reconcile();
+    } catch (error) {
+      reconciled.delete(store.root);
+      throw error;
+    }
   }
   return store;
 }

@@ -65,6 +65,20 @@ const HURRY = 1_000;
 /** Milliseconds between two looks at a lock. */
 const MOMENT = 2;
 
+function warnOf(name: string, error: unknown): void {
+  warn(`what is left of the container ${name} can't be removed: ${error instanceof Error ? error.message : error}`);
+}
+
+/** Locks a container's directory for who has locked the file in it; closes that where it throws. */
+function lockBeside(file: Descriptor, directory: string): ReturnType<typeof lockDirectory> {
+  try {
+    return lockDirectory(directory);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
 /** All containers below one state root. */
 export class Store {
   /** @param root The state root; made when something is first written. @param history Where ended containers are kept. */
@@ -131,7 +145,7 @@ export class Store {
         await sleep(MOMENT);
         continue;
       }
-      const hold = lockDirectory(directory);
+      const hold = lockBeside(file, directory);
       if (typeof hold === "string" || !isCurrent(file, lock)) {
         file.close();
         if (typeof hold === "object") hold.close();
@@ -180,7 +194,13 @@ export class Store {
   async reconcileOne(name: string, deadline: number = deadlineIn(HURRY)): Promise<boolean> {
     const directory = this.directory(name);
     const lock = `${directory}/lock`;
-    const locks = await this.#take(name, deadline);
+    let locks: readonly [file: Descriptor, hold: Descriptor] | undefined;
+    try {
+      locks = await this.#take(name, deadline);
+    } catch (error) {
+      warnOf(name, error);
+      return false;
+    }
     if (locks === undefined) return false;
     const [file, hold] = locks;
     sign(file);
@@ -195,7 +215,7 @@ export class Store {
       await claim.release(deadline);
     } catch (error) {
       // No trouble with one keeps anybody from all the others.
-      warn(`what is left of the container ${name} can't be removed: ${error instanceof Error ? error.message : error}`);
+      warnOf(name, error);
       claim.leave();
     }
     return true;
@@ -216,7 +236,7 @@ export class Store {
         // Not a container's directory, or not ours to touch.
         return undefined;
       }
-      const hold = typeof file === "string" ? file : lockDirectory(directory);
+      const hold = typeof file === "string" ? file : lockBeside(file, directory);
       if (typeof file === "object" && typeof hold === "object") return [file, hold];
       if (typeof file === "object") file.close();
       if (hold === "gone" || performance.now() > deadline || !isLeft()) return undefined;

@@ -128,17 +128,25 @@ hostTest("SELinux: Z gives what is bound to one container alone, z to all of the
   Deno.symlinkSync(`${other.path}/outside`, `${path}/link`);
   Deno.symlinkSync(other.path, `${path}/tree`);
   await execute("mkfifo", `${path}/fifo`);
+  // Nor is anything labelled that somebody has mounted there.
+  Deno.mkdirSync(`${path}/mounted`);
+  await execute("mount", "-t", "tmpfs", "none", `${path}/mounted`);
   const all = [path, `${path}/below`, `${path}/below/file`, `${path}/link`, `${path}/tree`, `${path}/fifo`];
   const own = await sh(["--bind", `${path}:/data:Z`], `${SHOW}; echo two >>/data/below/file; cat /data/below/file`);
-  assertEquals([own.code, own.stderr], [0, ""]);
+  const warning =
+    `libflux: warning: ${path}/mounted isn't labelled, since something else is mounted there: bind it by itself\n`;
+  assertEquals([own.code, own.stderr], [0, warning]);
   const [process = "", ...read] = labels(own.stdout);
   assertEquals(read, ["one", "two"]);
   const file = process.replace("system_r:container_t", "object_r:container_file_t");
   assertEquals(new Set(Object.values(await fileLabels(...all))), new Set([file]));
-  assertEquals(Object.values(await fileLabels(other.path, `${other.path}/outside`)), [
+  assertEquals(Object.values(await fileLabels(other.path, `${other.path}/outside`, `${path}/mounted`)), [
+    "system_u:object_r:host_file_t:s0",
     "system_u:object_r:host_file_t:s0",
     "system_u:object_r:host_file_t:s0",
   ]);
+  await execute("umount", `${path}/mounted`);
+  Deno.removeSync(`${path}/mounted`);
   // Another container has other categories.
   const foreign = await sh(["--bind", `${path}:/data`], "cat /data/below/file");
   assertEquals(foreign.stdout, "");
@@ -280,6 +288,22 @@ hostTest("SELinux: containers with users of their own have labels, root's and an
   assertEquals(init, own);
   const file = own.replace("system_r:container_t", "object_r:container_file_t");
   assertEquals(files.map((line) => line.trim().split(" ")[0]), [file, file, file, file]);
+
+  // What isn't the user's keeps its label, and so does what is in there.
+  using directory = temporaryDirectory("/run");
+  const { path } = directory;
+  Deno.writeTextFileSync(`${path}/own`, "own\n");
+  Deno.mkdirSync(`${path}/foreign`, { mode: 0o700 });
+  Deno.writeTextFileSync(`${path}/foreign/file`, "");
+  Deno.writeTextFileSync(`${path}/other`, "");
+  for (const mine of [path, `${path}/own`]) Deno.chownSync(mine, USER.id, USER.id);
+  const bind = [LIBFLUX, "run", uniqueName(), "--image", DEBIAN, "--network", "none", "--bind", `${path}:/data:Z`];
+  const told = await execute("env", ...user, "XDG_RUNTIME_DIR=/run/user/selinux", ...bind, "--", "cat", "/data/own");
+  assertEquals([told.code, told.stdout], [0, "own\n"]);
+  assertMatch(
+    told.stderr,
+    /^libflux: warning: \S+\/(foreign|other) and \d others can't be labelled as the container's: operation not permitted \(EPERM\); root could\n$/,
+  );
 });
 
 hostTest("SELinux: each instruction that it takes fails once, and is told", async () => {
