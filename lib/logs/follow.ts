@@ -54,6 +54,8 @@ class Watch {
     for (let tries = 1;; tries++) {
       const before = this.#begun;
       const { files, met } = openFiles(this.directory, known);
+      // It has listed the directory at last: whoever begins a file tells of it before he lets anybody do that, though the file
+      // can be opened before.
       this.look();
       if (this.#begun === before || tries === TRIES) {
         // Where the known one has gone, so many are new as were begun, if they are still there.

@@ -58,11 +58,15 @@ function ages(directory: Descriptor): number[] {
     .map((name) => Number(name.slice(LOG_FILE.length + 1))).sort((a, b) => a - b);
 }
 
+/** How often files are opened anew since some were renamed meanwhile. */
+const TRIES = 50;
+
 /**
  * Opens files of a log, the youngest first, until one is met that is known.
  *
  * In this order none is left out: a rotation meanwhile makes files older, so that one may be met twice, and isn't taken
- * twice.
+ * twice. But a name may be free in the middle of a rotation: where it isn't any more, the file that has it now may have been
+ * under neither of its names when they were opened.
  *
  * @returns The oldest first, and whether the known one was met.
  */
@@ -70,9 +74,34 @@ export function openFiles(
   directory: Descriptor,
   known?: LogFile,
 ): { readonly files: LogFile[]; readonly met: boolean } {
+  let names = ages(directory);
+  for (let tries = 1;; tries++) {
+    const found = openAges(directory, names, known);
+    let later: number[];
+    try {
+      later = ages(directory);
+    } catch (error) {
+      closeAll(found.files);
+      throw error;
+    }
+    if (later.join() === names.join() || tries === TRIES) return found;
+    closeAll(found.files);
+    names = later;
+  }
+}
+
+function closeAll(files: readonly LogFile[]): void {
+  for (const file of files) file[Symbol.dispose]();
+}
+
+function openAges(
+  directory: Descriptor,
+  names: readonly number[],
+  known: LogFile | undefined,
+): { readonly files: LogFile[]; readonly met: boolean } {
   const files: LogFile[] = [];
   try {
-    for (const age of ages(directory)) {
+    for (const age of names) {
       const file = openFile(directory, age === 0 ? LOG_FILE : `${LOG_FILE}.${age}`);
       if (file === undefined) continue;
       if (file.inode === known?.inode) {
@@ -83,7 +112,7 @@ export function openFiles(
       else files.push(file);
     }
   } catch (error) {
-    for (const file of files) file[Symbol.dispose]();
+    closeAll(files);
     throw error;
   }
   return { files: files.reverse(), met: false };
