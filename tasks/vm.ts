@@ -187,18 +187,10 @@ async function vmTests(files: readonly string[], options: SuiteOptions = {}): Pr
   return await prepare(files) ? await runFiles(files, options, write) : { passed: 0, failed: 1 };
 }
 
-/**
- * Parts with about as many tests each: a machine keeps one core busy, whatever it runs. Pure.
- *
- * @param before What else is run before the second.
- */
-export function halves(
-  files: readonly string[],
-  countOf: (file: string) => number,
-  before: readonly string[] = [],
-): [string[], string[]] {
+/** Parts with about as many tests each: a machine keeps one core busy, whatever it runs. Pure. */
+export function halves(files: readonly string[], countOf: (file: string) => number): [string[], string[]] {
   const parts: [string[], string[]] = [[], []];
-  const sizes = [0, before.reduce((sum, file) => sum + countOf(file), 0)];
+  const sizes = [0, 0];
   for (const file of files.toSorted((a, b) => countOf(b) - countOf(a))) {
     const index = (sizes[0] ?? 0) <= (sizes[1] ?? 0) ? 0 : 1;
     parts[index].push(file);
@@ -206,9 +198,6 @@ export function halves(
   }
   return [parts[0].sort(), parts[1].sort()];
 }
-
-const filesIn = (folder: string): string[] =>
-  Array.from(Deno.readDirSync(`${ROOT}/${folder}`), ({ name }) => `${folder}/${name}`);
 
 function countTests(file: string): number {
   return Deno.readTextFileSync(`${ROOT}/${file}`).match(/^(\w*Test|Deno\.test)\(/gm)?.length ?? 0;
@@ -218,7 +207,7 @@ function countTests(file: string): number {
 export async function allVmTests(): Promise<Summary[]> {
   const files = FOLDERS.flatMap(testFiles);
   if (!await prepare([...files, SYSTEMD_FILES, SELINUX_FILES])) return [{ passed: 0, failed: 1 }];
-  const [first, second] = halves(files, countTests, [SYSTEMD_FILES, SELINUX_FILES].flatMap(filesIn));
+  const [first, second] = halves(files, countTests);
   // What the second prints comes after the first: two at once nobody could read.
   const later: Uint8Array[] = [];
   const keep = (bytes: Uint8Array): void => void later.push(bytes.slice());
