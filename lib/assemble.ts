@@ -19,7 +19,6 @@ import type { Capture } from "./logs/capture.ts";
 import type { Connection } from "./network/connection.ts";
 import { openNetwork } from "./network/join.ts";
 import { compileProgram, generateName, prepare, type Prepared, withDefaults } from "./prepare.ts";
-import { relabel } from "./relabel.ts";
 import { findFuse } from "./rootfs/fuse.ts";
 import type { RunOptions } from "./spec/options.ts";
 import { openStore, replace } from "./store/open.ts";
@@ -104,7 +103,9 @@ export async function assemble(
     if (options.replace === true && before === undefined) await replace(store, prepared.name, signal);
     claim ??= await store.claim(prepared.name, signal);
     // Of one that is started again, too: its categories may be others', and somebody may have put files there.
-    await relabel(named.mounts ?? [], prepared.spec, signal);
+    if (prepared.spec.linux?.mountLabel !== undefined) {
+      await (await import("./relabel.ts")).relabel(named.mounts ?? [], prepared.spec, signal);
+    }
     const how = { isDetached, isFinal: before !== undefined, isWithout };
     [connection, named] = await connectOr(options, named, store, claim, prepared.id, how);
     if (network !== undefined) connection?.begin?.(network);
